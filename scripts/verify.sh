@@ -32,7 +32,8 @@ check_shell() {
 check_modules() {
 	local module bad=0
 	while IFS= read -r module; do
-		go -C "$module" mod tidy -diff || { echo "$module/go.mod: run go mod tidy there" && bad=1; }
+		go -C "$module" mod tidy -diff >"$work/tidy" 2>&1 ||
+			{ head -n 20 "$work/tidy" && echo "$module/go.mod: run go mod tidy there" && bad=1; }
 	done < <(modules)
 	return "$bad"
 }

@@ -35,6 +35,7 @@ type parser struct{ rest string }
 
 func (p *parser) challenges() []Challenge {
 	var challenges []Challenge
+	p.skip(" \t,")
 	scheme := p.token()
 	for scheme != "" {
 		c := Challenge{Scheme: strings.ToLower(scheme), Params: map[string]string{}}

@@ -131,10 +131,10 @@ func parse(path string) (Route, error) {
 		return named(Route{Kind: UploadStart, Name: name})
 	}
 	segments := strings.Split(rest, "/")
-	if len(segments) < 3 {
+	tail := segments[len(segments)-1]
+	if len(segments) < 3 || tail == "" {
 		return Route{}, unknown
 	}
-	tail := segments[len(segments)-1]
 	name := strings.Join(segments[:len(segments)-2], "/")
 	switch segments[len(segments)-2] {
 	case "manifests":
@@ -148,7 +148,7 @@ func parse(path string) (Route, error) {
 			return named(Route{Kind: Tags, Name: name})
 		}
 	case "uploads":
-		if name, ok := strings.CutSuffix(name, "/blobs"); ok && tail != "" {
+		if name, ok := strings.CutSuffix(name, "/blobs"); ok {
 			return named(Route{Kind: Upload, Name: name, Reference: tail})
 		}
 	}

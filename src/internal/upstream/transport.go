@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -100,4 +101,34 @@ func withHeaders(req *http.Request) *http.Request {
 	*shallow = *req
 	shallow.Header = req.Header.Clone()
 	return shallow
+}
+
+// Reach says how the registry is connected to, for those who want to look at each step of it.
+type Reach struct {
+	// Host is where the distribution API is, with a port.
+	Host string
+	// PlainHTTP: there is no TLS. On loopback it is found out by trying.
+	PlainHTTP, Loopback bool
+	// TLS is the configuration with the trusted roots.
+	TLS *tls.Config
+	// Proxy is the host of the HTTP proxy that the environment asks for; empty for none.
+	Proxy string
+}
+
+// Reach tells how the registry is connected to.
+func (r *Registry) Reach() Reach {
+	reach := Reach{Host: r.api, PlainHTTP: r.plainHTTP, Loopback: IsLoopback(r.api), TLS: r.base.TLSClientConfig.Clone()}
+	scheme, port := "https", "443"
+	if r.plainHTTP {
+		scheme, port = "http", "80"
+	}
+	u := url.URL{Scheme: scheme, Host: r.api}
+	if u.Port() == "" {
+		reach.Host = net.JoinHostPort(u.Hostname(), port)
+	}
+	reach.TLS.ServerName = u.Hostname()
+	if proxy, err := r.base.Proxy(&http.Request{URL: &u}); err == nil && proxy != nil {
+		reach.Proxy = proxy.Host
+	}
+	return reach
 }

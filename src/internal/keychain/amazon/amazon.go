@@ -12,7 +12,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -25,20 +24,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/internal/oneline"
 )
 
-// registry has the account's number, "-fips", the region and the domain of the partition. The dual-stack domains on.aws and
-// on.amazonwebservices.com.cn write "dkr-ecr".
-var registry = regexp.MustCompile(`^[0-9]{12}\.dkr[.-]ecr(-fips)?\.([a-z]{2,}(?:-[a-z0-9]+)+)\.` +
-	`(amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|on\.aws|on\.amazonwebservices\.com\.cn|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)$`)
-
-// unknown is the SDK's code for an answer without one; requestID is how it reports ids.
+// unknown is the SDK's code for an answer without one.
 const unknown = "UnknownError"
-
-var requestID = regexp.MustCompile(` ?RequestID: [^,]*,`)
-
-// Match reports whether the host is a private Amazon ECR registry. The public gallery, public.ecr.aws, is another service.
-func Match(host string) bool {
-	return registry.MatchString(strings.ToLower(host))
-}
 
 // New returns the keychain of ECR. It does nothing until it is asked for a registry of ECR; other hosts are anonymous.
 //
@@ -49,10 +36,8 @@ func New() keychain.Keychain {
 }
 
 func credential(ctx context.Context, host string) (keychain.Credential, error) {
-	parts := registry.FindStringSubmatch(strings.ToLower(host))
-	fips, region, domain := parts[1] != "", parts[2], parts[3]
-
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithDefaultRegion(region), config.WithLogger(logging.Nop{}))
+	r, _ := parse(host)
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithDefaultRegion(r.region), config.WithLogger(logging.Nop{}))
 	if err != nil {
 		return keychain.Credential{}, fail(host, "read the AWS settings", err, "correct the AWS_… variables or files")
 	}
@@ -63,17 +48,17 @@ func credential(ctx context.Context, host string) (keychain.Credential, error) {
 	}
 	cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return identity, nil })
 	client := ecr.NewFromConfig(cfg, func(o *ecr.Options) {
-		o.Region = region
-		if fips {
+		o.Region = r.region
+		if r.fips {
 			o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateEnabled
 		}
-		if strings.HasPrefix(domain, "on.") {
+		if r.dualStack {
 			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
 		}
 	})
 	answer, err := client.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
 	if err != nil {
-		return keychain.Credential{}, fail(host, "get a token of ECR in "+region, err, "allow the IAM role ecr:GetAuthorizationToken")
+		return keychain.Credential{}, fail(host, "get a token of ECR in "+r.region, err, "allow the IAM role ecr:GetAuthorizationToken")
 	}
 	return decode(host, answer)
 }
@@ -93,9 +78,18 @@ func decode(host string, answer *ecr.GetAuthorizationTokenOutput) (keychain.Cred
 
 // fail prefers what AWS answered to the SDK's account of how it was asked.
 func fail(host, step string, err error, remedy string) error {
-	cause := requestID.ReplaceAllString(oneline.Error(err), "")
+	cause := withoutRequestID(oneline.Error(err))
 	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() != unknown {
 		cause = oneline.Text(api.ErrorCode() + ": " + api.ErrorMessage())
 	}
 	return &keychain.Error{Cloud: "Amazon ECR", Host: host, Step: step, Cause: cause, Remedy: remedy, Err: err}
+}
+
+func withoutRequestID(s string) string {
+	before, after, ok := strings.Cut(s, " RequestID: ")
+	if !ok {
+		return s
+	}
+	_, after, _ = strings.Cut(after, ",")
+	return before + after
 }

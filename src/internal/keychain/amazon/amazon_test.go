@@ -254,6 +254,8 @@ func TestMatch(t *testing.T) {
 	foreign := []string{
 		"", "public.ecr.aws", "docker.io", host + ":5000", host + ".example.com", host + "\n", "x" + host,
 		"12345.dkr.ecr.eu-west-3.amazonaws.com", "123456789012.dkr.ecr.eu-west-3.evilamazonaws.com",
+		"123456789012.dkr.ecr.eu-west-3.amazonaws.com.", "123456789012.dkr.ecr.eu-west_3.amazonaws.com", "123456789012.dkr.ecr.-eu-.amazonaws.com",
+		"123456789012.dkr.s3.eu-west-3.amazonaws.com", "123456789012.dkr.eu-west-3.amazonaws.com", "12345678901x.dkr.ecr.eu-west-3.amazonaws.com",
 		"123456789012.dkr.ecr.eu-west-3.example.com", "123456789012.dkr.ecr..amazonaws.com", "123456789012.dkr.ecr.a.b-c.amazonaws.com",
 	}
 	for _, host := range ours {

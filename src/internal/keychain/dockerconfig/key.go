@@ -26,9 +26,7 @@ func parseKey(s string) key {
 		s = rest
 	}
 	host, rest, _ := strings.Cut(s, "/")
-	if _, after, ok := strings.Cut(host, "@"); ok {
-		host = after // a user name in the key is no part of the host
-	}
+	host = host[strings.LastIndexByte(host, '@')+1:] // a user name in the key is no part of the host
 	k := key{host: strings.ToLower(host), path: strings.Trim(rest, "/")}
 	if k.path == "v1" || k.path == "v2" {
 		k.path = ""

@@ -23,7 +23,10 @@ func parse(host string) (registry, bool) {
 	if len(account) != 12 || strings.Trim(account, "0123456789") != "" {
 		return registry{}, false
 	}
-	service, rest, _ := strings.Cut(strings.Replace(rest, "dkr.", "dkr-", 1), ".")
+	if old, ok := strings.CutPrefix(rest, "dkr."); ok {
+		rest = "dkr-" + old
+	}
+	service, rest, _ := strings.Cut(rest, ".")
 	region, domain, _ := strings.Cut(rest, ".")
 	r := registry{region: region, fips: service == "dkr-ecr-fips"}
 	switch domain {
@@ -36,7 +39,8 @@ func parse(host string) (registry, bool) {
 	return r, (service == "dkr-ecr" || r.fips) && isRegion(region)
 }
 
-// isRegion: letters, digits and inner dashes, at least one of them; the SDK builds host names from it.
+// isRegion takes letters and digits with dashes between them: the SDK builds host names from it.
 func isRegion(s string) bool {
-	return strings.Contains(strings.Trim(s, "-"), "-") && strings.Trim(s, "-") == s && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+	return strings.Contains(s, "-") && s == strings.Trim(s, "-") && strings.Trim(s, letters+"-") == ""
 }

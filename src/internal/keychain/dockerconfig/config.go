@@ -92,7 +92,12 @@ func (c *Config) Repository(repository string) keychain.Keychain {
 // Hosts lists what the config has a credential or a helper for, as "host" or "host/path", sorted. A store ("credsStore") can
 // know more hosts.
 func (c *Config) Hosts() []string {
-	hosts := slices.Collect(maps.Keys(c.helpers))
+	var hosts []string
+	for registry, helper := range c.helpers {
+		if helper != "" {
+			hosts = append(hosts, registry)
+		}
+	}
 	for _, e := range c.entries {
 		hosts = append(hosts, e.key.String())
 	}

@@ -96,6 +96,7 @@ func TestKeyMatching(t *testing.T) {
 		{name: "pattern: one label", keys: []string{"*.example.com"}, host: "a.r.example.com", want: ""},
 		{name: "pattern: same port", keys: []string{"*.example.com"}, host: "r.example.com:5000", want: ""},
 		{name: "pattern: malformed", keys: []string{"[.example.com"}, host: "r.example.com", want: ""},
+		{name: "user names in the key", keys: []string{"alice@corp@r.example.com"}, host: "r.example.com", want: "alice@corp@r.example.com"},
 		{name: "empty key", keys: []string{""}, host: "", want: ""},
 	}
 	for _, test := range tests {
@@ -119,7 +120,7 @@ func TestHosts(t *testing.T) {
 		"https://docker.io": {"registrytoken": "t"},
 		"alice:hunter2@r.example.com/team": {"registrytoken": "t"},
 		"empty.example.com": {}
-	}, "credHelpers": {"gcr.io": "gcloud"}}`)
+	}, "credHelpers": {"gcr.io": "gcloud", "off.example.com": ""}}`)
 	if diff := cmp.Diff([]string{"docker.io", "gcr.io", "r.example.com/team"}, c.Hosts()); diff != "" {
 		t.Error(diff)
 	}

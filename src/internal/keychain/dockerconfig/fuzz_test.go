@@ -12,6 +12,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"auths": {"r.example.com": {"auth": "`+basic("a", "b")+`"}}}`), "r.example.com", "")
 	f.Add([]byte(`{"auths": {"https://index.docker.io/v1/": {"identitytoken": "t"}}, "credsStore": "desktop"}`), "docker.io", "library/x")
 	f.Add([]byte(`{"auths": {"*.example.com/team": {"username": "u", "password": "p"}}, "credHelpers": {"gcr.io": "gcloud"}}`), "r.example.com", "team/app")
+	f.Add([]byte(`{"auths": {"user@@r.example.com": {"identitytoken": "t"}}}`), "r.example.com", "")
 	f.Add([]byte(`{"auths": {"r.example.com": {"auth": "!"}}}`), "r.example.com", "")
 	f.Add([]byte("{\n\"auths\": 7}"), "", "")
 	f.Add([]byte(`{"r.example.com": {"auth": "`+basic("a", "b")+`"}}`), "[", "/")

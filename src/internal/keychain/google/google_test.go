@@ -206,9 +206,14 @@ func TestKeyFileIsMissing(t *testing.T) {
 func TestQuestionEndsWithItsContext(t *testing.T) {
 	isolate(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	gone := errors.New("client is gone")
-	keyFile(t, serve(t, func(http.ResponseWriter, *http.Request) { cancel(gone) }).URL)
-	if _, err := New().Credential(ctx, host); !errors.Is(err, gone) && !errors.Is(err, context.Canceled) {
+	gone, answered := errors.New("client is gone"), make(chan struct{})
+	keyFile(t, serve(t, func(http.ResponseWriter, *http.Request) {
+		cancel(gone)
+		<-answered
+	}).URL)
+	_, err := New().Credential(ctx, host)
+	close(answered)
+	if !errors.Is(err, gone) {
 		t.Errorf("got error %v, want %v", err, gone)
 	}
 }

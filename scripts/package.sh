@@ -14,7 +14,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
-export VERSION=${VERSION:-0.3.0-dev}
+export VERSION=${VERSION:-0.3.0-dev} COMMIT
 registry=${REGISTRY:-registry.invalid}
 origin=build.invalid
 dist=$root/dist
@@ -149,7 +149,9 @@ release_notes() {
 }
 
 released_at=$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null) ||
-	fail "this is not a git checkout: the packages carry the time of their commit"
+	fail "this is not a git checkout: the packages carry the commit and its time"
+COMMIT=$(git rev-parse --short=12 HEAD)
+git diff --quiet HEAD -- || COMMIT+=-dirty
 rm -rf "$dist" && mkdir -p "$dist"
 scripts/stage.sh "$work/stage" "$VERSION"
 release_notes

@@ -26,21 +26,22 @@ if [[ $REGISTRY == *://* || $REGISTRY == */ || $REGISTRY != */* ]]; then
 	exit 2
 fi
 names=(local-source-proxy ootb-profiles package-repository)
-crane_flags=() imgpkg_flags=()
+crane_environment=() crane_flags=() imgpkg_flags=()
 if [[ ${PLAIN_HTTP:-} == true ]]; then
 	crane_flags+=(--insecure)
 	imgpkg_flags+=(--registry-insecure)
 fi
 if [[ -n ${CA_CERT_FILE:-} ]]; then
 	[[ -r $CA_CERT_FILE ]] || fail "CA_CERT_FILE $CA_CERT_FILE cannot be read"
-	export SSL_CERT_FILE=$CA_CERT_FILE # crane has no flag for it
+	crane_environment+=(SSL_CERT_FILE="$CA_CERT_FILE") # it has no flag for this
 	imgpkg_flags+=(--registry-ca-cert-path "$CA_CERT_FILE")
 fi
+crane=$(scripts/tool --path crane)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 # crane COMMAND ARGUMENT…: its output; what it says on the way stays in $log.
-crane() { scripts/tool crane "$@" "${crane_flags[@]}" 2>"$log"; }
+crane() { env "${crane_environment[@]}" "$crane" "$@" "${crane_flags[@]}" 2>"$log"; }
 
 # digest NAME: from dist/digests.txt.
 digest() { sed -n "s/^$1 //p" dist/digests.txt; }

@@ -106,7 +106,7 @@ func (c Config) Run(ctx context.Context, l *live.Live, loaded func()) error {
 func (c Config) values() source {
 	switch {
 	case c.ValuesFile != "":
-		return file(c.ValuesFile)
+		return file("--values-file", c.ValuesFile)
 	case c.Cluster != nil:
 		return c.secret(ValuesSecret, func(s *kube.Secret) ([]byte, error) {
 			data, ok := s.Data[ValuesField]
@@ -126,7 +126,7 @@ func (c Config) values() source {
 
 func (c Config) dockerConfig() source {
 	if c.DockerConfigFile != "" {
-		return file(c.DockerConfigFile)
+		return file("--docker-config", c.DockerConfigFile)
 	}
 	return c.secret(c.PushSecret, func(s *kube.Secret) ([]byte, error) {
 		data, ok := s.Data[dockerConfigField]
@@ -138,11 +138,14 @@ func (c Config) dockerConfig() source {
 	})
 }
 
-// file feeds from a file.
-func file(path string) source {
+// file feeds from the file that a flag names.
+func file(flag, path string) source {
 	return func(ctx context.Context, deliver update) error {
 		return filewatch.Watch(ctx, []string{path}, func(files map[string]filewatch.File) {
 			f := files[path]
+			if f.Err != nil {
+				f.Err = fmt.Errorf("%w: mend the file or %s", f.Err, flag)
+			}
 			deliver(path, f.Data, f.Err)
 		})
 	}

@@ -184,8 +184,9 @@ func TestRunFollowsFiles(t *testing.T) {
 	write(values, "repository: r.io/a")
 	t.Run("", func(t *testing.T) {
 		l, changes := run(t, feed.Config{ValuesFile: values, DockerConfigFile: docker})
-		if problem := l.Current().Problem(); !errors.Is(problem, os.ErrNotExist) || l.Current().Settings.Repository != "a" {
-			t.Fatalf("problem %v", problem)
+		want := "open " + docker + ": no such file or directory: mend the file or --docker-config"
+		if problem := l.Current().Problem(); problem == nil || problem.Error() != want || l.Current().Settings.Repository != "a" {
+			t.Fatalf("problem %v, want %s", problem, want)
 		}
 		write(docker, "{}")
 		for l.Current().Problem() != nil {

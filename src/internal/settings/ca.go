@@ -18,8 +18,8 @@ func checkCertificates(place, key, bundle string) error {
 	}
 	// The blocks are cut by their first line before they are decoded: pem.Decode passes over what it cannot read.
 	const begin = "-----BEGIN "
-	_, rest, any := strings.Cut(bundle, begin)
-	if !any {
+	_, rest, found := strings.Cut(bundle, begin)
+	if !found {
 		return &Error{Place: place, Key: key, Problem: "holds no PEM certificate", Remedy: "paste certificates that begin with -----BEGIN CERTIFICATE-----"}
 	}
 	var errs []error

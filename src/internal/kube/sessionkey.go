@@ -39,14 +39,11 @@ func (c *Client) SessionKeys(ctx context.Context) ([]byte, error) {
 		if err = c.accessError("create", SessionKeySecret, err); !apierrors.IsAlreadyExists(err) && !apierrors.IsForbidden(err) {
 			return nil, err
 		}
-		forbidden := apierrors.IsForbidden(err)
 		secret, getErr := c.Secrets.Get(ctx, SessionKeySecret, metav1.GetOptions{})
-		switch {
-		case getErr == nil:
+		if getErr == nil {
 			return c.sessionKeys(secret.Data)
-		case forbidden:
-			return nil, err
-		case !apierrors.IsNotFound(getErr):
+		}
+		if !apierrors.IsNotFound(getErr) {
 			return nil, c.accessError("read", SessionKeySecret, getErr)
 		}
 	}

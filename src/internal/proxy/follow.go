@@ -4,12 +4,15 @@ package proxy
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/feed"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/dockerconfig"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/live"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
 )
 
 // follow keeps live settings up to date until the context ends, and returns once they have been read for the first time. stopped
@@ -17,7 +20,7 @@ import (
 //
 // Outside a cluster nothing starts with settings that cannot be used: whoever has typed them is there to mend them. In a cluster
 // the server starts all the same, so that /health can say what is wrong.
-func follow(ctx context.Context, sources feed.Config, cfg live.Config) (settings *live.Live, stopped <-chan error, err error) {
+func follow(ctx context.Context, sources feed.Config, cfg live.Config) (current *live.Live, stopped <-chan error, err error) {
 	var started atomic.Bool
 	started.Store(sources.Cluster != nil)
 	if cfg.Log != nil {
@@ -28,19 +31,22 @@ func follow(ctx context.Context, sources feed.Config, cfg live.Config) (settings
 		_, err := dockerconfig.Parse(sources.DockerConfigFile, data)
 		return err
 	}
-	settings = live.New(cfg)
+	current = live.New(cfg)
 	loaded, failed := make(chan struct{}), make(chan error, 1)
-	go func() { failed <- sources.Run(ctx, settings, func() { close(loaded) }) }()
+	go func() { failed <- sources.Run(ctx, current, func() { close(loaded) }) }()
 	select {
 	case <-loaded:
 	case err := <-failed:
 		return nil, nil, err
 	}
-	if problem := settings.Current().Problem(); problem != nil && sources.Cluster == nil {
+	if problem := current.Current().Problem(); problem != nil && sources.Cluster == nil {
+		if errors.Is(problem, settings.ErrNoRepository) && sources.ValuesFile == "" {
+			problem = fmt.Errorf("%w; give --values-file a file that does, or try --embedded-registry", problem)
+		}
 		return nil, nil, problem
 	}
 	started.Store(true)
-	return settings, failed, nil
+	return current, failed, nil
 }
 
 // gate keeps a log silent until it is opened: what is wrong at the start is told as an error, and need not be told twice.

@@ -31,6 +31,8 @@ type Distribution struct {
 	Dir string
 	// Environment is added to the process's.
 	Environment []string
+
+	htpasswd string
 }
 
 // Start starts the registry and waits until it listens.
@@ -49,7 +51,7 @@ func (d Distribution) Start(t testing.TB) *Registry {
 	cmd.Env = append(cmd.Env, d.Environment...)
 	registry := &Registry{Process: StartProcess(t, "registry", cmd)}
 	if d.Basic {
-		registry.Username, registry.Password = Username, Password
+		registry.Username, registry.Password, registry.htpasswd = Username, Password, d.htpasswd
 	}
 	if d.TLS != nil {
 		registry.CA = d.TLS.CA
@@ -67,7 +69,7 @@ func (d Distribution) Start(t testing.TB) *Registry {
 	return registry
 }
 
-func (d Distribution) config(t testing.TB) map[string]any {
+func (d *Distribution) config(t testing.TB) map[string]any {
 	t.Helper()
 	address := d.Address
 	if address == "" {
@@ -88,14 +90,30 @@ func (d Distribution) config(t testing.TB) map[string]any {
 	}
 	switch {
 	case d.Basic:
-		hash, err := bcrypt.GenerateFromPassword([]byte(Password), bcrypt.MinCost)
-		if err != nil {
-			t.Fatal(err)
-		}
-		file := WriteFile(t, filepath.Join(t.TempDir(), "htpasswd"), []byte(Username+":"+string(hash)+"\n"))
-		config["auth"] = map[string]any{"htpasswd": map[string]any{"realm": "registry of a test", "path": file}}
+		d.htpasswd = filepath.Join(t.TempDir(), "htpasswd")
+		writeHtpasswd(t, d.htpasswd, Password)
+		config["auth"] = map[string]any{"htpasswd": map[string]any{"realm": "registry of a test", "path": d.htpasswd}}
 	case d.Token != nil:
 		config["auth"] = map[string]any{"token": d.Token}
 	}
 	return config
+}
+
+func writeHtpasswd(t testing.TB, file, password string) {
+	t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	WriteFile(t, file, []byte(Username+":"+string(hash)+"\n"))
+}
+
+// SetPassword changes the operator's password on a registry with htpasswd, which reads its file again when that changes.
+func (r *Registry) SetPassword(t testing.TB, password string) {
+	t.Helper()
+	if r.htpasswd == "" {
+		t.Fatal("the registry has no htpasswd")
+	}
+	writeHtpasswd(t, r.htpasswd, password)
+	r.Password = password
 }

@@ -36,6 +36,8 @@ type Registry struct {
 	Secrets func() []string
 	// Process is the registry's, nil for one inside the test.
 	Process *Process
+
+	htpasswd string
 }
 
 // Reference names a tag or digest of [Repository], on the registry itself.

@@ -5,7 +5,6 @@ package packaging_test
 import (
 	"bufio"
 	"context"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"io/fs"
@@ -114,17 +113,14 @@ func (r *registry) files(t *testing.T) []string {
 	return found
 }
 
-// dockerConfig writes a docker config for the registries and returns the environment that points to it.
+// dockerConfig logs in to the registries, as the documentation says, and returns the environment that points to the result.
 func dockerConfig(t *testing.T, password string, registries ...*registry) string {
 	t.Helper()
-	var auths []string
+	env := "DOCKER_CONFIG=" + t.TempDir()
 	for _, r := range registries {
-		auth := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
-		auths = append(auths, fmt.Sprintf("%q: {\"auth\": %q}", r.host, auth))
+		mustRun(t, command{env: []string{env}, stdin: password, args: []string{tool(t, "crane"), "auth", "login", r.host, "-u", user, "--password-stdin"}})
 	}
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "config.json"), `{"auths": {`+strings.Join(auths, ", ")+`}}`)
-	return "DOCKER_CONFIG=" + dir
+	return env
 }
 
 func write(t *testing.T, file, content string) {

@@ -54,8 +54,10 @@ func (rec *Recorder) record(server string, next http.Handler) http.Handler {
 		rec.mu.Lock()
 		rec.seen = append(rec.seen, seen)
 		rec.mu.Unlock()
-		r.Body = &recordedBody{ReadCloser: r.Body, rec: rec, of: seen}
-		next.ServeHTTP(w, r)
+		// The server looks at its own request when it decides what to do with a body that nobody has read.
+		copied := *r
+		copied.Body = &recordedBody{ReadCloser: r.Body, rec: rec, of: seen}
+		next.ServeHTTP(w, &copied)
 	})
 }
 

@@ -32,11 +32,11 @@ func (e *Engine) prepare(r *http.Request, x *exchange) error {
 		return err
 	}
 	// The path is set in its escaped form: an upload's location must stay as it is, byte for byte (quirk U1).
-	location, err := url.Parse(path)
+	unescaped, err := url.PathUnescape(path)
 	if err != nil {
-		return fmt.Errorf("read upload location: %w", err)
+		return fmt.Errorf("read upload location: %w", errUnreadable)
 	}
-	x.address.Path, x.address.RawPath, x.address.RawQuery = location.Path, location.RawPath, query
+	x.address.Path, x.address.RawPath, x.address.RawQuery = unescaped, path, query
 	return nil
 }
 

@@ -37,7 +37,7 @@ func (e *Engine) answer(resp *http.Response) error {
 	case route.UploadStart, route.Upload:
 		return e.uploadAnswer(x, resp, upstream)
 	case route.Manifest:
-		if resp.Request.Method == http.MethodPut {
+		if x.route.Method == http.MethodPut {
 			return x.stored(resp)
 		}
 	case route.Tags:
@@ -72,7 +72,7 @@ func returned(upstream http.Header) http.Header {
 // bounce passes a redirect of a download on, where the operator wants that; any other redirect is an error, because it would
 // show the client an address that is not its business, and take no credential along.
 func (x *exchange) bounce(resp *http.Response) error {
-	reads := resp.Request.Method == http.MethodGet || resp.Request.Method == http.MethodHead
+	reads := x.route.Method == http.MethodGet || x.route.Method == http.MethodHead
 	location, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
 	if !reads || err != nil || x.route.Kind != route.Blob {
 		return errcode.New(errcode.Unavailable, "the registry answered with a redirect that cannot be followed; its address or scheme in the settings may be wrong")

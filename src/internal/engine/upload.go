@@ -21,7 +21,7 @@ const minChunk = "Oci-Chunk-Min-Length"
 // it is the step that decides what the client is told.
 func (e *Engine) uploadAnswer(x *exchange, resp *http.Response, upstream http.Header) error {
 	resp.Header.Del("Content-Type")
-	switch resp.Request.Method {
+	switch x.route.Method {
 	case http.MethodPost:
 		if resp.StatusCode == http.StatusCreated {
 			return x.finished(resp)

@@ -47,7 +47,7 @@ func (e *Engine) refusal(x *exchange, resp *http.Response) error {
 		code = x.missing(code)
 	}
 	if x.route.Kind == route.Upload && resp.Request.Method == http.MethodPatch {
-		if refused := e.chunkRefusal(x, resp); refused != nil {
+		if refused := e.chunkRefusal(x, resp, message); refused != nil {
 			return refused
 		}
 	}
@@ -83,7 +83,7 @@ func (x *exchange) missing(said errcode.Code) errcode.Code {
 
 // chunkRefusal explains a refused chunk. One that does not begin where the upload stands gets the place where it does stand; one
 // that does is refused as a chunk, and repeating it cannot help (quirks U3 and U4).
-func (e *Engine) chunkRefusal(x *exchange, resp *http.Response) error {
+func (e *Engine) chunkRefusal(x *exchange, resp *http.Response, message string) error {
 	start, chunked := chunkStart(resp.Request.Header, x)
 	if !chunked && x.record.Offset == 0 || !refusesChunk(resp.StatusCode) {
 		return nil
@@ -101,7 +101,8 @@ func (e *Engine) chunkRefusal(x *exchange, resp *http.Response) error {
 		}
 		return outOfOrder.With("Location", header.Get("Location")).With("Range", header.Get("Range"))
 	}
-	return errcode.New(errcode.BlobUploadInvalid, "the registry does not take this blob in such chunks (it answered %d): send smaller ones, or the whole blob in one request, that is one PATCH without Content-Range or one PUT", resp.StatusCode)
+	said := strings.TrimSuffix(fmt.Sprintf("%d: %s", resp.StatusCode, message), ": ")
+	return errcode.New(errcode.BlobUploadInvalid, "the registry does not take this blob in such chunks (it answered %s): send smaller ones, or the whole blob in one request, that is one PATCH without Content-Range or one PUT", said)
 }
 
 // chunkStart gives the first byte of a chunk by its Content-Range, "<first>-<last>".

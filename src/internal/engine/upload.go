@@ -60,19 +60,20 @@ func (e *Engine) advanced(x *exchange, resp *http.Response, upstream http.Header
 	} else if !errors.Is(err, errNoLocation) {
 		return errcode.New(errcode.Unavailable, "the registry continues the upload at a place that cannot be used").Because(err)
 	}
-	if said, ok := rangeEnd(upstream); ok && said < record.Offset {
-		record.RangeStuck = true
+	if said, ok := rangeEnd(upstream); ok && said != record.Offset {
+		record.RangeWrong = true
 	}
 	return e.accepted(x, resp, http.StatusAccepted, record)
 }
 
-// reported answers how far an upload is. The registry knows best, unless it was seen to be wrong.
+// reported answers how far an upload is. The registry knows best, unless it was seen to be wrong, or says "0-0", which a session
+// with one byte knows to read.
 func (e *Engine) reported(x *exchange, resp *http.Response, upstream http.Header) error {
 	record := x.record
 	if location, err := x.sessionLocation(resp.Request.URL, upstream.Get("Location")); err == nil {
 		record.Location = location
 	}
-	if said, ok := rangeEnd(upstream); ok && !record.RangeStuck {
+	if said, ok := rangeEnd(upstream); ok && !record.RangeWrong && (said != 0 || record.Offset != 1) {
 		record.Offset = said
 	}
 	return e.accepted(x, resp, http.StatusNoContent, record)

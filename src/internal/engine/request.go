@@ -90,12 +90,8 @@ func (x *exchange) startQuery(client url.Values) (string, error) {
 		return "", errcode.New(errcode.DigestInvalid, "the digest to mount is not valid: it must look like sha256:<64 hex digits>")
 	}
 	x.digest = mount
-	from := client.Get("from")
-	if from == "" {
-		query.Set("mount", mount)
-		return query.Encode(), nil
-	}
-	if source, ok := x.target.Source(from); ok {
+	// A mount without "from" would search repositories that are not behind this door (quirk D8).
+	if source, ok := x.target.Source(client.Get("from")); ok {
 		query.Set("mount", mount)
 		query.Set("from", source)
 		if source != x.target.Repository {

@@ -144,12 +144,20 @@ func known(code errcode.Code) errcode.Code {
 func text(page []byte) string {
 	tokens := html.NewTokenizer(strings.NewReader(string(page)))
 	var words []string
+	hidden := false
 	for {
 		switch tokens.Next() {
 		case html.ErrorToken:
 			return strings.Join(words, " ")
+		case html.StartTagToken:
+			name, _ := tokens.TagName()
+			hidden = string(name) == "script" || string(name) == "style"
+		case html.EndTagToken:
+			hidden = false
 		case html.TextToken:
-			words = append(words, strings.Fields(string(tokens.Text()))...)
+			if !hidden {
+				words = append(words, strings.Fields(string(tokens.Text()))...)
+			}
 		}
 	}
 }

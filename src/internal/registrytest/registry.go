@@ -169,7 +169,7 @@ func (reg *Registry) serveTags(w http.ResponseWriter, r *http.Request, repo, _ s
 		}
 	}
 	slices.Sort(tags)
-	if n, err := strconv.Atoi(r.URL.Query().Get("n")); err == nil && n < len(tags) {
+	if n, err := strconv.Atoi(r.URL.Query().Get("n")); err == nil && n > 0 && n < len(tags) {
 		tags = tags[:n]
 		w.Header().Set("Link", `</v2/`+repo+`/tags/list?last=`+tags[n-1]+`&n=`+strconv.Itoa(n)+`>; rel="next"`)
 	}

@@ -64,7 +64,8 @@ func (e *Engine) locate(r *http.Request, x *exchange) (path, query string, err e
 func capPage(rawQuery string) string {
 	params := strings.Split(rawQuery, "&")
 	for i, param := range params {
-		if n, err := strconv.ParseUint(strings.TrimPrefix(param, "n="), 10, 64); strings.HasPrefix(param, "n=") && err == nil && n > maxPage {
+		// A number that is too large for ParseUint comes back as the largest there is.
+		if n, _ := strconv.ParseUint(strings.TrimPrefix(param, "n="), 10, 64); strings.HasPrefix(param, "n=") && n > maxPage {
 			params[i] = "n=" + strconv.Itoa(maxPage)
 		}
 	}

@@ -59,29 +59,34 @@ func (t authenticate) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	r.tokens.forget(shown)
-	again, ok := body.Again(req)
-	if !ok {
-		// The registry changed its mind after the body had begun; the next attempt comes with a new token.
-		return resp, nil
-	}
-	if asked := challenge.Parse(resp.Header); len(asked) > 0 {
+	asked := challenge.Parse(resp.Header)
+	if len(asked) > 0 {
 		challenges = asked
 		r.greeting.learn(asked)
 	}
-	taught, err := r.authorization(ctx, credential, challenges, scopeStrings(call, bearerScope(challenges)))
+	again, ok := body.Again(req)
+	if !ok {
+		// The body had begun before the registry made up its mind; the next attempt comes with a new token. A password is not
+		// refused by a registry that wants a token for it.
+		if bearer(asked) == nil {
+			r.refusals.remember(credential, shown, call)
+		}
+		return resp, nil
+	}
+	taught, err := r.authorization(ctx, credential, challenges, scopeStrings(call, bearer(challenges)["scope"]))
 	if err != nil {
 		drain(resp)
 		return nil, err
 	}
 	if taught.header == shown.header {
-		r.refusals.remember(credential, shown, resp.StatusCode)
+		r.refusals.remember(credential, shown, call)
 		return resp, nil
 	}
 	drain(resp)
 	resp, err = t.next.RoundTrip(show(again, taught))
 	if err == nil && resp.StatusCode == http.StatusUnauthorized {
 		r.tokens.forget(taught)
-		r.refusals.remember(credential, taught, resp.StatusCode)
+		r.refusals.remember(credential, taught, call)
 	}
 	return resp, err
 }
@@ -166,13 +171,14 @@ func (r *Registry) Authorize(ctx context.Context, scope Scope) (shown bool, err 
 	return a.header != "", err
 }
 
-func bearerScope(challenges []challenge.Challenge) string {
+// bearer gives the parameters of the first Bearer challenge; nil when there is none.
+func bearer(challenges []challenge.Challenge) map[string]string {
 	for _, ch := range challenges {
 		if ch.Scheme == "bearer" {
-			return ch.Params["scope"]
+			return ch.Params
 		}
 	}
-	return ""
+	return nil
 }
 
 func basic(c keychain.Credential) string {

@@ -113,8 +113,8 @@ func (r *Registry) token(ctx context.Context, key tokenKey, c keychain.Credentia
 		switch {
 		case refused:
 			r.observer.TokenFetch("refused")
-			if refusal.Status == http.StatusUnauthorized && !c.Anonymous() {
-				r.refusals.note(c, refusal.Status)
+			if refusal.Status == http.StatusUnauthorized && len(strings.Fields(key.scopes)) < 2 {
+				r.refusals.note(c)
 			}
 			return "", err
 		case err != nil:

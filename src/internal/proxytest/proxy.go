@@ -42,8 +42,8 @@ type Config struct {
 	Host string
 	// Keychain in place of the robot's.
 	Keychain keychain.Keychain
-	// Plain: the registry does not speak TLS.
-	Plain bool
+	// Plain: the registry does not speak TLS. Untrusted: its certificates are not trusted.
+	Plain, Untrusted bool
 	// PassRedirects, AllowPull, AllowDelete and AllowSubRepositories are the operator's switches.
 	PassRedirects, AllowPull, AllowDelete, AllowSubRepositories bool
 	// Key of the upload sessions, as in a key file; random when empty.
@@ -114,8 +114,12 @@ func New(t testing.TB, network *registrytest.Network, cfg Config) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
+	trusted := network.CA()
+	if cfg.Untrusted {
+		trusted = nil
+	}
 	registry, err := upstream.New(upstream.Config{
-		Host: cfg.Host, PlainHTTP: cfg.Plain, CACertData: network.CA(), Keychain: cfg.Keychain, PassRedirects: cfg.PassRedirects,
+		Host: cfg.Host, PlainHTTP: cfg.Plain, CACertData: trusted, Keychain: cfg.Keychain, PassRedirects: cfg.PassRedirects,
 		UserAgent: "local-source-proxy/test", Observer: cfg.Observer, Dial: network.Dial, RetryDelay: time.Microsecond,
 	})
 	if err != nil {

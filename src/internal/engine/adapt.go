@@ -17,6 +17,17 @@ type transport struct{}
 
 func (transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := exchangeOf(req.Context())
+	resp, err := x.send(req)
+	if err != nil {
+		return nil, err
+	}
+	// Trailers are written to the response that was read, and stay there: only a copy without any goes on.
+	copied := *resp
+	copied.Trailer = nil
+	return &copied, nil
+}
+
+func (x *exchange) send(req *http.Request) (*http.Response, error) {
 	registry := x.target.Registry
 	switch {
 	case x.route.Kind == route.UploadStart:

@@ -139,7 +139,7 @@ func passed() []string {
 func rewrite(pr *httputil.ProxyRequest) {
 	x := exchangeOf(pr.In.Context())
 	pr.Out.URL, pr.Out.Host = x.address, ""
-	pr.Out.Header = http.Header{}
+	pr.Out.Header, pr.Out.Trailer = http.Header{}, nil
 	for _, name := range passed() {
 		if values := pr.In.Header.Values(name); len(values) > 0 {
 			pr.Out.Header[name] = values

@@ -26,6 +26,8 @@ func (e *Engine) answer(resp *http.Response) error {
 	x := exchangeOf(resp.Request.Context())
 	x.entry.UpstreamStatus = resp.StatusCode
 	switch {
+	case resp.StatusCode < 200:
+		return errcode.New(errcode.Unavailable, "the registry wants to speak another protocol")
 	case resp.StatusCode >= 400:
 		return e.refusal(x, resp)
 	case resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified:
@@ -36,9 +38,12 @@ func (e *Engine) answer(resp *http.Response) error {
 	switch x.route.Kind {
 	case route.UploadStart, route.Upload:
 		return e.uploadAnswer(x, resp, upstream)
-	case route.Manifest:
-		if x.route.Method == http.MethodPut {
-			return x.stored(resp)
+	case route.Manifest, route.Blob:
+		switch x.route.Method {
+		case http.MethodPut:
+			x.stored(resp)
+		case http.MethodDelete:
+			empty(resp, http.StatusAccepted)
 		}
 	case route.Tags:
 		x.mapNext(resp, upstream)
@@ -85,12 +90,12 @@ func (x *exchange) bounce(resp *http.Response) error {
 }
 
 // stored answers for a manifest that the registry has taken.
-func (x *exchange) stored(resp *http.Response) error {
+func (x *exchange) stored(resp *http.Response) {
+	empty(resp, http.StatusCreated)
 	if resp.Header.Get(contentDigest) == "" && x.pushed != nil {
 		resp.Header.Set(contentDigest, x.pushed.digest())
 	}
 	resp.Header.Set("Location", "/v2/"+x.route.Name+"/manifests/"+x.route.Reference)
-	return nil
 }
 
 // mapNext maps the link to a list's next page (quirk D4). The API server puts its prefix in front of a Location only, so the link

@@ -252,3 +252,21 @@ func TestQuirkD9NothingIsConverted(t *testing.T) {
 		}
 	}
 }
+
+// TestNoOtherProtocol: a registry that switches protocols would get a tunnel to the client, around everything here.
+func TestNoOtherProtocol(t *testing.T) {
+	p, registry := proxytest.Simple(t, proxytest.Config{})
+	registry.When("GET", "/tags/").Answer(101, "", "Connection", "Upgrade")
+	p.Do("GET", "/v2/source/tags/list").Fails(502, errcode.Unavailable)
+}
+
+// TestBodiesThatAreNotPartOfTheAPI stay here: registries say things in them.
+func TestBodiesThatAreNotPartOfTheAPI(t *testing.T) {
+	p, registry := proxytest.Simple(t, proxytest.Config{AllowDelete: true})
+	registry.When("", "/manifests/").AnswerOnceRead(200, "stored on registry.example.com", "Content-Type", "text/plain")
+	for method, status := range map[string]int{"PUT": 201, "DELETE": 202} {
+		if answer := p.Do(method, manifests+"v1", proxytest.Body(manifest())).Is(status).Lacks("Content-Type"); len(answer.Body) > 0 {
+			t.Errorf("%s: %s", method, answer.Body)
+		}
+	}
+}

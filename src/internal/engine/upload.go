@@ -20,7 +20,6 @@ const minChunk = "Oci-Chunk-Min-Length"
 // uploadAnswer maps the answer to any step of an upload. Registries differ in the status with which they say yes (quirk U2), so
 // it is the step that decides what the client is told.
 func (e *Engine) uploadAnswer(x *exchange, resp *http.Response, upstream http.Header) error {
-	resp.Header.Del("Content-Type")
 	switch x.route.Method {
 	case http.MethodPost:
 		if resp.StatusCode == http.StatusCreated {
@@ -34,8 +33,19 @@ func (e *Engine) uploadAnswer(x *exchange, resp *http.Response, upstream http.He
 	case http.MethodGet:
 		return e.reported(x, resp, upstream)
 	default:
-		resp.StatusCode = http.StatusNoContent
+		empty(resp, http.StatusNoContent)
 		return nil
+	}
+}
+
+// empty makes an answer one without a body: what registries say in theirs is not part of the API.
+func empty(resp *http.Response, status int) {
+	discard(resp)
+	resp.StatusCode, resp.Body, resp.ContentLength = status, http.NoBody, 0
+	resp.Header.Del("Content-Type")
+	resp.Header.Del("Content-Length")
+	if status != http.StatusNoContent {
+		resp.Header.Set("Content-Length", "0")
 	}
 }
 
@@ -84,12 +94,7 @@ func (e *Engine) accepted(x *exchange, resp *http.Response, status int, record s
 	if err := e.seal(x, resp.Header, record); err != nil {
 		return err
 	}
-	discard(resp)
-	resp.StatusCode, resp.Body, resp.ContentLength = status, http.NoBody, 0
-	resp.Header.Del("Content-Length")
-	if status == http.StatusAccepted {
-		resp.Header.Set("Content-Length", "0")
-	}
+	empty(resp, status)
 	return nil
 }
 
@@ -111,10 +116,8 @@ func (x *exchange) finished(resp *http.Response) error {
 	if resp.Header.Get(contentDigest) == "" {
 		resp.Header.Set(contentDigest, x.digest)
 	}
-	discard(resp)
-	resp.StatusCode, resp.Body, resp.ContentLength = http.StatusCreated, http.NoBody, 0
+	empty(resp, http.StatusCreated)
 	resp.Header.Set("Location", "/v2/"+x.route.Name+"/blobs/"+x.digest)
-	resp.Header.Set("Content-Length", "0")
 	return nil
 }
 

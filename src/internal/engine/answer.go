@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
+	"path"
 	"strconv"
 	"strings"
 
@@ -136,14 +136,18 @@ func (x *exchange) mapTags(resp *http.Response) error {
 	return nil
 }
 
-// forwardedPrefix is what the API server's service proxy has taken off the path. It says so in X-Forwarded-Uri; a value that does
-// not end in the path that arrived, or could be read as another host, counts as none.
+// forwardedPrefix is what the API server's service proxy has taken off the path. It says so in X-Forwarded-Uri, as escaped as the
+// path arrived; a value that does not end in that path, or is anything but a clean path, counts as none.
 func forwardedPrefix(r *http.Request) string {
 	forwarded, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Uri"), "?")
-	prefix, ok := strings.CutSuffix(strings.TrimSuffix(forwarded, "/"), strings.TrimSuffix(r.URL.Path, "/"))
-	u, err := url.Parse(prefix)
-	if !ok || err != nil || !strings.HasPrefix(prefix, "/") || strings.Contains(prefix, "//") || u.Path != prefix {
+	prefix, ok := strings.CutSuffix(strings.TrimSuffix(forwarded, "/"), strings.TrimSuffix(r.URL.EscapedPath(), "/"))
+	if !ok || !strings.HasPrefix(prefix, "/") || path.Clean(prefix) != prefix || strings.ContainsFunc(prefix, unusual) {
 		return ""
 	}
 	return prefix
+}
+
+// unusual reports whether a character has no place in the API server's paths.
+func unusual(c rune) bool {
+	return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("/._:~-", c)
 }

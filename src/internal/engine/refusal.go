@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -34,7 +35,7 @@ func (e *Engine) refusal(x *exchange, resp *http.Response) error {
 	content, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 	discard(resp)
 	code, message := readRefusal(content, resp.Header.Get("Content-Type"))
-	message = x.scrub(message)
+	message = excerpt(x.scrub(message))
 	status := resp.StatusCode
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
@@ -120,12 +121,12 @@ func readRefusal(content []byte, contentType string) (errcode.Code, string) {
 	var body errcode.Body
 	if err := json.Unmarshal(content, &body); err == nil && len(body.Errors) > 0 {
 		first := body.Errors[0]
-		return known(first.Code), excerpt(first.Message)
+		return known(first.Code), first.Message
 	}
 	if strings.Contains(contentType, "json") {
 		return "", ""
 	}
-	return "", excerpt(text(content))
+	return "", text(content)
 }
 
 // known keeps a code that clients understand.
@@ -169,13 +170,10 @@ func excerpt(s string) string {
 	return strings.ToValidUTF8(s[:maxExcerpt], "") + "…"
 }
 
-// scrub takes the registry's own names out of its words.
+// scrub takes the registry's own names out of its words, and puts the client's name in place of the repository's.
 func (x *exchange) scrub(message string) string {
-	return strings.NewReplacer(
-		x.target.Registry.Host()+"/"+x.target.Repository, x.route.Name,
-		x.target.Registry.Host(), "the registry",
-		x.address.Host, "the registry",
-	).Replace(message)
+	repository := regexp.MustCompile(`(^|[^a-z0-9._/-])(?:the registry/)?` + regexp.QuoteMeta(x.target.Repository) + `($|[^a-z0-9_-])`)
+	return repository.ReplaceAllString(x.target.Registry.Scrub(message), "${1}"+x.route.Name+"${2}")
 }
 
 // explain turns what went wrong on the way into the client's error. What the network says names the registry, so it is kept as

@@ -34,7 +34,7 @@ func (e *Engine) prepare(r *http.Request, x *exchange) error {
 	// The path is set in its escaped form: an upload's location must stay as it is, byte for byte (quirk U1).
 	unescaped, err := url.PathUnescape(path)
 	if err != nil {
-		return fmt.Errorf("read upload location: %w", errUnreadable)
+		return upstream.ErrLocation
 	}
 	x.address.Path, x.address.RawPath, x.address.RawQuery = unescaped, path, query
 	return nil

@@ -134,7 +134,7 @@ func TestNetworkErrorsStayInTheLog(t *testing.T) {
 	network.Serve("broken.example.com", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	network.ServePlain("plain.example.com:443", registrytest.NewRegistry(t))
 	for host, logged := range map[string]string{
-		"nowhere.example.com": "no such host", "broken.example.com": "EOF", "plain.example.com": "HTTP", address: "no such host",
+		"nowhere.example.com": "no such host", "broken.example.com": "EOF", "plain.example.com": "first record does not look like", address: "no such host",
 	} {
 		p := proxytest.New(t, network, proxytest.Config{Host: host})
 		p.Do("POST", uploads).Fails(502, errcode.Unavailable).Hides(host, "dial", "192.0.2.53", "EOF", "lookup", "tls", "x509")

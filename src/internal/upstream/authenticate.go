@@ -4,7 +4,6 @@ package upstream
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
@@ -17,7 +16,7 @@ import (
 type Refusal struct {
 	// Status of the answer; 0 when the credential could not be had.
 	Status int
-	// Reason is for the operator. It holds no secret.
+	// Reason holds no secret and no address, so that clients can be told it. The cause may hold addresses.
 	Reason string
 	cause  error
 }
@@ -112,7 +111,7 @@ func show(req *http.Request, a authorization) *http.Request {
 func (r *Registry) credential(ctx context.Context) (keychain.Credential, error) {
 	credential, err := r.keychain.Credential(ctx, r.host)
 	if err != nil {
-		return credential, &Refusal{Reason: "the credential for " + r.host + " could not be had", cause: err}
+		return credential, &Refusal{Reason: "the credential for the registry could not be had", cause: err}
 	}
 	return credential, r.refusals.check(credential)
 }
@@ -142,7 +141,7 @@ func (r *Registry) authorization(ctx context.Context, c keychain.Credential, cha
 		}
 	}
 	if unusable != nil {
-		return authorization{}, &Refusal{Reason: fmt.Sprintf("%s asks to send the credential to a place that is not its own", r.host), cause: unusable}
+		return authorization{}, &Refusal{Reason: "the registry asks to send the credential to a place that is not its own", cause: unusable}
 	}
 	return authorization{}, nil
 }

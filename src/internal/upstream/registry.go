@@ -67,6 +67,7 @@ type Registry struct {
 	tokens     tokenCache
 	refusals   refusals
 	passBounce bool
+	scrubber   scrubber
 }
 
 // New makes a registry; it opens no connection yet. The error is about CACertData.
@@ -94,6 +95,7 @@ func New(cfg Config) (*Registry, error) {
 		r.observer = unobserved{}
 	}
 	r.api = apiHost(r.host)
+	r.scrubber = newScrubber(r.host, r.api)
 	r.anonymous = retry{next: identify{r, measure{r, base}}, delay: cmp.Or(cfg.RetryDelay, retryDelay)}
 	r.roundTrip = redirect{registry: r, credentialed: authenticate{r, r.anonymous}, anonymous: r.anonymous}
 	return r, nil

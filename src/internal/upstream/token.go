@@ -197,7 +197,11 @@ func (r *Registry) askRealm(ctx context.Context, key tokenKey, make func() (*htt
 		}
 		return t, resp.StatusCode, err
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest:
-		return token{}, resp.StatusCode, &Refusal{Status: resp.StatusCode, Reason: fmt.Sprintf("the token server %s refuses the credential (%s) for scope %q", req.URL.Host, http.StatusText(resp.StatusCode), key.scopes)}
+		return token{}, resp.StatusCode, &Refusal{
+			Status: resp.StatusCode,
+			Reason: fmt.Sprintf("the registry's token server refuses the credential (%s)", http.StatusText(resp.StatusCode)),
+			cause:  fmt.Errorf("asked %s for scope %q", req.URL.Host, key.scopes),
+		}
 	default:
 		return token{}, resp.StatusCode, fmt.Errorf("ask %s for a token: status %d", req.URL.Host, resp.StatusCode)
 	}

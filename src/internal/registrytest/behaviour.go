@@ -58,7 +58,13 @@ func (rule *Rule) AnswerOnceRead(status int, body string, header ...string) {
 
 // BreakOff closes the connection without an answer.
 func (rule *Rule) BreakOff() {
-	rule.Do(func(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) })
+	rule.Do(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		_ = conn.Close()
+	})
 }
 
 // Edit changes the status and header of the registry's own answer.

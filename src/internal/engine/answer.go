@@ -93,7 +93,9 @@ func (x *exchange) bounce(resp *http.Response) error {
 func (x *exchange) stored(resp *http.Response) {
 	empty(resp, http.StatusCreated)
 	if resp.Header.Get(contentDigest) == "" && x.pushed != nil {
-		resp.Header.Set(contentDigest, x.pushed.digest())
+		if digest, ok := x.pushed.digest(); ok {
+			resp.Header.Set(contentDigest, digest)
+		}
 	}
 	resp.Header.Set("Location", "/v2/"+x.route.Name+"/manifests/"+x.route.Reference)
 }

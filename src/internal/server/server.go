@@ -50,6 +50,12 @@ type Group struct {
 
 // Listen opens all addresses, or none: when one is in use, the error names it.
 func Listen(logger *slog.Logger, all ...Listener) (*Group, error) {
+	return limits{connections: MaxConnections}.listen(logger, all...)
+}
+
+type limits struct{ connections int }
+
+func (limit limits) listen(logger *slog.Logger, all ...Listener) (*Group, error) {
 	g := &Group{logger: logger}
 	for _, l := range all {
 		listener, err := net.Listen("tcp", l.Address)
@@ -66,7 +72,7 @@ func Listen(logger *slog.Logger, all ...Listener) (*Group, error) {
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		}
 		g.servers = append(g.servers, server)
-		g.listeners = append(g.listeners, netutil.LimitListener(listener, MaxConnections))
+		g.listeners = append(g.listeners, netutil.LimitListener(listener, limit.connections))
 		g.names = append(g.names, l.Name)
 	}
 	return g, nil

@@ -44,7 +44,8 @@ func Push(ctx context.Context, registry *upstream.Registry, repository string) e
 	return nil
 }
 
-// Start starts an upload and gives its location.
+// Start starts an upload and gives its location. A registry that says yes with another status than 202 is taken at its word, as
+// pushes do, provided it names a location.
 func Start(ctx context.Context, registry *upstream.Registry, repository string) (*url.URL, error) {
 	u, err := registry.URL(ctx, "/v2/"+repository+"/blobs/uploads/", "")
 	if err != nil {
@@ -54,7 +55,7 @@ func Start(ctx context.Context, registry *upstream.Registry, repository string) 
 	if err != nil {
 		return nil, fmt.Errorf("start an upload: %w", err)
 	}
-	if resp.StatusCode != http.StatusAccepted {
+	if resp.StatusCode >= 300 {
 		return nil, fmt.Errorf("start an upload: %w", failure(registry, resp))
 	}
 	_ = resp.Body.Close()

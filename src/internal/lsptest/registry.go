@@ -32,9 +32,9 @@ type Registry struct {
 	received  int64
 	next      int
 
-	// CutAfter breaks the connection of one PATCH after each of these numbers of bytes, in order.
+	// CutAfter breaks the connection of one PATCH after each of these numbers of bytes, in order. Shorter ones are spared.
 	CutAfter []int64
-	// NoResume makes status requests and chunks fail as distribution does after a broken PATCH.
+	// NoResume makes a session useless after a broken PATCH, as distribution does; after a whole one it goes on.
 	NoResume bool
 	// Fail answers a request instead of the registry when it returns true.
 	Fail func(w http.ResponseWriter, r *http.Request) bool
@@ -46,6 +46,7 @@ type session struct {
 	hash hash.Hash
 	size int64
 	keep bytes.Buffer
+	lost bool
 }
 
 // NewRegistry returns an empty registry.
@@ -175,6 +176,9 @@ func (r *Registry) upload(w http.ResponseWriter, req *http.Request, id string) {
 	case s == nil:
 		OCIError(w, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "no such upload")
 		return
+	case s.lost:
+		OCIError(w, http.StatusRequestedRangeNotSatisfiable, "RANGE_INVALID", "resumed at wrong offset")
+		return
 	case req.Method == http.MethodPatch:
 		if !r.patch(w, req, s) {
 			return
@@ -185,9 +189,6 @@ func (r *Registry) upload(w http.ResponseWriter, req *http.Request, id string) {
 	case req.Method == http.MethodDelete:
 		delete(r.uploads, id)
 		w.WriteHeader(http.StatusNoContent)
-		return
-	case r.NoResume:
-		OCIError(w, http.StatusRequestedRangeNotSatisfiable, "RANGE_INVALID", "resumed at wrong offset")
 		return
 	}
 	w.Header().Set("Location", "/v2/source/blobs/uploads/"+id)
@@ -203,16 +204,16 @@ func (r *Registry) upload(w http.ResponseWriter, req *http.Request, id string) {
 func (r *Registry) patch(w http.ResponseWriter, req *http.Request, s *session) bool {
 	if cr := req.Header.Get("Content-Range"); cr != "" {
 		var start, end int64
-		if _, err := fmt.Sscanf(cr, "%d-%d", &start, &end); err != nil || start != s.size || r.NoResume {
+		if _, err := fmt.Sscanf(cr, "%d-%d", &start, &end); err != nil || start != s.size {
 			OCIError(w, http.StatusRequestedRangeNotSatisfiable, "BLOB_UPLOAD_INVALID", "that is not where the upload is")
 			return false
 		}
 	}
 	var body io.Reader = req.Body
-	cut := len(r.CutAfter) > 0
-	if cut {
-		body = io.LimitReader(body, r.CutAfter[0])
-		r.CutAfter = r.CutAfter[1:]
+	limit := int64(-1)
+	if len(r.CutAfter) > 0 {
+		limit = r.CutAfter[0]
+		body = io.LimitReader(body, limit)
 	}
 	r.mu.Unlock()
 	if r.OnPatch != nil {
@@ -222,7 +223,12 @@ func (r *Registry) patch(w http.ResponseWriter, req *http.Request, s *session) b
 	r.mu.Lock()
 	s.size += n
 	r.received += n
+	cut := n == limit
+	if cut {
+		r.CutAfter = r.CutAfter[1:]
+	}
 	if cut || err != nil {
+		s.lost = r.NoResume
 		r.mu.Unlock()
 		defer r.mu.Lock() // upload unlocks
 		panic(http.ErrAbortHandler)

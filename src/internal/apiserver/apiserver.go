@@ -140,7 +140,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	resp.Body = &cancelCloser{resp.Body, cancel}
 	if resp.StatusCode >= http.StatusBadRequest {
 		defer resp.Body.Close()
-		return nil, readError(resp)
+		return nil, ReadError(resp)
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		defer resp.Body.Close()

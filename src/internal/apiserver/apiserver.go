@@ -58,7 +58,7 @@ func New(config *rest.Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the connection to the API server %s: %w", base.Host, err)
 	}
-	base = base.JoinPath("api/v1/namespaces", Namespace, "services", ServiceName, "proxy")
+	base.Path = strings.TrimRight(base.Path, "/") + "/api/v1/namespaces/" + Namespace + "/services/" + ServiceName + "/proxy"
 	return &Client{base: base, http: withoutRedirects(client), timeout: timeout}, nil
 }
 

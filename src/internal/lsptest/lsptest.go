@@ -148,12 +148,17 @@ type prefixer struct{ http.ResponseWriter }
 
 func (p *prefixer) WriteHeader(code int) {
 	if l := p.Header().Get("Location"); strings.HasPrefix(l, "/") {
-		p.Header().Set("Location", Prefix+strings.ReplaceAll(strings.ReplaceAll(l, "%2F", "/"), "//", "/"))
+		path, query, found := strings.Cut(l, "?")
+		path = Prefix + strings.ReplaceAll(strings.ReplaceAll(path, "%2F", "/"), "//", "/")
+		if found {
+			path += "?" + query
+		}
+		p.Header().Set("Location", path)
 	}
 	p.ResponseWriter.WriteHeader(code)
 }
 
-// Flush and Unwrap keep the writer's other abilities.
+// Unwrap keeps the writer's other abilities.
 func (p *prefixer) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
 // Health answers GET /health as the proxy does.

@@ -18,7 +18,8 @@ import (
 type Credential struct {
 	// Username and Password are the Basic form (RFC 7617), also traded for a Bearer token at the registry's realm.
 	Username, Password string
-	// IdentityToken is an OAuth2 refresh token ("identitytoken" in a docker config), traded for a Bearer token.
+	// IdentityToken is an OAuth2 refresh token ("identitytoken" in a docker config), traded for a Bearer token. A Username may
+	// stand beside it, as some registries name one (quirk A6); a Password does not.
 	IdentityToken string
 	// RegistryToken is a Bearer token that is sent as it is ("registrytoken" in a docker config).
 	RegistryToken string

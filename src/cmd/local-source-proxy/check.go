@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/check"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/proxy"
+)
+
+func checkCommand() *cobra.Command {
+	var sources proxy.Sources
+	var output string
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Go the way of a push once, step by step, and say which step fails and what to do",
+		Long: `Check reads the settings and goes the way of a push: the registry's name, connection, TLS, greeting, token, and an upload
+that is started and cancelled. Nothing is pushed. The first step that fails ends it, with exit code 1.`,
+		Example: "  local-source-proxy check --values-file values.yml --docker-config ~/.docker/config.json",
+		Args:    noArguments,
+	}
+	settingsFlags(cmd.Flags(), &sources)
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, or json: one object a line")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		report, err := reporter(cmd.OutOrStdout(), output)
+		if err != nil {
+			return usageError{err}
+		}
+		err = proxy.Check(cmd.Context(), sources, report)
+		if errors.Is(err, check.ErrFailed) {
+			return reported{err}
+		}
+		return err
+	}
+	return cmd
+}
+
+// reporter writes steps for people or for machines.
+func reporter(w io.Writer, output string) (func(check.Step), error) {
+	switch output {
+	case "text":
+		return func(s check.Step) {
+			fmt.Fprintf(w, "%-8s %-14s %s\n", s.Result, s.Name, s.Detail)
+			if s.Remedy != "" {
+				fmt.Fprintf(w, "%-8s %-14s %s\n", "", "what to do:", s.Remedy)
+			}
+		}, nil
+	case "json":
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
+		return func(s check.Step) { _ = encoder.Encode(s) }, nil
+	default:
+		return nil, fmt.Errorf("--output is %q: it can be text or json", output)
+	}
+}

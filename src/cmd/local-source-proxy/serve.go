@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/proxy"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/version"
+)
+
+// temporary is what --embedded-registry means without a directory.
+const temporary = "temporary"
+
+func serveCommand(stderr io.Writer) *cobra.Command {
+	var cfg proxy.Config
+	var format, level, embedded string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve until SIGTERM or Ctrl-C",
+		Long: `Serve forwards pushes until it gets SIGTERM or Ctrl-C; uploads that are under way then may finish.
+
+Settings come from the package's values (--values-file) and a docker config (--docker-config). In a cluster they come from
+Secrets of the pod's namespace: local-source-proxy-values, and the one that --push-secret names. A change of either is in
+force with the next request; one that cannot be used is logged, and the settings before it stay.`,
+		Example: `  # a registry in this process, to try it out
+  local-source-proxy serve --embedded-registry --listen-address 127.0.0.1:5002
+
+  # one's own registry; values.yml says "repository: registry.example.com/team/source"
+  local-source-proxy serve --values-file values.yml --docker-config ~/.docker/config.json`,
+		Args: noArguments,
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&cfg.ListenAddress, "listen-address", ":5002", "where developers' pushes arrive; empty: off")
+	flags.StringVar(&cfg.AdminAddress, "admin-address", ":8081", "where /livez, /readyz and /metrics are")
+	settingsFlags(flags, &cfg.Sources)
+	flags.StringVar(&cfg.SessionKeyFile, "session-key-file", "", "`file` with the keys of upload sessions, 32 bytes in base64 a line; the first seals, all open (default: in a cluster a Secret that replicas share, else a random key)")
+	flags.StringVar(&embedded, "embedded-registry", "", "start a registry in this process and push to it; its blobs are in `directory`")
+	flags.Lookup("embedded-registry").NoOptDefVal = temporary
+	flags.BoolVar(&cfg.PassRedirects, "pass-redirects", false, "send clients to the object storage that a registry redirects downloads to, instead of going there for them")
+	flags.StringVar(&format, "log-format", "json", "json or text")
+	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	flags.DurationVar(&cfg.ShutdownTimeout, "shutdown-timeout", 5*time.Minute, "how long uploads that are under way may take to finish at the end")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		logger, err := newLogger(stderr, format, level)
+		if err != nil {
+			return usageError{err}
+		}
+		if cfg.ListenAddress == "" {
+			return usageError{errors.New("--listen-address is empty: there is nothing to serve")}
+		}
+		cfg.Logger, cfg.Version = logger, version.Get().Version
+		if embedded != "" {
+			cfg.Embedded = &proxy.Embedded{}
+			if embedded != temporary {
+				cfg.Embedded.Dir = embedded
+			}
+		}
+		return proxy.Run(cmd.Context(), cfg)
+	}
+	return cmd
+}
+
+// settingsFlags are those that say where the settings come from.
+func settingsFlags(flags *pflag.FlagSet, sources *proxy.Sources) {
+	flags.StringVar(&sources.ValuesFile, "values-file", "", "YAML `file` with the package's values")
+	flags.StringVar(&sources.DockerConfig, "docker-config", "", "docker config.json `file` with the registry's credential, outside a cluster")
+	flags.StringVar(&sources.PushSecret, "push-secret", "", "`name` of the Secret with the registry's credential, in a cluster")
+	flags.StringVar(&sources.Namespace, "namespace", "", "`namespace` of the Secrets (default: the pod's)")
+}
+
+func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {
+	var options slog.HandlerOptions
+	var threshold slog.Level
+	if err := threshold.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("--log-level is %q: it can be debug, info, warn or error", level)
+	}
+	options.Level = threshold
+	switch format {
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, &options)), nil
+	case "text":
+		return slog.New(slog.NewTextHandler(w, &options)), nil
+	default:
+		return nil, fmt.Errorf("--log-format is %q: it can be json or text", format)
+	}
+}

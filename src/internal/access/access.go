@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package access is where every request of a door begins and ends: it gets an id, and at its end one line in the log, one count
+// in the metrics, and if it failed, the one answer that says so.
+//
+// Handlers inside return an error and write none. What they learn about the request they note in its [Entry]. Paths, queries
+// and header values are not noted: upload sessions and credentials travel in them.
+package access
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
+)
+
+// Entry is what is known of a request in the end. A handler owns it while it runs.
+type Entry struct {
+	// ID is unique; the client gets it as X-Request-Id.
+	ID string
+	// Door is the name of the door.
+	Door string
+	// Operation is one of a closed set, such as "manifest-put"; "" until it is known.
+	Operation string
+	// Name of the repository as the client writes it, and Reference, a tag or digest, never an upload session.
+	Name, Reference string
+	// Status of the answer, and UpstreamStatus of the registry's, 0 when it was not asked or did not answer.
+	Status, UpstreamStatus int
+	// In and Out are the bytes of the bodies that were read from and written to the client.
+	In, Out int64
+	// Duration from the request's header to the last byte of the answer.
+	Duration time.Duration
+	// Err is why the request failed.
+	Err error
+
+	method, remote string
+	body           *countedBody
+}
+
+// Received is how many bytes of the request's body have been read so far.
+func (e *Entry) Received() int64 {
+	if e.body == nil {
+		return 0
+	}
+	return e.body.read.Load()
+}
+
+// BodyErr is the error with which the client's body ended early, if it did.
+func (e *Entry) BodyErr() error {
+	if e.body == nil {
+		return nil
+	}
+	err, _ := e.body.err.Load().(error)
+	return err
+}
+
+// Recorder counts requests.
+type Recorder interface {
+	// RequestStarted is called when a request's operation is known.
+	RequestStarted(e *Entry)
+	// RequestFinished is called once for every request; started says whether RequestStarted was.
+	RequestFinished(e *Entry, started bool)
+}
+
+// HandlerFunc answers a request or says why it cannot.
+type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+// Log is what the requests of one door have in common.
+type Log struct {
+	Door     string
+	Logger   *slog.Logger
+	Recorder Recorder
+}
+
+type entryKey struct{}
+
+type tracked struct {
+	entry    *Entry
+	recorder Recorder
+	started  bool
+}
+
+// Of gives the entry of a request that came through [Log.Handler].
+func Of(ctx context.Context) *Entry {
+	if t, ok := ctx.Value(entryKey{}).(*tracked); ok {
+		return t.entry
+	}
+	return &Entry{}
+}
+
+// Started notes the operation of a request, as soon as it is known.
+func Started(ctx context.Context, operation, name, reference string) {
+	t, ok := ctx.Value(entryKey{}).(*tracked)
+	if !ok {
+		return
+	}
+	t.entry.Operation, t.entry.Name, t.entry.Reference = operation, name, reference
+	if t.recorder != nil && !t.started {
+		t.started = true
+		t.recorder.RequestStarted(t.entry)
+	}
+}
+
+// Handler makes an [http.Handler] of a function.
+func (l Log) Handler(handle HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		e := &Entry{ID: rand.Text(), Door: l.Door, method: r.Method, remote: remote(r)}
+		t := &tracked{entry: e, recorder: l.Recorder}
+		out := &writer{ResponseWriter: w, stamps: http.Header{}}
+		out.Stamp("X-Request-Id", e.ID)
+		r = r.WithContext(context.WithValue(r.Context(), entryKey{}, t))
+		if r.Body != nil && r.Body != http.NoBody {
+			e.body = &countedBody{ReadCloser: r.Body}
+			r.Body = e.body
+		}
+		// Deferred, because ReverseProxy panics with http.ErrAbortHandler when an answer breaks off, and that has to be logged too.
+		defer func() {
+			e.In, e.Out, e.Status, e.Duration = e.Received(), out.written.Load(), out.status, time.Since(start)
+			if e.Err == nil && r.Context().Err() != nil {
+				e.Err = context.Cause(r.Context())
+			}
+			if l.Recorder != nil {
+				l.Recorder.RequestFinished(e, t.started)
+			}
+			l.write(r.Context(), e)
+		}()
+		if err := handle(out, r); err != nil {
+			e.Err = err
+			if out.status == 0 {
+				_ = errcode.Write(out, errcode.From(err))
+			}
+		}
+	})
+}
+
+func (l Log) write(ctx context.Context, e *Entry) {
+	attrs := []slog.Attr{
+		slog.String("id", e.ID), slog.String("door", e.Door), slog.String("operation", e.Operation),
+		slog.String("method", e.method), slog.String("name", e.Name), slog.String("reference", e.Reference),
+		slog.Int("status", e.Status), slog.Int("upstream_status", e.UpstreamStatus),
+		slog.Int64("bytes_in", e.In), slog.Int64("bytes_out", e.Out),
+		slog.Duration("duration", e.Duration), slog.String("remote", e.remote),
+	}
+	level := slog.LevelInfo
+	if e.Err != nil {
+		attrs = append(attrs, slog.String("error", e.Err.Error()))
+		if e.Status >= 500 {
+			level = slog.LevelError
+		}
+	}
+	l.Logger.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// remote is the address of the client, which the API server passes on, and of who passed it on.
+func remote(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	if forwarded := r.Header.Get("X-Forwarded-For"); forwarded != "" && len(forwarded) < 256 {
+		return forwarded + ", " + host
+	}
+	return host
+}
+
+type countedBody struct {
+	io.ReadCloser
+	read atomic.Int64
+	err  atomic.Value
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.read.Add(int64(n))
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.err.CompareAndSwap(nil, readError{err})
+	}
+	return n, err
+}
+
+// readError gives all errors one type, as atomic.Value wants it.
+type readError struct{ error }
+
+func (e readError) Unwrap() error { return e.error }

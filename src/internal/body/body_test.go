@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package body_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
+)
+
+func request(t *testing.T, content io.ReadCloser) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://registry.test/", content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
+}
+
+func TestAnUntouchedBodyIsLentAgain(t *testing.T) {
+	first := request(t, body.New(strings.NewReader("layer")))
+	second, ok := body.Again(first)
+	if !ok {
+		t.Fatal("an untouched body was not lent again")
+	}
+	if _, err := first.Body.Read(make([]byte, 1)); !errors.Is(err, body.ErrRecalled) {
+		t.Errorf("the earlier attempt read with error %v, want %v", err, body.ErrRecalled)
+	}
+	got, err := io.ReadAll(second.Body)
+	if err != nil || string(got) != "layer" {
+		t.Errorf("the second attempt read %q, %v", got, err)
+	}
+}
+
+func TestABodyThatHasBegunIsNotLentAgain(t *testing.T) {
+	first := request(t, body.New(strings.NewReader("layer")))
+	if _, err := first.Body.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := body.Again(first); ok {
+		t.Error("a body that has begun was lent again")
+	}
+	if err := first.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := body.Again(first); ok {
+		t.Error("a body that has begun was lent again once it was closed")
+	}
+}
+
+func TestABodyThatWasClosedUnreadIsLentAgain(t *testing.T) {
+	first := request(t, body.New(strings.NewReader("layer")))
+	if err := first.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second, ok := body.Again(first)
+	if !ok {
+		t.Fatal("net/http closes the body of a refused request: it must be lent again")
+	}
+	if got, err := io.ReadAll(second.Body); err != nil || string(got) != "layer" {
+		t.Errorf("the second attempt read %q, %v", got, err)
+	}
+}
+
+func TestOtherBodies(t *testing.T) {
+	if _, ok := body.Again(request(t, nil)); !ok {
+		t.Error("a request without a body can always be made again")
+	}
+	if _, ok := body.Again(request(t, io.NopCloser(strings.NewReader("x")))); ok {
+		t.Error("a body that nobody lends cannot be lent again")
+	}
+}
+
+// TestOneWinner lets a reader and a recall race: either the reader got bytes and the body is not lent again, or the other way
+// round, never both.
+func TestOneWinner(t *testing.T) {
+	for range 200 {
+		first := request(t, body.New(strings.NewReader("layer")))
+		read := make(chan bool)
+		go func() {
+			n, _ := first.Body.Read(make([]byte, 8))
+			read <- n > 0
+		}()
+		_, again := body.Again(first)
+		if got := <-read; got == again {
+			t.Fatalf("reader got bytes: %v; lent again: %v", got, again)
+		}
+	}
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/link"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/route"
+)
+
+// maxTags is the size up to which a list of tags is mapped, in bytes; it has to be held in memory.
+const maxTags = 8 << 20
+
+// answer maps what the registry answered to the client's view. It runs as ReverseProxy's ModifyResponse; its error takes the
+// place of the answer.
+func (e *Engine) answer(resp *http.Response) error {
+	x := exchangeOf(resp.Request.Context())
+	x.entry.UpstreamStatus = resp.StatusCode
+	switch {
+	case resp.StatusCode >= 400:
+		return e.refusal(x, resp)
+	case resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified:
+		return x.bounce(resp)
+	}
+	upstream := resp.Header
+	resp.Header = returned(upstream)
+	switch x.route.Kind {
+	case route.UploadStart, route.Upload:
+		return e.uploadAnswer(x, resp, upstream)
+	case route.Manifest:
+		if resp.Request.Method == http.MethodPut {
+			return x.stored(resp)
+		}
+	case route.Tags:
+		x.mapNext(resp, upstream)
+		return x.mapTags(resp)
+	case route.Referrers:
+		x.mapNext(resp, upstream)
+	}
+	return nil
+}
+
+// returned keeps the headers that are the client's business; whatever else a registry sends (cookies, challenges, names of its
+// own hosts and sessions) stays here.
+func returned(upstream http.Header) http.Header {
+	kept := http.Header{}
+	for _, name := range []string{
+		"Accept-Ranges", "Cache-Control", "Content-Encoding", "Content-Length", "Content-Range", "Content-Type", "Date",
+		contentDigest, "Docker-Distribution-Api-Version", "Etag", "Last-Modified", "Retry-After", "Warning",
+	} {
+		if values := upstream.Values(name); len(values) > 0 {
+			kept[name] = values
+		}
+	}
+	for name, values := range upstream {
+		if strings.HasPrefix(name, "Oci-") {
+			kept[name] = values
+		}
+	}
+	return kept
+}
+
+// bounce passes a redirect of a download on, where the operator wants that; any other redirect is an error, because it would
+// show the client an address that is not its business, and take no credential along.
+func (x *exchange) bounce(resp *http.Response) error {
+	reads := resp.Request.Method == http.MethodGet || resp.Request.Method == http.MethodHead
+	location, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
+	if !reads || err != nil || x.route.Kind != route.Blob {
+		return errcode.New(errcode.Unavailable, "the registry answered with a redirect that cannot be followed; its address or scheme in the settings may be wrong")
+	}
+	resp.Header = http.Header{"Location": {location.String()}}
+	resp.ContentLength = 0
+	discard(resp)
+	resp.Body = http.NoBody
+	return nil
+}
+
+// stored answers for a manifest that the registry has taken.
+func (x *exchange) stored(resp *http.Response) error {
+	if resp.Header.Get(contentDigest) == "" && x.pushed != nil {
+		resp.Header.Set(contentDigest, x.pushed.digest())
+	}
+	resp.Header.Set("Location", "/v2/"+x.route.Name+"/manifests/"+x.route.Reference)
+	return nil
+}
+
+// mapNext maps the link to a list's next page (quirk D4). The API server puts its prefix in front of a Location only, so the link
+// has to have it already (quirk K1); the API server says what it is.
+func (x *exchange) mapNext(resp *http.Response, upstream http.Header) {
+	if query, ok := link.Next(upstream); ok {
+		resp.Header.Set("Link", link.Format(x.prefix+x.path, query))
+	}
+}
+
+// mapTags puts the client's name in place of the registry's (quirk D4), and an empty list in place of none (quirk D5).
+func (x *exchange) mapTags(resp *http.Response) error {
+	content, err := io.ReadAll(io.LimitReader(resp.Body, maxTags+1))
+	discard(resp)
+	if err != nil {
+		return fmt.Errorf("read list of tags: %w", err)
+	}
+	if len(content) > maxTags {
+		return errcode.New(errcode.Unavailable, "the list of tags is longer than %d MiB: ask for it in pages, with ?n=%d", maxTags>>20, maxPage)
+	}
+	var list struct {
+		Tags []string `json:"tags"`
+	}
+	if err := json.Unmarshal(content, &list); err != nil {
+		return errcode.New(errcode.Unavailable, "the registry's list of tags is not JSON").Because(err)
+	}
+	mapped, err := json.Marshal(struct {
+		Name string   `json:"name"`
+		Tags []string `json:"tags"`
+	}{x.route.Name, append([]string{}, list.Tags...)})
+	if err != nil {
+		return fmt.Errorf("encode list of tags: %w", err)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(mapped))
+	resp.ContentLength = int64(len(mapped))
+	resp.Header.Set("Content-Length", strconv.Itoa(len(mapped)))
+	resp.Header.Set("Content-Type", "application/json")
+	return nil
+}
+
+// forwardedPrefix is what the API server's service proxy has taken off the path. It says so in X-Forwarded-Uri; a value that does
+// not end in the path that arrived, or could be read as another host, counts as none.
+func forwardedPrefix(r *http.Request) string {
+	forwarded, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Uri"), "?")
+	prefix, ok := strings.CutSuffix(strings.TrimSuffix(forwarded, "/"), strings.TrimSuffix(r.URL.Path, "/"))
+	u, err := url.Parse(prefix)
+	if !ok || err != nil || !strings.HasPrefix(prefix, "/") || strings.Contains(prefix, "//") || u.Path != prefix {
+		return ""
+	}
+	return prefix
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
+)
+
+// maxManifest is the size up to which every registry takes a manifest, in bytes (distribution-spec, "Pushing Manifests"). A
+// larger one passes, but is not looked into.
+const maxManifest = 4 << 20
+
+const contentDigest = "Docker-Content-Digest"
+
+// withDigest adds the digest of a manifest where the registry does not send one (quirk D2). For HEAD the manifest itself has to
+// be fetched, because nothing else tells its digest.
+func withDigest(next http.RoundTripper, x *exchange, req *http.Request) (*http.Response, error) {
+	resp, err := next.RoundTrip(req)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return resp, err
+	}
+	compressed := resp.Header.Get("Content-Encoding") != ""
+	if resp.Header.Get(contentDigest) == "" && strings.Contains(x.route.Reference, ":") {
+		resp.Header.Set(contentDigest, x.route.Reference)
+	}
+	if resp.Header.Get(contentDigest) != "" && !compressed {
+		return resp, nil
+	}
+	if req.Method == http.MethodHead {
+		return headByGet(next, resp, req)
+	}
+	return resp, readManifest(resp)
+}
+
+func headByGet(next http.RoundTripper, head *http.Response, req *http.Request) (*http.Response, error) {
+	again, ok := body.Again(req)
+	if !ok {
+		return head, nil
+	}
+	discard(head)
+	again.Method = http.MethodGet
+	resp, err := next.RoundTrip(again)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return resp, err
+	}
+	if err := readManifest(resp); err != nil {
+		return nil, err
+	}
+	discard(resp)
+	resp.Body = http.NoBody
+	return resp, nil
+}
+
+// readManifest takes a manifest into memory, decompresses it where the registry has compressed it unasked (quirk D3), and adds
+// its digest and length.
+func readManifest(resp *http.Response) error {
+	content, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
+	if err != nil {
+		discard(resp)
+		return fmt.Errorf("read manifest: %w", err)
+	}
+	if len(content) > maxManifest {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(content), resp.Body), resp.Body}
+		return nil
+	}
+	discard(resp)
+	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		if content, err = gunzip(content); err != nil {
+			return err
+		}
+		resp.Header.Del("Content-Encoding")
+	}
+	if resp.Header.Get(contentDigest) == "" {
+		sum := sha256.Sum256(content)
+		resp.Header.Set(contentDigest, "sha256:"+hex.EncodeToString(sum[:]))
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(content))
+	resp.ContentLength = int64(len(content))
+	resp.Header.Set("Content-Length", strconv.Itoa(len(content)))
+	return nil
+}
+
+func gunzip(compressed []byte) ([]byte, error) {
+	reader, err := gzip.NewReader(bytes.NewReader(compressed))
+	if err != nil {
+		return nil, fmt.Errorf("decompress manifest: %w", err)
+	}
+	content, err := io.ReadAll(io.LimitReader(reader, maxManifest+1))
+	if err != nil {
+		return nil, fmt.Errorf("decompress manifest: %w", err)
+	}
+	if len(content) > maxManifest {
+		return nil, errors.New("decompress manifest: more than 4 MiB")
+	}
+	return content, nil
+}
+
+// digester computes the digest of a manifest on its way up, for registries that do not tell it (quirk D2).
+type digester struct {
+	source    io.Reader
+	hash      hash.Hash
+	reference string
+}
+
+func newDigester(source io.Reader, reference string) *digester {
+	return &digester{source: source, hash: sha256.New(), reference: reference}
+}
+
+func (d *digester) Read(p []byte) (int, error) {
+	n, err := d.source.Read(p)
+	d.hash.Write(p[:n])
+	return n, err
+}
+
+func (d *digester) digest() string {
+	if strings.Contains(d.reference, ":") {
+		return d.reference
+	}
+	return "sha256:" + hex.EncodeToString(d.hash.Sum(nil))
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/route"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
+)
+
+// maxPage is the largest page of tags that every registry serves; ECR refuses more (quirk D5).
+const maxPage = 1000
+
+// prepare works out where a request goes on the registry, and refuses what must not go there.
+func (e *Engine) prepare(r *http.Request, x *exchange) error {
+	x.call = upstream.Call{Operation: x.route.Operation(), Scopes: []upstream.Scope{x.target.Scope}}
+	path, query, err := e.locate(r, x)
+	if err != nil {
+		return err
+	}
+	x.address, err = x.target.Registry.URL(r.Context(), "/", "")
+	if err != nil {
+		return err
+	}
+	// The path is set in its escaped form: an upload's location must stay as it is, byte for byte (quirk U1).
+	location, err := url.Parse(path)
+	if err != nil {
+		return fmt.Errorf("read upload location: %w", err)
+	}
+	x.address.Path, x.address.RawPath, x.address.RawQuery = location.Path, location.RawPath, query
+	return nil
+}
+
+// locate gives the escaped path and the raw query of the request on the registry.
+func (e *Engine) locate(r *http.Request, x *exchange) (path, query string, err error) {
+	repository := "/v2/" + x.target.Repository
+	switch x.route.Kind {
+	case route.Manifest:
+		return repository + "/manifests/" + x.route.Reference, "", nil
+	case route.Blob:
+		return repository + "/blobs/" + x.route.Reference, "", nil
+	case route.Referrers:
+		return repository + "/referrers/" + x.route.Reference, r.URL.RawQuery, nil
+	case route.Tags:
+		return repository + "/tags/list", capPage(r.URL.RawQuery), nil
+	case route.UploadStart:
+		query, err := x.startQuery(r.URL.Query())
+		return repository + "/blobs/uploads/", query, err
+	default:
+		return e.continued(r, x)
+	}
+}
+
+// capPage lowers n to what every registry takes. All else stays: the rest of the query is the registry's own (quirk D4).
+func capPage(rawQuery string) string {
+	params := strings.Split(rawQuery, "&")
+	for i, param := range params {
+		if n, err := strconv.ParseUint(strings.TrimPrefix(param, "n="), 10, 64); strings.HasPrefix(param, "n=") && err == nil && n > maxPage {
+			params[i] = "n=" + strconv.Itoa(maxPage)
+		}
+	}
+	return strings.Join(params, "&")
+}
+
+// startQuery keeps what starts an upload: the digest of one in a single request, or a mount whose source is behind this door. A
+// mount from elsewhere is dropped, and becomes a plain upload.
+func (x *exchange) startQuery(client url.Values) (string, error) {
+	query := url.Values{}
+	if digest := client.Get("digest"); digest != "" {
+		if !route.IsDigest(digest) {
+			return "", errcode.New(errcode.DigestInvalid, "the digest in the query is not valid: it must look like sha256:<64 hex digits>")
+		}
+		query.Set("digest", digest)
+		x.digest = digest
+	}
+	mount := client.Get("mount")
+	if !client.Has("mount") {
+		return query.Encode(), nil
+	}
+	if !route.IsDigest(mount) {
+		return "", errcode.New(errcode.DigestInvalid, "the digest to mount is not valid: it must look like sha256:<64 hex digits>")
+	}
+	x.digest = mount
+	from := client.Get("from")
+	if from == "" {
+		query.Set("mount", mount)
+		return query.Encode(), nil
+	}
+	if source, ok := x.target.Source(from); ok {
+		query.Set("mount", mount)
+		query.Set("from", source)
+		if source != x.target.Repository {
+			x.call.Scopes = append(x.call.Scopes, upstream.Pull(source))
+		}
+	}
+	return query.Encode(), nil
+}
+
+// continued finds the upload session that a token stands for. Nothing is asked of the registry with a token that does not
+// open: a client could otherwise aim the operator's credential at any URL.
+func (e *Engine) continued(r *http.Request, x *exchange) (path, query string, err error) {
+	record, err := e.sessions.Open(x.owner(), x.route.Reference)
+	if err == nil && (record.Registry != x.target.Registry.Host() || record.Repository != x.target.Repository) {
+		err = fmt.Errorf("%w: it was started in another repository than the one that is configured now", session.ErrUnknown)
+	}
+	if err != nil {
+		return "", "", errcode.New(errcode.BlobUploadUnknown, "no such upload session: it has expired, or was never started here; start the upload again").Because(err)
+	}
+	x.record = record
+	path, query, _ = strings.Cut(record.Location, "?")
+	if r.Method == http.MethodPut {
+		digest := r.URL.Query().Get("digest")
+		if !route.IsDigest(digest) {
+			return "", "", errcode.New(errcode.DigestInvalid, "finishing an upload needs ?digest=sha256:<64 hex digits>")
+		}
+		x.digest = digest
+		if query != "" {
+			query += "&"
+		}
+		query += "digest=" + url.QueryEscape(digest)
+	}
+	return path, query, nil
+}
+
+func (x *exchange) owner() session.Owner { return session.Owner{Door: x.door, Name: x.route.Name} }
+
+// passed are the client's headers that are the registry's business. Authorization, cookies and whatever else a client sends
+// stay here.
+func passed() []string {
+	return []string{"Accept", "Content-Type", "Content-Range", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
+}
+
+func rewrite(pr *httputil.ProxyRequest) {
+	x := exchangeOf(pr.In.Context())
+	pr.Out.URL, pr.Out.Host = x.address, ""
+	pr.Out.Header = http.Header{}
+	for _, name := range passed() {
+		if values := pr.In.Header.Values(name); len(values) > 0 {
+			pr.Out.Header[name] = values
+		}
+	}
+	if pr.Out.Body == nil || pr.Out.Body == http.NoBody {
+		return
+	}
+	// A 401 then comes before the body is spent, and the same body goes with the next attempt.
+	pr.Out.Header.Set("Expect", "100-continue")
+	if x.route.Kind == route.Manifest {
+		x.pushed = newDigester(pr.Out.Body, x.route.Reference)
+		pr.Out.Body = body.New(x.pushed)
+		return
+	}
+	pr.Out.Body = body.New(pr.Out.Body)
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
+)
+
+// minChunk is the header by which a registry says how small a chunk may be (distribution-spec, "Pushing a blob in chunks").
+const minChunk = "Oci-Chunk-Min-Length"
+
+// uploadAnswer maps the answer to any step of an upload. Registries differ in the status with which they say yes (quirk U2), so
+// it is the step that decides what the client is told.
+func (e *Engine) uploadAnswer(x *exchange, resp *http.Response, upstream http.Header) error {
+	resp.Header.Del("Content-Type")
+	switch resp.Request.Method {
+	case http.MethodPost:
+		if resp.StatusCode == http.StatusCreated {
+			return x.finished(resp)
+		}
+		return e.started(x, resp, upstream)
+	case http.MethodPatch:
+		return e.advanced(x, resp, upstream)
+	case http.MethodPut:
+		return x.finished(resp)
+	case http.MethodGet:
+		return e.reported(x, resp, upstream)
+	default:
+		resp.StatusCode = http.StatusNoContent
+		return nil
+	}
+}
+
+func (e *Engine) started(x *exchange, resp *http.Response, upstream http.Header) error {
+	location, err := x.sessionLocation(resp.Request.URL, upstream.Get("Location"))
+	if err != nil {
+		return errcode.New(errcode.Unavailable, "the registry started an upload at a place that cannot be used").Because(err)
+	}
+	if smallest := x.target.Registry.MinChunk(); smallest > 0 && resp.Header.Get(minChunk) == "" {
+		resp.Header.Set(minChunk, strconv.FormatInt(smallest, 10))
+	}
+	return e.accepted(x, resp, http.StatusAccepted, session.Record{Location: location})
+}
+
+// advanced answers for a chunk or stream that the registry has taken. How far the upload is, the proxy has counted: what
+// registries say about it is sometimes about the chunk alone, off by one, or stuck (quirks U2 and U6).
+func (e *Engine) advanced(x *exchange, resp *http.Response, upstream http.Header) error {
+	record := x.record
+	record.Offset += x.entry.Received()
+	if location, err := x.sessionLocation(resp.Request.URL, upstream.Get("Location")); err == nil {
+		record.Location = location
+	} else if !errors.Is(err, errNoLocation) {
+		return errcode.New(errcode.Unavailable, "the registry continues the upload at a place that cannot be used").Because(err)
+	}
+	if said, ok := rangeEnd(upstream); ok && said < record.Offset {
+		record.RangeStuck = true
+	}
+	return e.accepted(x, resp, http.StatusAccepted, record)
+}
+
+// reported answers how far an upload is. The registry knows best, unless it was seen to be wrong.
+func (e *Engine) reported(x *exchange, resp *http.Response, upstream http.Header) error {
+	record := x.record
+	if location, err := x.sessionLocation(resp.Request.URL, upstream.Get("Location")); err == nil {
+		record.Location = location
+	}
+	if said, ok := rangeEnd(upstream); ok && !record.RangeStuck {
+		record.Offset = said
+	}
+	return e.accepted(x, resp, http.StatusNoContent, record)
+}
+
+// accepted gives the client the session that continues from here.
+func (e *Engine) accepted(x *exchange, resp *http.Response, status int, record session.Record) error {
+	if err := e.seal(x, resp.Header, record); err != nil {
+		return err
+	}
+	discard(resp)
+	resp.StatusCode, resp.Body, resp.ContentLength = status, http.NoBody, 0
+	resp.Header.Del("Content-Length")
+	if status == http.StatusAccepted {
+		resp.Header.Set("Content-Length", "0")
+	}
+	return nil
+}
+
+// seal writes the headers of a session: its sealed Location, and the Range that has arrived. Before the first byte that is "0-0",
+// as every client has learnt from the reference implementation.
+func (e *Engine) seal(x *exchange, header http.Header, record session.Record) error {
+	record.Registry, record.Repository = x.target.Registry.Host(), x.target.Repository
+	token, err := e.sessions.Seal(x.owner(), record)
+	if err != nil {
+		return err
+	}
+	header.Set("Location", "/v2/"+x.route.Name+"/blobs/uploads/"+token)
+	header.Set("Range", "0-"+strconv.FormatInt(max(record.Offset-1, 0), 10))
+	return nil
+}
+
+// finished answers for a blob that is complete.
+func (x *exchange) finished(resp *http.Response) error {
+	if resp.Header.Get(contentDigest) == "" {
+		resp.Header.Set(contentDigest, x.digest)
+	}
+	discard(resp)
+	resp.StatusCode, resp.Body, resp.ContentLength = http.StatusCreated, http.NoBody, 0
+	resp.Header.Set("Location", "/v2/"+x.route.Name+"/blobs/"+x.digest)
+	resp.Header.Set("Content-Length", "0")
+	return nil
+}
+
+var errNoLocation = errors.New("the answer has no Location")
+
+// sessionLocation reads the Location of an upload, which may be relative, without a scheme, or have the wrong scheme or port
+// (quirk U1), and keeps its path and query as they are. One on another host is an error: the credential is for this one.
+func (x *exchange) sessionLocation(base *url.URL, location string) (string, error) {
+	if location == "" {
+		return "", errNoLocation
+	}
+	host, _, isPath := strings.Cut(location, "/")
+	if isPath && host != "" && !strings.Contains(host, "?") && strings.ContainsAny(host, ".:") && !strings.HasSuffix(host, ":") && x.target.Registry.IsOwn(&url.URL{Host: host}) {
+		location = "//" + location
+	}
+	u, err := base.Parse(location)
+	if err != nil {
+		return "", fmt.Errorf("read upload location: %w", errUnreadable)
+	}
+	if !x.target.Registry.IsOwn(u) {
+		return "", fmt.Errorf("upload location is on another host, %s", u.Host)
+	}
+	path := u.EscapedPath()
+	if !strings.HasPrefix(path, "/") {
+		return "", fmt.Errorf("read upload location: %w", errUnreadable)
+	}
+	if u.RawQuery == "" {
+		return path, nil
+	}
+	return path + "?" + u.RawQuery, nil
+}
+
+// errUnreadable takes the place of net/url's error, which quotes the URL.
+var errUnreadable = errors.New("it is not a URL")
+
+// rangeEnd reads how many bytes a registry says it has: "0-99" and "bytes=0-99" are a hundred. "0-0" can be one or none, and
+// "0--1" is none (quirk U6).
+func rangeEnd(header http.Header) (int64, bool) {
+	value := strings.TrimPrefix(header.Get("Range"), "bytes=")
+	first, last, ok := strings.Cut(value, "-")
+	if !ok || first != "0" {
+		return 0, false
+	}
+	end, err := strconv.ParseInt(last, 10, 64)
+	switch {
+	case err != nil || end < -1:
+		return 0, false
+	case end == 0:
+		return 0, true
+	default:
+		return end + 1, true
+	}
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package filewatch tells when the content of files changes.
+//
+// A mounted Secret changes by a swapped symlink, editors write a new file over the old one, and either leaves moments when
+// the file is not there. The package therefore watches directories, waits until a burst of events is over, and compares what
+// the files hold. It refuses to judge the content, and it never reports a change that left every byte as it was.
+package filewatch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// MaxSize is the largest file that is read, in bytes: a Secret cannot be larger either.
+const MaxSize = 1 << 20
+
+const (
+	// quiet is how long nothing may happen before the files are read: the writes of one save come closer together.
+	quiet = 100 * time.Millisecond
+	// patience is how long a directory that never comes to rest can delay the reading.
+	patience = time.Second
+)
+
+// File is what a watched file holds at one moment.
+type File struct {
+	// Data is the content; nil with an error.
+	Data []byte
+	// Err says why it could not be read. It wraps [io/fs.ErrNotExist] while the file is absent.
+	Err error
+}
+
+// Watch calls changed with the state of all files, by path: at once, and then once after each burst of changes that left at
+// least one of them different. The first call comes after the watch is in place, so no change can fall between the two. Calls
+// never overlap, and the map is the callee's to keep.
+//
+// Watch returns nil when ctx ends, and leaves no goroutine behind. An error means that nothing can be watched at all. Files
+// and their directories may be absent, from the start or for a while.
+func Watch(ctx context.Context, paths []string, changed func(map[string]File)) error {
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watch files for changes: %w", err)
+	}
+	w := &watch{watcher: watcher, paths: paths}
+	err = w.follow()
+	if err == nil {
+		look := func() map[string]File {
+			// A directory that cannot be watched any more is looked at again with the next event of another.
+			_ = w.follow()
+			return readAll(paths)
+		}
+		run(ctx, watcher.Events, watcher.Errors, look, changed)
+	}
+	return errors.Join(err, watcher.Close())
+}
+
+// run is the loop of [Watch]: what is left when the file system is taken away.
+func run(ctx context.Context, events <-chan fsnotify.Event, faults <-chan error, look func() map[string]File, changed func(map[string]File)) {
+	last := look()
+	changed(maps.Clone(last))
+	due := time.NewTimer(quiet)
+	due.Stop()
+	defer due.Stop()
+	var burst time.Time // when it began; zero at rest
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-events:
+		case <-faults: // events were lost, most likely: as good a reason to look
+		case <-due.C:
+			burst = time.Time{}
+			if now := look(); !same(last, now) {
+				last = now
+				changed(maps.Clone(now))
+			}
+			continue
+		}
+		if burst.IsZero() {
+			burst = time.Now()
+		}
+		due.Reset(min(quiet, max(0, patience-time.Since(burst))))
+	}
+}
+
+func readAll(paths []string) map[string]File {
+	files := make(map[string]File, len(paths))
+	for _, path := range paths {
+		data, err := Read(path)
+		files[path] = File{Data: data, Err: err}
+	}
+	return files
+}
+
+// Read reads one file of at most [MaxSize] bytes. Its errors name the path.
+func Read(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, MaxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > MaxSize {
+		return nil, fmt.Errorf("read %s: it is larger than 1 MiB: is it the right file?", path)
+	}
+	return data, nil
+}
+
+// same compares content; two errors are the same when they read the same.
+func same(a, b map[string]File) bool {
+	return maps.EqualFunc(a, b, func(x, y File) bool {
+		if x.Err != nil || y.Err != nil {
+			return x.Err != nil && y.Err != nil && x.Err.Error() == y.Err.Error()
+		}
+		return bytes.Equal(x.Data, y.Data)
+	})
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package server runs HTTP listeners from start to a graceful end.
+//
+// Its limits protect the process: how long a header may take, how large it may be, how many connections there are at once. None
+// is on a body: an upload takes as long as it takes (quirk U8).
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+const (
+	headerTimeout = 10 * time.Second
+	// idleTimeout is longer than that of the API server's connections (90 s), so that it is the API server who closes them.
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 64 << 10
+	// MaxConnections of one listener at once; more wait to be accepted.
+	MaxConnections = 2048
+)
+
+// Listener is one address that is served.
+type Listener struct {
+	// Name for the log, such as the door's.
+	Name    string
+	Address string
+	Handler http.Handler
+	// TLS makes it HTTPS; may be nil.
+	TLS *tls.Config
+}
+
+// Group serves several listeners that live and die together.
+type Group struct {
+	logger    *slog.Logger
+	servers   []*http.Server
+	listeners []net.Listener
+	names     []string
+	draining  atomic.Bool
+}
+
+// Listen opens all addresses, or none: when one is in use, the error names it.
+func Listen(logger *slog.Logger, all ...Listener) (*Group, error) {
+	g := &Group{logger: logger}
+	for _, l := range all {
+		listener, err := net.Listen("tcp", l.Address)
+		if err != nil {
+			g.close()
+			return nil, fmt.Errorf("%s: %w", l.Name, err)
+		}
+		server := &http.Server{
+			Handler:           l.Handler,
+			ReadHeaderTimeout: headerTimeout,
+			IdleTimeout:       idleTimeout,
+			MaxHeaderBytes:    maxHeaderBytes,
+			TLSConfig:         l.TLS,
+			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		}
+		g.servers = append(g.servers, server)
+		g.listeners = append(g.listeners, netutil.LimitListener(listener, MaxConnections))
+		g.names = append(g.names, l.Name)
+	}
+	return g, nil
+}
+
+// Draining reports whether the group has been told to end; it is then not ready for more.
+func (g *Group) Draining() bool { return g.draining.Load() }
+
+// Serve serves until the context ends, and then lets requests under way finish for as long as timeout says. The listeners are
+// stopped in reverse order, so that the first, which says whether the process is ready, can say no until the others are done.
+func (g *Group) Serve(ctx context.Context, timeout time.Duration) error {
+	failed := make(chan error, len(g.servers))
+	for i, server := range g.servers {
+		g.logger.Info("serving", "door", g.names[i], "address", g.listeners[i].Addr().String())
+		go func() { failed <- serve(server, g.listeners[i]) }()
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	g.draining.Store(true)
+	g.logger.Info("stopping", "timeout", timeout)
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	return errors.Join(err, g.shutdown(deadline))
+}
+
+func serve(server *http.Server, listener net.Listener) error {
+	var err error
+	if server.TLSConfig != nil {
+		err = server.ServeTLS(listener, "", "")
+	} else {
+		err = server.Serve(listener)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func (g *Group) shutdown(ctx context.Context) error {
+	var errs []error
+	for i := len(g.servers) - 1; i >= 0; i-- {
+		if err := g.servers[i].Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: requests were still under way when the time to stop was over: %w", g.names[i], err))
+			_ = g.servers[i].Close()
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (g *Group) close() {
+	for _, l := range g.listeners {
+		_ = l.Close()
+	}
+}

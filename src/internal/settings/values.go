@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package settings turns the package's values into what the server works with.
+//
+// Operators write the values once, for the whole package: most keys shape manifests, a few steer the server. The server is
+// given the whole file, so this package knows every key and refuses what it does not know: a misspelt allow_pull must not
+// pass in silence. It reads bytes that it is handed and nothing else; where they come from, and when they change, is for
+// others to know.
+package settings
+
+// Values are the package's values as they are written. Keys that the server does not use are checked for their type only;
+// what they may hold is the business of the schema of the package.
+type Values struct {
+	// Repository is where everything is pushed: "registry/path", or "user/repo" on Docker Hub.
+	Repository string `yaml:"repository"`
+	// PushSecret is the credential that may push.
+	PushSecret PushSecret `yaml:"push_secret"`
+	// PullSecret is the credential that may only read.
+	PullSecret PullSecret `yaml:"pull_secret"`
+	// RBACSubjects are the users and groups who may push.
+	RBACSubjects []Subject `yaml:"rbac_subjects_for_proxy_access"`
+	// ProxyConfiguration sizes the Deployment.
+	ProxyConfiguration ProxyConfiguration `yaml:"proxy_configuration"`
+	// CACertData is a PEM bundle that is trusted beside the system's roots.
+	CACertData string `yaml:"ca_cert_data"`
+	// PlainHTTP says that the registry speaks HTTP without TLS.
+	PlainHTTP bool `yaml:"plain_http"`
+	// KubernetesDistribution is "openshift" where the platform assigns user ids.
+	KubernetesDistribution string `yaml:"kubernetes_distribution"`
+	// KubernetesVersion is the version of the cluster, such as "1.34".
+	KubernetesVersion string `yaml:"kubernetes_version"`
+	// AllowPull lets callers download blobs.
+	AllowPull bool `yaml:"allow_pull"`
+	// AllowDelete lets callers delete content.
+	AllowDelete bool `yaml:"allow_delete"`
+	// AllowSubRepositories lets source/<sub> stand for <repository>/<sub>.
+	AllowSubRepositories bool `yaml:"allow_sub_repositories"`
+	// NetworkPolicy restricts who reaches door A inside the cluster.
+	NetworkPolicy NetworkPolicy `yaml:"network_policy"`
+	// ImageProxy configures door B. It is opaque here.
+	ImageProxy map[string]any `yaml:"image_proxy"`
+	// Shared is the platform's; keys in it that are not listed in [Shared] are ignored.
+	Shared Shared `yaml:"shared" keys:"open"`
+}
+
+// SecretRef names a Secret.
+type SecretRef struct {
+	Name      string `yaml:"name"`
+	Namespace string `yaml:"namespace"`
+}
+
+// PushSecret is the value push_secret.
+type PushSecret struct {
+	Name         string `yaml:"name"`
+	Namespace    string `yaml:"namespace"`
+	CreateExport bool   `yaml:"create_export"`
+	AWSIAMRole   string `yaml:"aws_iam_role_arn"`
+}
+
+// PullSecret is the value pull_secret.
+type PullSecret struct {
+	Name         string   `yaml:"name"`
+	Namespace    string   `yaml:"namespace"`
+	CreateExport bool     `yaml:"create_export"`
+	AWSIAMRole   string   `yaml:"aws_iam_role_arn"`
+	ToNamespaces []string `yaml:"to_namespaces"`
+}
+
+// Subject is a subject of a RoleBinding, in the spelling of the Kubernetes API.
+type Subject struct {
+	Kind      string `yaml:"kind"`
+	Name      string `yaml:"name"`
+	APIGroup  string `yaml:"apiGroup"`
+	Namespace string `yaml:"namespace"`
+}
+
+// ProxyConfiguration is the value proxy_configuration.
+type ProxyConfiguration struct {
+	Replicas int    `yaml:"replicas"`
+	Limits   Limits `yaml:"limits"`
+}
+
+// Limits are the resource limits of the container.
+type Limits struct {
+	CPU    Quantity `yaml:"cpu"`
+	Memory Quantity `yaml:"memory"`
+}
+
+// Quantity is a Kubernetes quantity as it is written: "500m", or a bare number such as 1.
+type Quantity string
+
+// NetworkPolicy is the value network_policy.
+type NetworkPolicy struct {
+	Enabled      bool     `yaml:"enabled"`
+	IngressCIDRs []string `yaml:"ingress_cidrs"`
+}
+
+// Shared holds the platform's values that this package falls back to.
+type Shared struct {
+	ImageRegistry ImageRegistry `yaml:"image_registry"`
+	CACertData    string        `yaml:"ca_cert_data"`
+}
+
+// ImageRegistry is the platform's own registry.
+type ImageRegistry struct {
+	ProjectPath string    `yaml:"project_path"`
+	Secret      SecretRef `yaml:"secret"`
+}
+
+// sharedRepository is what stands for the repository below the platform's project path.
+const sharedRepository = "/source"
+
+// WithShared returns the values with the platform's filled in where the package's own are empty: the repository, the push
+// secret (unless an IAM role replaces it) and the CA bundle, where both are merged.
+func (v Values) WithShared() Values {
+	if v.Repository == "" && v.Shared.ImageRegistry.ProjectPath != "" {
+		v.Repository = v.Shared.ImageRegistry.ProjectPath + sharedRepository
+	}
+	if v.PushSecret.Name == "" && v.PushSecret.AWSIAMRole == "" {
+		v.PushSecret.Name = v.Shared.ImageRegistry.Secret.Name
+		v.PushSecret.Namespace = v.Shared.ImageRegistry.Secret.Namespace
+	}
+	if v.Shared.CACertData != v.CACertData {
+		v.CACertData = joinPEM(v.CACertData, v.Shared.CACertData)
+	}
+	return v
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/access"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/handshake"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
+)
+
+const (
+	// healthyFor and unhealthyFor are how long a result is kept: every push begins with a look at /health.
+	healthyFor   = 10 * time.Second
+	unhealthyFor = 2 * time.Second
+	// healthTimeout bounds one look at the registry; clients give up after half a minute.
+	healthTimeout = 20 * time.Second
+)
+
+// report is the body of /health. Message is escaped as in a URL's query, which is how clients read it.
+type report struct {
+	StatusCode string `json:"statuscode"`
+	Message    string `json:"message"`
+}
+
+// health answers /health for one configuration: whether a push would succeed, as far as the registry is concerned. The status of the answer itself is
+// never 401, 403 or 404, which clients read as a missing permission or a missing installation.
+type health struct {
+	mu     sync.Mutex
+	result report
+	until  time.Time
+	group  singleflight.Group
+}
+
+func (h *health) serve(w http.ResponseWriter, r *http.Request, now *Upstream) error {
+	access.Started(r.Context(), "health", "", "")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return errcode.New(errcode.Unsupported, "/health can only be read").With("Allow", "GET, HEAD")
+	}
+	if now.Registry == nil {
+		return write(w, http.StatusInternalServerError, report{"500", "registry server configuration in the cluster is invalid: " + now.Problem.Error()})
+	}
+	result, err := h.look(r.Context(), now)
+	if err != nil {
+		return errcode.New(errcode.ClientClosed, "the client went away").Because(err)
+	}
+	return write(w, http.StatusOK, result)
+}
+
+// look gives a recent result, or asks the registry once for all who want to know.
+func (h *health) look(ctx context.Context, now *Upstream) (report, error) {
+	h.mu.Lock()
+	if time.Now().Before(h.until) {
+		defer h.mu.Unlock()
+		return h.result, nil
+	}
+	h.mu.Unlock()
+	results := h.group.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
+		defer cancel()
+		err := handshake.Push(ctx, now.Registry, now.Repository)
+		result, keep := describe(err), healthyFor
+		if err != nil {
+			keep = unhealthyFor
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.result, h.until = result, time.Now().Add(keep)
+		return result, nil
+	})
+	select {
+	case result := <-results:
+		return result.Val.(report), nil
+	case <-ctx.Done():
+		return report{}, ctx.Err()
+	}
+}
+
+// describe puts the outcome of a handshake in the words of the report.
+func describe(err error) report {
+	if err == nil {
+		return report{"200", "the registry accepts pushes"}
+	}
+	status := http.StatusBadGateway
+	message := err.Error()
+	if refusal, ok := errors.AsType[*upstream.Refusal](err); ok && refusal.Status != 0 {
+		status = refusal.Status
+	}
+	if failure, ok := errors.AsType[*handshake.Failure](err); ok {
+		status, message = failure.Status, failure.Message
+	}
+	return report{strconv.Itoa(status), message}
+}
+
+func write(w http.ResponseWriter, status int, result report) error {
+	result.Message = url.QueryEscape(result.Message)
+	body, err := json.Marshal(result)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, err = w.Write(body)
+	return err
+}

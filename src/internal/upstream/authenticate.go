@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/challenge"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
+)
+
+// Refusal is the error when the registry, or its token server, does not accept the proxy's credential, or when there is none
+// where one is needed.
+type Refusal struct {
+	// Status of the answer; 0 when the credential could not be had.
+	Status int
+	// Reason is for the operator. It holds no secret.
+	Reason string
+	cause  error
+}
+
+func (e *Refusal) Error() string {
+	if e.cause != nil {
+		return e.Reason + ": " + e.cause.Error()
+	}
+	return e.Reason
+}
+
+// Unwrap gives the cause.
+func (e *Refusal) Unwrap() error { return e.cause }
+
+// authenticate shows the credential ahead of the request, so that no body is spent on learning that one is wanted. When the
+// registry refuses it all the same before the body is asked for, the request is made once more with what the refusal taught.
+type authenticate struct {
+	registry *Registry
+	next     http.RoundTripper
+}
+
+func (t authenticate) RoundTrip(req *http.Request) (*http.Response, error) {
+	r := t.registry
+	ctx, call := req.Context(), callOf(req.Context())
+	credential, err := r.credential(ctx)
+	if err != nil {
+		return nil, err
+	}
+	challenges, err := r.challenges(ctx)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := r.authorization(ctx, credential, challenges, scopeStrings(call, ""))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := t.next.RoundTrip(show(req, shown))
+	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+		return resp, err
+	}
+	r.tokens.forget(shown)
+	again, ok := body.Again(req)
+	if !ok {
+		// The registry changed its mind after the body had begun; the next attempt comes with a new token.
+		return resp, nil
+	}
+	if asked := challenge.Parse(resp.Header); len(asked) > 0 {
+		challenges = asked
+		r.greeting.learn(asked)
+	}
+	taught, err := r.authorization(ctx, credential, challenges, scopeStrings(call, bearerScope(challenges)))
+	if err != nil {
+		drain(resp)
+		return nil, err
+	}
+	if taught.header == shown.header {
+		r.refusals.remember(credential, shown, resp.StatusCode)
+		return resp, nil
+	}
+	drain(resp)
+	resp, err = t.next.RoundTrip(show(again, taught))
+	if err == nil && resp.StatusCode == http.StatusUnauthorized {
+		r.tokens.forget(taught)
+		r.refusals.remember(credential, taught, resp.StatusCode)
+	}
+	return resp, err
+}
+
+// authorization is the value of the header that shows a credential, and how it came about.
+type authorization struct {
+	header string
+	// key of the token cache, for a token that was fetched.
+	key tokenKey
+	// password says that the header is the credential itself, so that a refusal is about the credential.
+	password bool
+}
+
+func show(req *http.Request, a authorization) *http.Request {
+	req = withHeaders(req)
+	req.Header.Del("Authorization")
+	if a.header != "" {
+		req.Header.Set("Authorization", a.header)
+	}
+	return req
+}
+
+func (r *Registry) credential(ctx context.Context) (keychain.Credential, error) {
+	credential, err := r.keychain.Credential(ctx, r.host)
+	if err != nil {
+		return credential, &Refusal{Reason: "the credential for " + r.host + " could not be had", cause: err}
+	}
+	return credential, r.refusals.check(credential)
+}
+
+// authorization shows a credential as the challenges want it. Bearer is preferred: it keeps the password off the registry.
+func (r *Registry) authorization(ctx context.Context, c keychain.Credential, challenges []challenge.Challenge, scopes []string) (authorization, error) {
+	if c.RegistryToken != "" {
+		return authorization{header: "Bearer " + c.RegistryToken, password: true}, nil
+	}
+	var unusable error
+	for _, ch := range challenges {
+		if ch.Scheme != "bearer" {
+			continue
+		}
+		realm, err := r.pinRealm(ch.Params["realm"])
+		if err != nil {
+			unusable = err
+			continue
+		}
+		key := newTokenKey(c, realm.String(), ch.Params["service"], scopes)
+		token, err := r.token(ctx, key, c)
+		return authorization{header: "Bearer " + token, key: key}, err
+	}
+	for _, ch := range challenges {
+		if ch.Scheme == "basic" && !c.Anonymous() {
+			return authorization{header: basic(c), password: true}, nil
+		}
+	}
+	if unusable != nil {
+		return authorization{}, &Refusal{Reason: fmt.Sprintf("%s asks to send the credential to a place that is not its own", r.host), cause: unusable}
+	}
+	return authorization{}, nil
+}
+
+// Greet asks the registry for its greeting, if that has not been done, and gives the authentication schemes that it names.
+func (r *Registry) Greet(ctx context.Context) (schemes []string, err error) {
+	challenges, err := r.challenges(ctx)
+	for _, ch := range challenges {
+		schemes = append(schemes, ch.Scheme)
+	}
+	return schemes, err
+}
+
+// Authorize gets what shows the credential for a scope, a token where the registry wants one, and keeps it for requests to
+// come. It reports whether anything is shown at all.
+func (r *Registry) Authorize(ctx context.Context, scope Scope) (shown bool, err error) {
+	credential, err := r.credential(ctx)
+	if err != nil {
+		return false, err
+	}
+	challenges, err := r.challenges(ctx)
+	if err != nil {
+		return false, err
+	}
+	a, err := r.authorization(ctx, credential, challenges, scopeStrings(Call{Scopes: []Scope{scope}}, ""))
+	return a.header != "", err
+}
+
+func bearerScope(challenges []challenge.Challenge) string {
+	for _, ch := range challenges {
+		if ch.Scheme == "bearer" {
+			return ch.Params["scope"]
+		}
+	}
+	return ""
+}
+
+func basic(c keychain.Credential) string {
+	user, password := userPassword(c)
+	req := http.Request{Header: http.Header{}}
+	req.SetBasicAuth(user, password)
+	return req.Header.Get("Authorization")
+}
+
+// userPassword gives the Basic form; an identity token stands for the password of a user without a name (quirk A6).
+func userPassword(c keychain.Credential) (user, password string) {
+	if c.IdentityToken == "" {
+		return c.Username, c.Password
+	}
+	if c.Username == "" || c.Username == "<token>" {
+		return "00000000-0000-0000-0000-000000000000", c.IdentityToken
+	}
+	return c.Username, c.IdentityToken
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package upstream is one registry on the other side of the proxy: its address, trust, credential, tokens and connections.
+//
+// A [Registry] is an [http.RoundTripper] made of RoundTrippers that each do one thing: follow redirects, authenticate, retry,
+// measure. It knows nothing of doors or of what a request means; a [Call] in the request's context says which scope it needs.
+//
+// The credential goes to one host. It is attached to requests for exactly the configured registry, and traded for tokens only
+// at a realm that belongs to it; a redirect leaves it behind. Everything the package cannot do without breaking that, it
+// refuses to do.
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
+)
+
+// Config describes a registry.
+type Config struct {
+	// Host as in an image reference: host or host:port. The three names of Docker Hub are one (quirk A9).
+	Host string
+	// PlainHTTP says that the registry does not speak TLS. Unset, only a registry on a loopback address may do so.
+	PlainHTTP bool
+	// CACertData are PEM certificates that are trusted beside the system's.
+	CACertData []byte
+	// Keychain has the credential; nil means anonymous.
+	Keychain keychain.Keychain
+	// PassRedirects leaves redirects of downloads to the client instead of following them.
+	PassRedirects bool
+	// UserAgent is sent with every request.
+	UserAgent string
+	// Observer is told of requests and token fetches; may be nil.
+	Observer Observer
+}
+
+// Observer counts what happens on the upstream side.
+type Observer interface {
+	// UpstreamRequest is called once an attempt has an answer's header; status is 0 when there was no answer.
+	UpstreamRequest(operation string, status int, elapsed time.Duration)
+	// TokenFetch is called once a token was asked for; result is "ok", "refused" or "error".
+	TokenFetch(result string)
+}
+
+// Registry is one upstream registry. It is safe for concurrent use.
+type Registry struct {
+	host       string // as in a reference
+	api        string // where the distribution API is
+	plainHTTP  bool
+	userAgent  string
+	keychain   keychain.Keychain
+	observer   Observer
+	base       *http.Transport
+	anonymous  http.RoundTripper // retried and measured, without a credential
+	roundTrip  http.RoundTripper // the whole chain
+	greeting   greeting
+	tokens     tokenCache
+	refusals   refusals
+	passBounce bool
+}
+
+// New makes a registry; it opens no connection yet. The error is about CACertData.
+func New(cfg Config) (*Registry, error) {
+	base, err := newTransport(cfg.CACertData)
+	if err != nil {
+		return nil, err
+	}
+	r := &Registry{
+		host:       Canonical(cfg.Host),
+		plainHTTP:  cfg.PlainHTTP,
+		userAgent:  cfg.UserAgent,
+		keychain:   cfg.Keychain,
+		observer:   cfg.Observer,
+		base:       base,
+		passBounce: cfg.PassRedirects,
+	}
+	if r.keychain == nil {
+		r.keychain = keychain.Func(func(context.Context, string) (keychain.Credential, error) { return keychain.Credential{}, nil })
+	}
+	if r.observer == nil {
+		r.observer = unobserved{}
+	}
+	r.api = apiHost(r.host)
+	r.anonymous = retry{next: identify{r, measure{r, base}}, delay: retryDelay}
+	r.roundTrip = redirect{registry: r, credentialed: authenticate{r, r.anonymous}, anonymous: r.anonymous}
+	return r, nil
+}
+
+// Host is the registry's name as in an image reference.
+func (r *Registry) Host() string { return r.host }
+
+// RoundTrip implements [http.RoundTripper]. A request that must survive being refused before its body is asked for has a body of
+// package body. Errors are a [*Refusal] or of the network; their text may name the registry, so it is for the log.
+func (r *Registry) RoundTrip(req *http.Request) (*http.Response, error) {
+	return r.roundTrip.RoundTrip(req)
+}
+
+// Close closes the connections that are idle; those in use are closed when their request ends.
+func (r *Registry) Close() { r.base.CloseIdleConnections() }
+
+// URL gives the address of a path and raw query of the distribution API. It may have to find out the scheme first.
+func (r *Registry) URL(ctx context.Context, path, rawQuery string) (*url.URL, error) {
+	scheme, err := r.scheme(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find out how %s speaks: %w", r.api, err)
+	}
+	return &url.URL{Scheme: scheme, Host: r.api, Path: path, RawQuery: rawQuery}, nil
+}
+
+// IsOwn reports whether a URL that this registry named is on this registry. Scheme and port are not compared: registries behind
+// a load balancer often get theirs wrong (quirk U1), and what is asked next goes to the configured ones anyway.
+func (r *Registry) IsOwn(u *url.URL) bool {
+	return u.Host == "" || hostname(Canonical(u.Host)) == hostname(r.host) || hostname(u.Host) == hostname(r.api)
+}
+
+type unobserved struct{}
+
+func (unobserved) UpstreamRequest(string, int, time.Duration) {}
+func (unobserved) TokenFetch(string)                          {}

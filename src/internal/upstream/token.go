@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
+)
+
+const (
+	// defaultLifetime of a token that does not say (distribution token specification: "defaults to 60 seconds").
+	defaultLifetime = time.Minute
+	// maxMargin is how long before its end at most a token is no longer used; a quarter of its life if that is less.
+	maxMargin = time.Minute
+	// maxTokens bounds the cache; expired tokens leave first.
+	maxTokens = 1024
+	// maxTokenAnswer is what is read of a token server's answer, in bytes.
+	maxTokenAnswer = 1 << 20
+)
+
+// tokenKey says for whom and for what a token is good: a token must never serve another credential, nor another repository
+// (quirk A2).
+type tokenKey struct {
+	credential             fingerprint
+	realm, service, scopes string
+}
+
+func newTokenKey(c keychain.Credential, realm, service string, scopes []string) tokenKey {
+	return tokenKey{fingerprintOf(c), realm, service, strings.Join(scopes, " ")}
+}
+
+type token struct {
+	value string
+	// stale is when the token is no longer used, ahead of its expiry: an upload that begins with it may last.
+	stale time.Time
+}
+
+// tokenCache shares tokens between requests.
+type tokenCache struct {
+	mu     sync.Mutex
+	tokens map[tokenKey]token
+	group  singleflight.Group
+}
+
+func (c *tokenCache) get(key tokenKey) (string, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, ok := c.tokens[key]
+	return t.value, ok && time.Now().Before(t.stale)
+}
+
+func (c *tokenCache) put(key tokenKey, t token) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tokens == nil {
+		c.tokens = map[tokenKey]token{}
+	}
+	if len(c.tokens) >= maxTokens {
+		c.evict()
+	}
+	c.tokens[key] = t
+}
+
+// evict makes room: all tokens that have gone stale, or if none has, any one.
+func (c *tokenCache) evict() {
+	now := time.Now()
+	for key, t := range c.tokens {
+		if now.After(t.stale) {
+			delete(c.tokens, key)
+		}
+	}
+	for key := range c.tokens {
+		if len(c.tokens) < maxTokens {
+			return
+		}
+		delete(c.tokens, key)
+	}
+}
+
+// forget drops a token that the registry refused, unless it has been replaced since.
+func (c *tokenCache) forget(shown authorization) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t, ok := c.tokens[shown.key]; ok && "Bearer "+t.value == shown.header {
+		delete(c.tokens, shown.key)
+	}
+}
+
+// token gives a token from the cache, or fetches one for all who wait for the same.
+func (r *Registry) token(ctx context.Context, key tokenKey, c keychain.Credential) (string, error) {
+	if value, ok := r.tokens.get(key); ok {
+		return value, nil
+	}
+	flight := fmt.Sprintf("%x %s %s %s", key.credential, key.realm, key.service, key.scopes)
+	return share(ctx, &r.tokens.group, flight, func(ctx context.Context) (string, error) {
+		if value, ok := r.tokens.get(key); ok {
+			return value, nil
+		}
+		fetched, err := r.fetchToken(WithCall(ctx, Call{Operation: "token"}), key, c)
+		refusal, refused := errors.AsType[*Refusal](err)
+		switch {
+		case refused:
+			r.observer.TokenFetch("refused")
+			if refusal.Status == http.StatusUnauthorized && !c.Anonymous() {
+				r.refusals.note(c, refusal.Status)
+			}
+			return "", err
+		case err != nil:
+			r.observer.TokenFetch("error")
+			return "", err
+		}
+		r.observer.TokenFetch("ok")
+		r.tokens.put(key, fetched)
+		return fetched.value, nil
+	})
+}
+
+// fetchToken asks the realm. An identity token is traded by OAuth2's POST, and by GET where the realm takes no POST (quirk A6).
+func (r *Registry) fetchToken(ctx context.Context, key tokenKey, c keychain.Credential) (token, error) {
+	if c.IdentityToken != "" {
+		t, status, err := r.askRealm(ctx, key, func() (*http.Request, error) { return postToken(ctx, key, c) })
+		if status != http.StatusNotFound && status != http.StatusMethodNotAllowed && status != http.StatusNotImplemented {
+			return t, err
+		}
+	}
+	t, _, err := r.askRealm(ctx, key, func() (*http.Request, error) { return getToken(ctx, key, c) })
+	return t, err
+}
+
+func postToken(ctx context.Context, key tokenKey, c keychain.Credential) (*http.Request, error) {
+	form := url.Values{
+		"grant_type":    {"refresh_token"},
+		"refresh_token": {c.IdentityToken},
+		"service":       {key.service},
+		"scope":         {key.scopes},
+		"client_id":     {"local-source-proxy"},
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, key.realm, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return req, nil
+}
+
+func getToken(ctx context.Context, key tokenKey, c keychain.Credential) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, key.realm, nil)
+	if err != nil {
+		return nil, err
+	}
+	query := req.URL.Query()
+	if key.service != "" {
+		query.Set("service", key.service)
+	}
+	for scope := range strings.FieldsSeq(key.scopes) {
+		query.Add("scope", scope)
+	}
+	req.URL.RawQuery = query.Encode()
+	if !c.Anonymous() {
+		req.SetBasicAuth(userPassword(c))
+	}
+	return req, nil
+}
+
+func (r *Registry) askRealm(ctx context.Context, key tokenKey, make func() (*http.Request, error)) (token, int, error) {
+	req, err := make()
+	if err != nil {
+		return token{}, 0, fmt.Errorf("ask for a token: %w", err)
+	}
+	received := time.Now()
+	resp, err := r.anonymous.RoundTrip(req)
+	if err != nil {
+		return token{}, 0, fmt.Errorf("ask %s for a token: %w", req.URL.Host, err)
+	}
+	defer drain(resp)
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxTokenAnswer))
+	if err != nil {
+		return token{}, resp.StatusCode, fmt.Errorf("ask %s for a token: read answer: %w", req.URL.Host, err)
+	}
+	switch resp.StatusCode {
+	case http.StatusOK, http.StatusCreated:
+		t, err := readToken(data, received)
+		if err != nil {
+			err = fmt.Errorf("ask %s for a token: %w", req.URL.Host, err)
+		}
+		return t, resp.StatusCode, err
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest:
+		return token{}, resp.StatusCode, &Refusal{Status: resp.StatusCode, Reason: fmt.Sprintf("the token server %s refuses the credential (%s) for scope %q", req.URL.Host, http.StatusText(resp.StatusCode), key.scopes)}
+	default:
+		return token{}, resp.StatusCode, fmt.Errorf("ask %s for a token: status %d", req.URL.Host, resp.StatusCode)
+	}
+}
+
+// readToken reads the answer; its lifetime counts from when it was asked for, by our clock, because clocks differ (quirk A5).
+func readToken(data []byte, asked time.Time) (token, error) {
+	var answer struct {
+		Token       string `json:"token"`
+		AccessToken string `json:"access_token"`
+		ExpiresIn   int64  `json:"expires_in"`
+	}
+	if err := json.Unmarshal(data, &answer); err != nil {
+		return token{}, errors.New("the answer is not JSON")
+	}
+	value := answer.Token
+	if value == "" {
+		value = answer.AccessToken
+	}
+	if value == "" {
+		return token{}, errors.New("the answer holds no token")
+	}
+	lifetime := defaultLifetime
+	if answer.ExpiresIn > 0 {
+		lifetime = time.Duration(min(answer.ExpiresIn, int64((24*time.Hour)/time.Second))) * time.Second
+	}
+	return token{value: value, stale: asked.Add(lifetime - min(lifetime/4, maxMargin))}, nil
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// The base transport's limits. None of them is on a body, nor on the time that a registry takes to commit one (quirk U8).
+const (
+	dialTimeout      = 10 * time.Second
+	handshakeTimeout = 10 * time.Second
+	idleTimeout      = 90 * time.Second
+	// continueTimeout is how long a registry may take to ask for a body before it is sent unasked.
+	continueTimeout = time.Second
+	idlePerHost     = 64
+	bufferSize      = 64 << 10
+)
+
+// newTransport speaks HTTP/1.1 with as many connections as there are requests: HTTP/2 would put all uploads into one TCP flow
+// (quirk D7).
+func newTransport(caCertData []byte) (*http.Transport, error) {
+	pool, err := trust(caCertData)
+	if err != nil {
+		return nil, err
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:       &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:   handshakeTimeout,
+		Protocols:             protocols,
+		ExpectContinueTimeout: continueTimeout,
+		IdleConnTimeout:       idleTimeout,
+		MaxIdleConnsPerHost:   idlePerHost,
+		DisableCompression:    true,
+		ReadBufferSize:        bufferSize,
+		WriteBufferSize:       bufferSize,
+	}, nil
+}
+
+// ErrCACertData is the error for CA data without a usable certificate.
+var ErrCACertData = errors.New("ca_cert_data holds no PEM certificate")
+
+// trust gives the system's roots and the given ones besides.
+func trust(caCertData []byte) (*x509.CertPool, error) {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("read the system's CA certificates: %w", err)
+	}
+	if len(caCertData) > 0 && !pool.AppendCertsFromPEM(caCertData) {
+		return nil, ErrCACertData
+	}
+	return pool, nil
+}
+
+// identify names the proxy, and asks for bytes as they are (quirk D3).
+type identify struct {
+	registry *Registry
+	next     http.RoundTripper
+}
+
+func (t identify) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = withHeaders(req)
+	req.Header.Set("Accept-Encoding", "identity")
+	if t.registry.userAgent != "" {
+		req.Header.Set("User-Agent", t.registry.userAgent)
+	}
+	return t.next.RoundTrip(req)
+}
+
+// measure tells the observer of every attempt.
+type measure struct {
+	registry *Registry
+	next     http.RoundTripper
+}
+
+func (t measure) RoundTrip(req *http.Request) (*http.Response, error) {
+	start := time.Now()
+	resp, err := t.next.RoundTrip(req)
+	status := 0
+	if err == nil {
+		status = resp.StatusCode
+	}
+	t.registry.observer.UpstreamRequest(callOf(req.Context()).Operation, status, time.Since(start))
+	return resp, err
+}
+
+// withHeaders gives a shallow copy of a request whose headers can be changed: a RoundTripper must not change its caller's.
+func withHeaders(req *http.Request) *http.Request {
+	shallow := new(http.Request)
+	*shallow = *req
+	shallow.Header = req.Header.Clone()
+	return shallow
+}
+
+// Reach says how the registry is connected to, for those who want to look at each step of it.
+type Reach struct {
+	// Host is where the distribution API is, with a port.
+	Host string
+	// PlainHTTP: there is no TLS. On loopback it is found out by trying.
+	PlainHTTP, Loopback bool
+	// TLS is the configuration with the trusted roots.
+	TLS *tls.Config
+	// Proxy is the host of the HTTP proxy that the environment asks for; empty for none.
+	Proxy string
+}
+
+// Reach tells how the registry is connected to.
+func (r *Registry) Reach() Reach {
+	reach := Reach{Host: r.api, PlainHTTP: r.plainHTTP, Loopback: IsLoopback(r.api), TLS: r.base.TLSClientConfig.Clone()}
+	scheme, port := "https", "443"
+	if r.plainHTTP {
+		scheme, port = "http", "80"
+	}
+	u := url.URL{Scheme: scheme, Host: r.api}
+	if u.Port() == "" {
+		reach.Host = net.JoinHostPort(u.Hostname(), port)
+	}
+	reach.TLS.ServerName = u.Hostname()
+	if proxy, err := r.base.Proxy(&http.Request{URL: &u}); err == nil && proxy != nil {
+		reach.Proxy = proxy.Host
+	}
+	return reach
+}

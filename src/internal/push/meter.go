@@ -12,7 +12,7 @@ import (
 // counted once the meter is closed.
 type meter struct {
 	r    io.Reader
-	stop context.Context //nolint:containedctx // it ends the reader, which has no other way to hear of it
+	stop context.Context // it ends the reader, which has no other way to hear of it
 	add  func(int64)
 
 	mu     sync.Mutex

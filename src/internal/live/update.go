@@ -100,19 +100,19 @@ func (l *Live) UpdateDockerConfig(place string, data []byte, err error) {
 
 // report tells the log and the hook of an update. hadGood says that there was something to fall back to.
 func (l *Live) report(what, place, result string, problem error, hadGood bool) {
-	log := l.config.Log.With("place", place)
+	log := l.config.Log.With("settings", what, "place", place)
 	if problem != nil {
 		log = log.With("problem", strings.ReplaceAll(problem.Error(), "\n", "; "))
 	}
 	switch {
 	case result == Rejected && hadGood:
-		log.Error(what + " not reloaded, the last good ones stay in use")
+		log.Error("settings not reloaded, the last good ones stay in use")
 	case result == Rejected:
-		log.Error(what + " not usable, waiting for better ones")
+		log.Error("settings not usable, waiting for better ones")
 	case result == Applied && problem != nil:
-		log.Warn(what + " loaded, but incomplete")
+		log.Warn("settings loaded, but incomplete")
 	case result == Applied:
-		log.Info(what+" loaded", "snapshot", l.Current())
+		log.Info("settings loaded", "snapshot", l.Current())
 	}
 	if result != Rejected {
 		problem = nil

@@ -120,7 +120,7 @@ func startEmbedded(ctx context.Context, cfg Config) (adjust func(*settings.Value
 	if cfg.Embedded == nil {
 		return nil, func() error { return nil }, nil
 	}
-	registry, err := embedded.Start(cfg.Embedded.Dir)
+	registry, err := embedded.Start(ctx, cfg.Embedded.Dir)
 	if err != nil {
 		return nil, nil, err
 	}

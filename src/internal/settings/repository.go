@@ -92,8 +92,9 @@ func digits(s string) bool {
 
 // validHost accepts a DNS name, an IPv4 address or an IPv6 address in brackets, with or without a port.
 func validHost(host string) bool {
-	name, port := host, ""
+	name := host
 	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		var port string
 		name, port = host[:i], host[i+1:]
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || !digits(port) {
 			return false

@@ -40,6 +40,10 @@ type Registry struct {
 	Fail func(w http.ResponseWriter, r *http.Request) bool
 	// OnPatch is called when the bytes of a PATCH begin to arrive.
 	OnPatch func()
+	// OnByte is called once, when this many bytes of one PATCH have arrived; nothing is read meanwhile.
+	OnByte   func()
+	OnByteAt int64
+	onByte   sync.Once
 }
 
 type session struct {
@@ -219,7 +223,7 @@ func (r *Registry) patch(w http.ResponseWriter, req *http.Request, s *session) b
 	if r.OnPatch != nil {
 		r.OnPatch()
 	}
-	n, err := s.take(body)
+	n, err := s.take(&trigger{body, r, 0})
 	r.mu.Lock()
 	s.size += n
 	r.received += n
@@ -242,6 +246,22 @@ func (s *session) take(body io.Reader) (int64, error) {
 		writers = append(writers, &limited{&s.keep})
 	}
 	return io.Copy(io.MultiWriter(writers...), body)
+}
+
+// trigger calls OnByte.
+type trigger struct {
+	io.Reader
+	registry *Registry
+	n        int64
+}
+
+func (t *trigger) Read(p []byte) (int, error) {
+	n, err := t.Reader.Read(p)
+	t.n += int64(n)
+	if t.registry.OnByte != nil && t.n >= t.registry.OnByteAt {
+		t.registry.onByte.Do(t.registry.OnByte)
+	}
+	return n, err
 }
 
 // limited drops what is beyond keepLimit.

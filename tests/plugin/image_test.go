@@ -4,6 +4,7 @@ package plugin_test
 
 import (
 	"archive/tar"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -136,7 +137,7 @@ func TestEmptyDirectoriesAndLinksAreInTheImage(t *testing.T) {
 	got := map[string]byte{}
 	for archive := tar.NewReader(r); ; {
 		header, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -19,7 +19,7 @@ import (
 )
 
 // apply does everything that changes nothing first: the decision, the packing, the diff. Only a confirmed change pushes.
-func (a *app) apply(cmd *cobra.Command, f *applyFlags) error {
+func (a *app) apply(cmd *cobra.Command, f *applyFlags) (err error) {
 	ctx := cmd.Context()
 	workloads, existing, err := a.find(ctx, &f.request)
 	if err != nil {
@@ -33,7 +33,7 @@ func (a *app) apply(cmd *cobra.Command, f *applyFlags) error {
 	if err != nil {
 		return err
 	}
-	defer source.close()
+	defer func() { err = errors.Join(err, source.close()) }()
 	wanted, err := workload.Build(existing, f.request, plan, source.reference)
 	if err != nil {
 		return usageError{err}

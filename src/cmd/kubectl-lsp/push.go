@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"regexp"
 	"strings"
 
@@ -130,7 +129,7 @@ func (a *app) packAndAsk(cmd *cobra.Command, client *apiserver.Client, source *s
 	var repository string
 	group, ctx := errgroup.WithContext(cmd.Context())
 	group.Go(func() (err error) {
-		repository, err = push.Preflight(ctx, client, push.Options{Log: a.pushLog(source.quiet)})
+		repository, err = push.Preflight(ctx, client, push.Options{Notify: a.notify(source.quiet)})
 		return err
 	})
 	group.Go(func() (err error) {
@@ -149,18 +148,20 @@ func (a *app) packAndAsk(cmd *cobra.Command, client *apiserver.Client, source *s
 	return img, repository, nil
 }
 
-func (a *app) pushLog(quiet bool) *slog.Logger {
-	if quiet {
-		return slog.New(slog.DiscardHandler)
+// notify says what happens on the way, unless quiet.
+func (a *app) notify(quiet bool) func(string) {
+	return func(line string) {
+		if !quiet {
+			a.say("%s", line)
+		}
 	}
-	return a.logger()
 }
 
 // send pushes the image through the proxy and says how it went.
 func (a *app) send(ctx context.Context, client *apiserver.Client, img *sourceimage.Image, tag, repository string, quiet bool) (push.Result, error) {
 	shown := &progress{a: a, quiet: quiet}
 	result, err := push.Push(ctx, client, img, push.Options{
-		Tag: tag, Repository: repository, Sessions: a.sessions(), Log: a.pushLog(quiet), Progress: shown.update,
+		Tag: tag, Repository: repository, Sessions: a.sessions(), Notify: a.notify(quiet), Progress: shown.update,
 	})
 	shown.end()
 	if stopped, ok := errors.AsType[*push.Interrupted](err); ok {

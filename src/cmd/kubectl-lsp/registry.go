@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -56,8 +57,7 @@ func (a *app) registry(ctx context.Context, port int, quiet bool) error {
 		return err
 	}
 	defer client.CloseIdle()
-	log := a.pushLog(quiet)
-	repository, err := push.Preflight(ctx, client, push.Options{Log: log})
+	repository, err := push.Preflight(ctx, client, push.Options{Notify: a.notify(quiet)})
 	if err != nil {
 		return err
 	}
@@ -73,6 +73,10 @@ func (a *app) registry(ctx context.Context, port int, quiet bool) error {
 	fmt.Fprintln(a.out, address+"/source")
 	if !quiet {
 		a.say("Push to %s/source:TAG; it arrives in %s. Ctrl-C ends this.", address, repository)
+	}
+	log := slog.New(slog.DiscardHandler)
+	if !quiet {
+		log = slog.New(&lines{w: a.errOut})
 	}
 	server := &http.Server{Handler: tunnel.New(client, log), ReadHeaderTimeout: headerTimeout}
 	stopped := make(chan struct{})

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -60,7 +59,7 @@ everything else to standard error.`,
 		Version:       version.Get().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(cmd *cobra.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("unknown command %q", args[0])}
 			}
@@ -183,10 +182,7 @@ func (a *app) sessions() *push.Sessions {
 // say writes one line to standard error.
 func (a *app) say(format string, values ...any) { fmt.Fprintf(a.errOut, format+"\n", values...) }
 
-// logger writes messages as plain lines to standard error.
-func (a *app) logger() *slog.Logger { return slog.New(&lines{w: a.errOut}) }
-
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor fits into an int
+	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -133,18 +133,18 @@ func TestErrors(t *testing.T) {
 			name: "error page in HTML", token: lsptest.Developer,
 			backend: func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "text/html")
-				w.WriteHeader(413)
+				w.WriteHeader(http.StatusRequestEntityTooLarge)
 				_, _ = io.WriteString(w, "<html>no</html>")
 			},
-			want: apiserver.Error{Status: 413},
+			want: apiserver.Error{Status: http.StatusRequestEntityTooLarge},
 			line: "the server answered 413: Request Entity Too Large",
 		},
 		{
 			name: "redirect", token: lsptest.Developer,
 			backend: func(w http.ResponseWriter, r *http.Request) {
-				http.Redirect(w, r, "https://elsewhere.example.com/", 307)
+				http.Redirect(w, r, "https://elsewhere.example.com/", http.StatusTemporaryRedirect)
 			},
-			want: apiserver.Error{Status: 307},
+			want: apiserver.Error{Status: http.StatusTemporaryRedirect},
 			line: "a redirect, which is not followed",
 		},
 	}

@@ -125,14 +125,14 @@ func (w *walk) apiServer(context.Context) (finding, error) {
 }
 
 // verbs are what a push needs of services/proxy (spec-local-source-proxy, "The way in").
-var verbs = []string{"get", "create", "update", "patch"}
+func verbs() []string { return []string{"get", "create", "update", "patch"} }
 
 func (w *walk) rbac(ctx context.Context) (finding, error) {
 	set, err := kubernetes.NewForConfig(w.config)
 	if err != nil {
 		return finding{}, err
 	}
-	for _, verb := range verbs {
+	for _, verb := range verbs() {
 		review, err := set.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
 			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
 				Namespace: apiserver.Namespace, Resource: "services", Subresource: "proxy", Name: apiserver.ServiceName, Verb: verb,
@@ -146,7 +146,7 @@ func (w *walk) rbac(ctx context.Context) (finding, error) {
 				fmt.Errorf("you may not %s services/proxy %s in namespace %s", verb, apiserver.ServiceName, apiserver.Namespace)
 		}
 	}
-	return finding{detail: "you may " + strings.Join(verbs, ", ")}, nil
+	return finding{detail: "you may " + strings.Join(verbs(), ", ")}, nil
 }
 
 // service pings the proxy; that the API server finds no Service is told by its 404.

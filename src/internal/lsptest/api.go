@@ -5,6 +5,7 @@ package lsptest
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -41,7 +42,7 @@ func (a *API) put(namespace, name string, object map[string]any) {
 		metadata = map[string]any{}
 		object["metadata"] = metadata
 	}
-	metadata["namespace"], metadata["name"], metadata["resourceVersion"] = namespace, name, string(rune('0'+a.version))
+	metadata["namespace"], metadata["name"], metadata["resourceVersion"] = namespace, name, strconv.Itoa(a.version)
 	a.workloads[namespace+"/"+name] = object
 }
 

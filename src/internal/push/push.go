@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -45,8 +44,8 @@ type Options struct {
 	Sessions *Sessions
 	// Progress is called with the bytes sent and the bytes to send, often and from several goroutines. The first may shrink.
 	Progress func(done, total int64)
-	// Log hears of retries at level Info, in words for the developer.
-	Log *slog.Logger
+	// Notify hears of retries, each in one line for the developer. It may be called from several goroutines.
+	Notify func(line string)
 	// Pause waits between two tries; nil sleeps until then or until the context ends. Tests replace it.
 	Pause func(context.Context, time.Duration) error
 	// StopGrace is how long an interrupted upload may take to have what was sent so far confirmed; zero means one second.
@@ -98,8 +97,8 @@ func newPusher(client *apiserver.Client, opts Options) *pusher {
 	if opts.Progress == nil {
 		opts.Progress = func(int64, int64) {}
 	}
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
+	if opts.Notify == nil {
+		opts.Notify = func(string) {}
 	}
 	if opts.Pause == nil {
 		opts.Pause = pause
@@ -282,7 +281,7 @@ func (p *pusher) retry(ctx context.Context, what string, tries int, step func(co
 		if e, ok := errors.AsType[*apiserver.Error](err); ok {
 			wait = max(wait, e.RetryAfter)
 		}
-		p.opts.Log.InfoContext(ctx, fmt.Sprintf("%s: %v; trying again in %s", what, err, wait.Round(100*time.Millisecond)))
+		p.opts.Notify(fmt.Sprintf("%s: %v; trying again in %s", what, err, wait.Round(100*time.Millisecond)))
 		if err := p.opts.Pause(ctx, wait); err != nil {
 			return err
 		}

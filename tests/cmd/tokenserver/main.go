@@ -97,7 +97,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(o.certOut, server.CertPEM(), 0o644); err != nil {
+	if err := os.WriteFile(o.certOut, server.CertPEM(), 0o600); err != nil {
 		return fmt.Errorf("write the signing certificate: %w", err)
 	}
 	var lc net.ListenConfig

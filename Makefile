@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+
+# Every target is a script in scripts/, so that what runs here runs the same by hand and in CI.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help build run demo test lint verify clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build the programs into bin/
+	@scripts/build.sh
+
+run: build ## Run the proxy with a registry inside, until Ctrl-C
+	@scripts/run.sh
+
+demo: ## Push a source tree through the proxy into a registry that demands a token, and compare
+	@scripts/demo.sh
+
+test: ## Run all tests that need no root (TIER=unit or TIER=blackbox for one part)
+	@scripts/test.sh $(TIER)
+
+lint: ## Run the linters
+	@scripts/lint.sh
+
+verify: ## Check format, lint, shell scripts, modules, licence lines and layout
+	@scripts/verify.sh
+
+clean: ## Remove what was built
+	rm -rf bin dist .tools

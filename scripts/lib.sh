@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What the scripts share. Sourced, never run. Sets $root, the repository's top directory.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# say TEXT…: one line of narration.
+say() {
+	echo "== $*"
+}
+
+# fail TEXT…: one line on stderr, exit 1.
+fail() {
+	echo "${0##*/}: $*" >&2
+	exit 1
+}
+
+# files [PATHSPEC…]: the repository's files, those not yet added included, those deleted but not yet committed excluded.
+files() {
+	local file
+	git -C "$root" ls-files --cached --others --exclude-standard -- "$@" | sort -u | while IFS= read -r file; do
+		[[ ! -f $root/$file ]] || echo "$file"
+	done
+}
+
+# modules: the directories of the Go modules, relative to $root.
+modules() {
+	files go.mod '*/go.mod' | while IFS= read -r file; do dirname "$file"; done
+}
+
+# code_modules: those of them that hold Go code of ours; the others only pin tools.
+code_modules() {
+	modules | grep -v '^scripts/tools'
+}
+
+# shell_files: everything that bash reads.
+shell_files() {
+	files | while IFS= read -r file; do
+		case ${file##*/} in
+		*.sh) echo "$file" ;;
+		*.*) ;;
+		*) ! head -n 1 "$root/$file" | grep -qE '^#!.*\bbash\b' || echo "$file" ;;
+		esac
+	done
+}
+
+# http_status METHOD HOST:PORT PATH: the status of one plain HTTP request, 000 when nobody answers. (No curl is needed.)
+http_status() {
+	local line=''
+	{
+		exec 3<>"/dev/tcp/${2%:*}/${2##*:}"
+		printf '%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' "$1" "$3" "$2" >&3
+		read -r -t 10 line <&3
+		exec 3<&- 3>&-
+	} 2>/dev/null || true
+	[[ $line =~ ^HTTP/1\.[01]\ ([0-9]{3}) ]] && echo "${BASH_REMATCH[1]}" || echo 000
+}

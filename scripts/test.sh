@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# scripts/test.sh [unit|blackbox]: runs the tests that need no root; both tiers without an argument. CONTRIBUTING.md says
+# what each proves. TESTFLAGS is given to "go test" (TESTFLAGS='-run Push -v').
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+tier=${1:-all}
+case $tier in
+all | unit | blackbox) ;;
+*) fail "no tier is called $tier: unit, blackbox, or nothing for both" ;;
+esac
+read -r -a flags <<<"${TESTFLAGS:-}"
+failed=()
+
+# The race detector is linked by the C compiler.
+race=(-race)
+if ! command -v "$(go env CC)" >/dev/null && ! scripts/debian.sh gcc libc6-dev; then
+	echo "test: no C compiler: the race detector is off"
+	race=()
+fi
+
+# run NAME MODULE [FLAG…]: one tier. The summary counts tests and repeats every failure and every reason for a skip.
+run() {
+	local name=$1 module=$2
+	shift 2
+	say "$name"
+	(cd "$module" && "$gotestsum" --format pkgname --format-icons text --hide-summary=output -- \
+		"${race[@]}" -shuffle=on "$@" "${flags[@]}" ./...) || failed+=("$name")
+}
+
+gotestsum=$(scripts/tool --path gotestsum)
+
+if [[ $tier != blackbox ]]; then
+	run 'unit tests' .
+fi
+
+if [[ $tier != unit ]]; then
+	for name in crane imgpkg registry; do
+		path=$(scripts/tool --path "$name")
+		export "LSP_TOOL_${name^^}=$path"
+	done
+	scripts/debian.sh skopeo docker-registry ||
+		echo "test: without skopeo or docker-registry their tests are skipped"
+	# Results of programs outside the test binary must not come from Go's cache.
+	run 'black-box tests: real clients, the built server, real registries' tests -count=1
+fi
+
+if [[ ${#failed[@]} -gt 0 ]]; then
+	echo "test: failed after $SECONDS s: $(printf '%s; ' "${failed[@]}" | sed 's/; $//')" >&2
+	exit 1
+fi
+echo "test: all good, $SECONDS s"

@@ -7,7 +7,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help build run demo test lint verify clean
+.PHONY: help build run demo test bench lint verify clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ demo: ## Push a source tree through the proxy into a registry that demands a tok
 
 test: ## Run all tests that need no root (TIER=unit or TIER=blackbox for one part)
 	@scripts/test.sh $(TIER)
+
+bench: ## Measure the proxy beside the straight way and nginx (ten minutes)
+	@scripts/bench.sh
 
 lint: ## Run the linters
 	@scripts/lint.sh

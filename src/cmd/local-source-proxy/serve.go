@@ -46,6 +46,7 @@ force with the next request; one that cannot be used is logged, and the settings
 	flags.StringVar(&embedded, "embedded-registry", "", "start a registry in this process and push to it; its blobs are in `directory`")
 	flags.Lookup("embedded-registry").NoOptDefVal = temporary
 	flags.BoolVar(&cfg.PassRedirects, "pass-redirects", false, "send clients to the object storage that a registry redirects downloads to, instead of going there for them")
+	flags.BoolVar(&cfg.Profiles, "pprof", false, "serve the Go runtime's profiles on the admin address, below /debug/pprof/")
 	flags.StringVar(&format, "log-format", "json", "json or text")
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	flags.DurationVar(&cfg.ShutdownTimeout, "shutdown-timeout", 5*time.Minute, "how long uploads that are under way may take to finish at the end")

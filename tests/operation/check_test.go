@@ -80,6 +80,7 @@ func TestCheckNamesTheStep(t *testing.T) {
 		config []byte
 		step   []string
 	}{
+		"misspelt key":     {map[string]any{"repositry": "x/y"}, nil, []string{"settings"}},
 		"no such host":     {map[string]any{"repository": "registry.invalid/team/source"}, nil, []string{"dns"}},
 		"nobody listens":   {map[string]any{"repository": "127.0.0.1:1/team/source"}, nil, []string{"tcp"}},
 		"unknown CA":       {untrusted, private.DockerConfig(t), []string{"tls"}},

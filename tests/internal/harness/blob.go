@@ -164,5 +164,7 @@ func (h *Held) End() (Answer, error) {
 // Vanish ends the connection in the middle of the body, and waits until it is gone.
 func (h *Held) Vanish() {
 	h.cancel()
+	// The transport waits for the body's reader before it gives up.
+	h.body.CloseWithError(context.Canceled)
 	<-h.done
 }

@@ -15,7 +15,11 @@ import (
 const clockTicks = 100
 
 // Meter reads what a process and its children use, from /proc (proc(5)).
-type Meter struct{ PID int }
+type Meter struct {
+	PID int
+	// Alone leaves the children out.
+	Alone bool
+}
 
 // Usage is what processes used.
 type Usage struct {
@@ -62,6 +66,9 @@ func (m *Meter) Read() (Usage, error) {
 // family is the process and its direct children.
 func (m *Meter) family() []string {
 	pid := strconv.Itoa(m.PID)
+	if m.Alone {
+		return []string{pid}
+	}
 	// Without the list (CONFIG_PROC_CHILDREN) there is the process alone.
 	children, _ := os.ReadFile(filepath.Join("/proc", pid, "task", pid, "children"))
 	return append([]string{pid}, strings.Fields(string(children))...)

@@ -80,7 +80,7 @@ func startNginx(t testing.TB, program, registry, token string) (base string, met
 		}
 		return connection.Close()
 	})
-	return "http://" + address, &Meter{process.PID()}
+	return "http://" + address, &Meter{PID: process.PID()}
 }
 
 // freeAddress is one that was free a moment ago: nginx cannot say which port it took.

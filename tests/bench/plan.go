@@ -45,7 +45,7 @@ func Full() Plan {
 		Blob:   gib,
 		Crowds: []Crowd{{32, 256 * mib, false}, {64, 64 * mib, true}},
 		Ladder: []int64{mib, 16 * mib, 256 * mib, gib, 2 * gib, 4 * gib},
-		Alone:  2000, Clients: 64, Each: 100,
+		Alone:  1000, Clients: 64, Each: 50,
 		Files: 100, Bytes: 400 << 10,
 	}
 }

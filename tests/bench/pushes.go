@@ -4,6 +4,7 @@ package bench
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ const (
 	throughput = "throughput"
 	peak       = "peak memory"
 	cpu        = "CPU of the server"
+	allCPU     = "CPU of client, registry and server"
 )
 
 // idle reads the memory of the server that has done nothing yet.
@@ -96,24 +98,40 @@ func (b *Bench) push(t testing.TB, s *sampler, ways []*Way, blobs []Blob) {
 	}
 	b.turns(t, s.scenario, ways, func(way *Way, counts bool) {
 		b.site.Wipe(t)
-		before := reset(t, way)
+		before, ends := reset(t, way), b.ends(t)
 		start := time.Now()
 		check(t, way.PushAll(t.Context(), blobs))
 		elapsed := time.Since(start)
 		after := read(t, way)
+		spent := after.CPU - before.CPU
+		all := spent + b.ends(t) - ends
 		for _, blob := range blobs {
 			check(t, b.way(Direct).Confirm(t.Context(), blob))
 		}
 		if !counts {
 			return
 		}
+		inGiB := float64(total) / float64(gib)
 		s.add(throughput, "MiB/s", way.Name, inMiB(total)/elapsed.Seconds())
+		s.add(allCPU, "s/GiB", way.Name, all.Seconds()/inGiB)
 		if way.Server != nil {
-			s.add(cpu, "s/GiB", way.Name, (after.CPU-before.CPU).Seconds()/(float64(total)/float64(gib)))
+			s.add(cpu, "s/GiB", way.Name, spent.Seconds()/inGiB)
 			s.add(peak, "MiB", way.Name, inMiB(after.Peak))
 		}
 	})
 	b.site.Wipe(t)
+}
+
+// ends is the CPU time that the client, which is this process, and the registry have used.
+func (b *Bench) ends(t testing.TB) time.Duration {
+	t.Helper()
+	var all time.Duration
+	for _, end := range []Meter{{PID: os.Getpid(), Alone: true}, {PID: b.site.Registry.Process.PID()}} {
+		usage, err := end.Read()
+		check(t, err)
+		all += usage.CPU
+	}
+	return all
 }
 
 // reset starts the peak of a way's server anew.
@@ -147,6 +165,8 @@ func newBlob(t testing.TB, bytes int64, seed uint64) Blob {
 func compare(s *sampler) {
 	row := s.row(throughput, "MiB/s")
 	row.Verdicts = []Verdict{row.ratio(Proxy, Direct).atLeast(minThroughput)}
+	all := s.row(allCPU, "s/GiB")
+	all.Verdicts = []Verdict{all.ratio(Proxy, Direct)}
 	if !row.has(Nginx) {
 		return
 	}

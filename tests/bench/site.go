@@ -79,7 +79,7 @@ func (s *Site) Ways(t testing.TB, nginx string) []*Way {
 	token := s.token(t)
 	ways := []*Way{
 		{Name: Direct, Base: "http://" + s.Registry.Host, Repository: harness.Repository, Token: token, HTTP: newClient(t)},
-		{Name: Proxy, Base: "http://" + s.Server.Host, Repository: "source", HTTP: newClient(t), Server: &Meter{s.Server.PID()}},
+		{Name: Proxy, Base: "http://" + s.Server.Host, Repository: "source", HTTP: newClient(t), Server: &Meter{PID: s.Server.PID()}},
 	}
 	if nginx != "" {
 		base, meter := startNginx(t, nginx, s.Registry.Host, token)

@@ -27,14 +27,25 @@ export LSP_BINARY=$root/bin/local-source-proxy LSP_TOOL_REGISTRY
 scripts/debian.sh nginx || echo "bench: without nginx its column stays empty"
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+memory=$(mktemp -d /dev/shm/lsp-bench.XXXXXX 2>/dev/null || true)
+pid=''
+cleanup() {
+	[[ -z $pid ]] || { kill "$pid" && wait "$pid"; } 2>/dev/null || true
+	rm -rf "$work" ${memory:+"$memory"}
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
 go -C tests test -c -o "$work/bench" ./bench
 say 'measuring: about 10 minutes on two idle cores; blobs are kept in memory where it has 16 GiB free'
-(cd tests/bench && "$work/bench" -test.run '^TestBench$' -test.timeout 2h -test.v -full -results "$results/$name.json" "$@") >"$work/log" 2>&1 &
+(cd tests/bench && exec "$work/bench" -test.run '^TestBench$' -test.timeout 2h -test.v -full -memory "$memory" \
+	-results "$results/$name.json" "$@") >"$work/log" 2>&1 &
 pid=$!
 # The log of a failure is long; what people want to see of a run is one line a part, and the table.
-tail -n +1 -f --pid="$pid" "$work/log" | sed -nE 's/^    bench_test\.go:[0-9]+: (.*: [0-9]+ runs in .*|left out.*)/   \1/p'
-wait "$pid" || { tail -n 100 "$work/log" >&2 && fail 'the benchmark failed; the end of its log is above'; }
+tail -n +1 -f --pid="$pid" "$work/log" | while IFS= read -r line; do
+	[[ ! $line =~ ^\ +bench_test\.go:[0-9]+:\ (.*\ runs\ in\ .*|left\ out.*)$ ]] || echo "   ${BASH_REMATCH[1]}"
+done
+measured=$pid pid=''
+wait "$measured" || { tail -n 100 "$work/log" >&2 && fail 'the benchmark failed; the end of its log is above'; }
 sed -n '/what was measured:/,/^---/p' "$work/log" | sed -e '1d' -e '/^---/d' -e 's/^        //'
 [[ $name == latest ]] || go -C tests test -count=1 ./bench -run TestFindings -update
 echo "bench: tests/bench/results/$name.json"

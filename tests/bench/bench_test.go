@@ -19,6 +19,7 @@ var (
 	only    = flag.String("only", "", "measure only these parts, by commas: idle, blob, crowds, ladder, requests, tree")
 	runs    = flag.Int("runs", 0, "how many runs count, instead of the plan's number")
 	results = flag.String("results", "", "`file` to write the report to, as JSON")
+	memory  = flag.String("memory", "", "`directory` in memory for blobs; empty: on disk")
 	update  = flag.Bool("update", false, "write the table of results/report.json into README.md")
 )
 
@@ -40,6 +41,7 @@ func TestBench(t *testing.T) {
 	if *runs > 0 {
 		plan.Runs = *runs
 	}
+	plan.Memory = *memory
 	report := Run(t, plan)
 	for _, row := range report.Rows {
 		if len(row.Samples) == 0 {

@@ -16,6 +16,8 @@ type Plan struct {
 	Name string
 	// Only these parts are measured: idle, blob, crowds, ladder, requests, tree; nil: all.
 	Only []string
+	// Memory is a directory in memory, where blobs are kept if it has room; empty: on disk.
+	Memory string
 	// Runs that count; one more is made ahead of them, and dropped.
 	Runs int
 	// Blob is the size of the one large blob.
@@ -60,6 +62,18 @@ func Smoke() Plan {
 		Alone:  5, Clients: 4, Each: 3,
 		Files: 10, Bytes: 20 << 10,
 	}
+}
+
+// stored is the most that is stored at once, in bytes.
+func (p Plan) stored() int64 {
+	most := p.Blob
+	for _, crowd := range p.Crowds {
+		most = max(most, int64(crowd.Pushes)*crowd.Size)
+	}
+	for _, blob := range p.Ladder {
+		most = max(most, blob)
+	}
+	return most
 }
 
 // size writes a number of bytes as people do.

@@ -125,21 +125,14 @@ func newClient(t testing.TB) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// Storage makes a directory for blobs: in memory where that has room, so that no disk hides what a way costs, and says which.
+// Storage makes a directory for blobs: in memory where there is room for twice the most that is stored at once, so that no disk
+// hides what a way costs. It says which.
 func Storage(t testing.TB, plan Plan) (dir, kind string) {
 	t.Helper()
-	need := plan.Blob
-	for _, crowd := range plan.Crowds {
-		need = max(need, int64(crowd.Pushes)*crowd.Size)
+	if plan.Memory == "" || freeMemory() < 2*plan.stored() {
+		return t.TempDir(), "disk"
 	}
-	for _, blob := range plan.Ladder {
-		need = max(need, blob)
-	}
-	parent, kind := "", "disk"
-	if free := freeMemory(); free > 2*need {
-		parent, kind = "/dev/shm", "tmpfs"
-	}
-	dir, err := os.MkdirTemp(parent, "lsp-bench-")
+	dir, err := os.MkdirTemp(plan.Memory, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,14 +141,11 @@ func Storage(t testing.TB, plan Plan) (dir, kind string) {
 			t.Error(err)
 		}
 	})
-	return dir, kind
+	return dir, "tmpfs"
 }
 
-// freeMemory is how many bytes Linux says are available; 0 where there is no /dev/shm.
+// freeMemory is how many bytes Linux says are available; 0 elsewhere.
 func freeMemory() int64 {
-	if info, err := os.Stat("/dev/shm"); err != nil || !info.IsDir() {
-		return 0
-	}
 	content, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
 		return 0

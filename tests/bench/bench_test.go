@@ -60,6 +60,9 @@ func TestBench(t *testing.T) {
 	if path == "" {
 		path = filepath.Join(t.TempDir(), "report.json")
 	}
+	if earlier, err := ReadReport(path); err == nil && *only != "" {
+		report = report.Onto(earlier)
+	}
 	if err := report.Write(path); err != nil {
 		t.Fatal(err)
 	}

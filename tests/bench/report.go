@@ -115,6 +115,18 @@ func percentile(values []float64, p float64) float64 {
 	return sorted[min(len(sorted)-1, int(p*float64(len(sorted))))]
 }
 
+// Onto puts the rows of a part that was measured again into an earlier report, in place of those of the same scenarios.
+func (r Report) Onto(earlier Report) Report {
+	rows := slices.Clone(r.Rows)
+	for _, row := range earlier.Rows {
+		if !slices.ContainsFunc(r.Rows, func(again Row) bool { return again.Scenario == row.Scenario }) {
+			rows = append(rows, row)
+		}
+	}
+	r.Rows = rows
+	return r
+}
+
 // Write writes the report as JSON.
 func (r Report) Write(path string) error {
 	content, err := json.MarshalIndent(r, "", "  ")

@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 
 export VERSION REGISTRY BASE_IMAGE PLAIN_HTTP CA_CERT_FILE
 
-.PHONY: help build run demo test lint verify render package publish clean
+.PHONY: help build run demo test bench lint verify render package publish clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ demo: ## Push a source tree through the proxy into a registry that demands a tok
 
 test: ## Run all tests that need no root (TIER=unit, blackbox or package for one part)
 	@scripts/test.sh $(TIER)
+
+bench: ## Measure the proxy beside the straight way and nginx (ten minutes)
+	@scripts/bench.sh
 
 lint: ## Run the linters
 	@scripts/lint.sh

@@ -19,7 +19,8 @@ const (
 	handshakeTimeout = 10 * time.Second
 	idleTimeout      = 90 * time.Second
 	idlePerHost      = 64
-	bufferSize       = 64 << 10
+	// bufferSize lets one chunk of 32 KiB and its frame leave in one write.
+	bufferSize = 40 << 10
 )
 
 // newTransport does not wait for "100 Continue": that is for [hold]. It speaks HTTP/1.1 with as many connections as there are requests: HTTP/2 would put all uploads into one TCP flow
@@ -40,7 +41,6 @@ func newTransport(caCertData []byte) (*http.Transport, error) {
 		IdleConnTimeout:     idleTimeout,
 		MaxIdleConnsPerHost: idlePerHost,
 		DisableCompression:  true,
-		ReadBufferSize:      bufferSize,
 		WriteBufferSize:     bufferSize,
 	}, nil
 }

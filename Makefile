@@ -7,7 +7,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help build run demo test lint verify clean
+export VERSION REGISTRY BASE_IMAGE PLAIN_HTTP CA_CERT_FILE
+
+.PHONY: help build run demo test lint verify render package publish clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +31,15 @@ lint: ## Run the linters
 
 verify: ## Check format, lint, shell scripts, modules, licence lines and layout
 	@scripts/verify.sh
+
+render: ## Print the package's manifests (VALUES=file)
+	@scripts/render.sh $(VALUES)
+
+package: ## Build the image, the bundles and the package repository into dist/ (VERSION=0.3.0)
+	@scripts/package.sh
+
+publish: ## The same, pushed below a registry path (REGISTRY=host/path VERSION=0.3.0)
+	@scripts/publish.sh
 
 clean: ## Remove what was built
 	rm -rf bin dist .tools

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Writes what is generated from the values schema, and is committed so that it can be read and reviewed:
+#
+#   bundle/openapi.yml                              the package's values as OpenAPI, which the Package carries
+#   package-repository/ootb-profiles/openapi.yml    the profile's
+#   config/README.md                                the table of values, between its two markers
+#
+# scripts/generate.sh           write
+# scripts/generate.sh --check   write nothing; show what differs, and exit 1 if anything does
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+[[ $# == 0 || $* == --check ]] || { echo "usage: scripts/generate.sh [--check]" >&2; exit 2; }
+check=${1:-}
+new=$(mktemp -d)
+trap 'rm -rf "$new"' EXIT
+ytt() { scripts/tool ytt "$@"; }
+
+header='# SPDX-License-Identifier: Apache-2.0
+# Written by scripts/generate.sh from config/values-schema.yml.
+'
+{
+	echo "$header"
+	ytt -f config --data-values-schema-inspect -o openapi-v3
+} >"$new/openapi.yml"
+
+{
+	echo "$header"
+	ytt -f package-repository/ootb-profiles/config/_ytt_lib/platform-values/values-schema.yml --data-values-schema-inspect -o openapi-v3 |
+		ytt -f - -f scripts/generate/profile-openapi.yml -f "$new/openapi.yml" --file-mark openapi.yml:type=data
+} >"$new/profile-openapi.yml"
+
+ytt -f scripts/generate/values.txt -f scripts/generate/values.star -f "$new/openapi.yml" --file-mark openapi.yml:type=data \
+	--output-files "$new/table" >/dev/null
+awk -v table="$new/table/values.txt" '
+	/^<!-- values: end -->/ {skip = 0}
+	!skip {print}
+	/^<!-- values: begin/ {skip = 1; print ""; while ((getline line <table) > 0) if (line != "") print line; print ""}
+' config/README.md >"$new/README.md"
+
+status=0
+# place FILE DESTINATION: writes it, or compares.
+place() {
+	if [[ -z $check ]]; then
+		install -m 0644 "$1" "$2"
+	elif ! diff -u --label "$2" --label "$2, as generated" "$2" "$1"; then
+		echo "$2 is out of date: run scripts/generate.sh" >&2
+		status=1
+	fi
+}
+place "$new/openapi.yml" bundle/openapi.yml
+place "$new/profile-openapi.yml" package-repository/ootb-profiles/openapi.yml
+place "$new/README.md" config/README.md
+exit $status

@@ -1,0 +1,170 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Builds the image, the bundles and the package repository into dist/. Pushes nothing: what needs a registry on the way is given
+# one on loopback that ends with the script. bundle/README.md lists what dist/ holds.
+#
+#   VERSION      version of the packages; default 0.3.0-dev
+#   REGISTRY     host/path that dist/local-source-proxy.yml takes its image from; scripts/publish.sh puts it there
+#   BASE_IMAGE   base of the image, for both platforms; default: our own (CA certificates and a user, nothing else)
+#
+# The lock files in the bundles name their images below "$origin", which is no real host: every tool reaches it through
+# HTTP_PROXY. So the digests depend neither on a port nor on where the bundles are published; imgpkg copy relocates them.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+export VERSION=${VERSION:-0.3.0-dev} COMMIT
+registry=${REGISTRY:-registry.invalid}
+origin=build.invalid
+dist=$root/dist
+work=$(mktemp -d)
+server='' port=''
+trap '[[ -z $server ]] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
+
+tool() { "$root/scripts/tool" "$@"; }
+
+# on_loopback COMMAND…: runs it with the registry on loopback as its whole network. The docker config stays out of it.
+on_loopback() {
+	env -u SOURCE_DATE_EPOCH -u NO_PROXY -u no_proxy -u http_proxy -u https_proxy HTTP_PROXY="http://127.0.0.1:$port" \
+		HTTPS_PROXY="http://127.0.0.1:$port" DOCKER_CONFIG="$work" GOPROXY=off "$@"
+}
+
+# reference_in LOCK: the reference in imgpkg's --lock-output.
+reference_in() { sed -n 's/^ *image: //p' "$1"; }
+
+# package_template ARGUMENT…: writes what ytt makes of the Package templates, with the values that all of them take.
+package_template() {
+	tool ytt -f bundle/package-schema.yml --file-mark openapi.yml:type=data -v "version=$VERSION" -v "released_at=$released_at" \
+		--data-value-file "release_notes=$work/notes.md" "$@"
+}
+
+start_registry() {
+	tool --build crane imgpkg kbld ko ytt
+	mkdir "$work/blobs"
+	"$root/scripts/tool" crane registry serve --address 127.0.0.1:0 --disk "$work/blobs" >"$work/registry.log" 2>&1 &
+	server=$!
+	for _ in $(seq 100); do
+		port=$(sed -n 's/.*serving on port \([0-9]*\).*/\1/p' "$work/registry.log")
+		[[ -z $port ]] || return 0
+		kill -0 "$server" 2>/dev/null || break
+		sleep 0.1
+	done
+	cat "$work/registry.log" >&2
+	fail "the registry on loopback did not start"
+}
+
+build_base() {
+	if [[ -n ${BASE_IMAGE:-} ]]; then
+		say "taking $BASE_IMAGE as the base"
+		tool crane pull --format=oci "$BASE_IMAGE" "$work/base"
+		on_loopback scripts/tool crane push --insecure --index "$work/base" "$origin/base:given" >/dev/null 2>&1
+		base=$origin/base@$(on_loopback scripts/tool crane digest --insecure "$origin/base:given" 2>/dev/null)
+		return
+	fi
+	say "making the base: CA certificates and a user"
+	go -C scripts/baseimage run . >"$work/base.tar"
+	base=$(on_loopback scripts/base-image.sh "$work/base.tar" "$origin/base" 2>"$work/base.log") ||
+		{ cat "$work/base.log" >&2; fail "crane could not make the base"; }
+}
+
+build_image() {
+	say "building the image for linux/amd64 and linux/arm64"
+	local arch
+	for arch in amd64 arm64; do # what ko compiles has to be here already: it runs without a network
+		CGO_ENABLED=0 GOOS=linux GOARCH=$arch go list -deps ./src/cmd/local-source-proxy >/dev/null
+	done
+	mkdir -p "$dist/sbom"
+	image=$(on_loopback env KO_CONFIG_PATH="$root/bundle" KO_DOCKER_REPO="$origin/local-source-proxy" KO_DEFAULTBASEIMAGE="$base" \
+		scripts/tool ko build --bare --insecure-registry --platform linux/amd64,linux/arm64 --image-user 65532:65532 \
+		--tags "image-$VERSION" --sbom spdx --sbom-dir "$dist/sbom" ./src/cmd/local-source-proxy 2>"$work/ko.log") ||
+		{ cat "$work/ko.log" >&2; fail "ko could not build the image"; }
+	image=$origin/local-source-proxy@${image##*@}
+	local tag
+	for tag in $(on_loopback scripts/tool crane ls --insecure "$origin/local-source-proxy" 2>/dev/null | grep '\.sbom$'); do
+		on_loopback scripts/tool crane pull --insecure --format=oci "$origin/local-source-proxy:$tag" "$dist/sbom/$tag" 2>/dev/null
+	done
+}
+
+# with_image REFERENCE: manifests on stdin, with the image's reference in the place of its name; more arguments go to kbld.
+with_image() {
+	tool ytt -f bundle/kbld-schema.yml -f bundle/kbld.yml -v "image=$1" >"$work/kbld.yml"
+	tool kbld -f - -f "$work/kbld.yml" "${@:2}" 2>/dev/null
+}
+
+# push_bundle NAME DIR: pushes DIR to the registry on loopback and into dist/, and sets $bundle to its reference.
+push_bundle() {
+	local name=$1 dir=$2
+	find "$dir" -type d -exec chmod 0755 {} + && find "$dir" -type f -exec chmod 0644 {} +
+	on_loopback scripts/tool imgpkg push --registry-insecure -b "$origin/$name:$VERSION" -f "$dir" \
+		--lock-output "$work/$name.lock.yml" >"$work/imgpkg.log" 2>&1 || { cat "$work/imgpkg.log" >&2; fail "imgpkg could not push $name"; }
+	bundle=$(reference_in "$work/$name.lock.yml")
+	on_loopback scripts/tool imgpkg copy --registry-insecure -b "$origin/$name:$VERSION" --to-tar "$dist/$name.tar" \
+		>"$work/imgpkg.log" 2>&1 || { cat "$work/imgpkg.log" >&2; fail "imgpkg could not save $name"; }
+	echo "$name $bundle" | sed "s|$origin/$name@||" >>"$dist/digests.txt"
+}
+
+build_package() {
+	say "making the bundle"
+	local dir=$work/stage/local-source-proxy
+	mkdir -p "$dir/.imgpkg" && cp bundle/.imgpkg/bundle.yml "$dir/.imgpkg/"
+	tool ytt -f "$dir/config" | with_image "$image" --imgpkg-lock-output "$dir/.imgpkg/images.yml" >/dev/null
+	push_bundle local-source-proxy "$dir"
+	package_template -f bundle/package.yml -f bundle/openapi.yml -v "bundle=$bundle" >"$work/package.yml"
+}
+
+build_profiles() {
+	say "making the profiles' bundle"
+	local dir=$work/stage/ootb-profiles
+	mkdir -p "$dir/.imgpkg" && cp package-repository/ootb-profiles/.imgpkg/bundle.yml "$dir/.imgpkg/"
+	tool ytt -f "$dir/config" | tool kbld -f - --imgpkg-lock-output "$dir/.imgpkg/images.yml" >/dev/null 2>&1
+	push_bundle ootb-profiles "$dir"
+	package_template -f package-repository/ootb-profiles/package.yml -f package-repository/ootb-profiles/openapi.yml \
+		-v "bundle=$bundle" >"$work/profiles.yml"
+}
+
+build_repository() {
+	say "making the package repository"
+	local dir=$work/stage/package-repository name to
+	mkdir -p "$dir/.imgpkg" && cp package-repository/.imgpkg/bundle.yml "$dir/.imgpkg/"
+	for name in local-source-proxy ootb-profiles; do
+		to=$dir/packages/$name.apps.tanzu.vmware.com
+		mkdir -p "$to"
+		tool ytt -f "package-repository/packages/$name.apps.tanzu.vmware.com" >"$to/metadata.yml"
+	done
+	cp "$work/package.yml" "$dir/packages/local-source-proxy.apps.tanzu.vmware.com/$VERSION.yml"
+	cp "$work/profiles.yml" "$dir/packages/ootb-profiles.apps.tanzu.vmware.com/$VERSION.yml"
+	tool kbld -f "$dir/packages" --imgpkg-lock-output "$dir/.imgpkg/images.yml" >/dev/null 2>&1
+	push_bundle package-repository "$dir"
+}
+
+# release_notes: the section of CHANGELOG.md for the version, or else what is not released yet.
+release_notes() {
+	local heading
+	for heading in "${VERSION//./\\.}" Unreleased; do
+		awk -v heading="^## \\\\[?$heading\\\\]?( |\$)" 'found && /^## / {exit} found {print} $0 ~ heading {found = 1}' CHANGELOG.md |
+			sed -e '/./,$!d' >"$work/notes.md"
+		[[ ! -s $work/notes.md ]] || return 0
+	done
+}
+
+released_at=$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null) ||
+	fail "this is not a git checkout: the packages carry the commit and its time"
+COMMIT=$(git rev-parse --short=12 HEAD)
+git diff --quiet HEAD -- || COMMIT+=-dirty
+rm -rf "$dist" && mkdir -p "$dist"
+scripts/stage.sh "$work/stage" "$VERSION"
+release_notes
+start_registry
+build_base
+build_image
+echo "image ${image##*@}" >"$dist/digests.txt"
+build_package
+build_profiles
+build_repository
+{
+	echo "# Local Source Proxy $VERSION for clusters without Carvel: see bundle/README.md, \"With kubectl alone\"."
+	tool ytt -f config --data-values-file bundle/plain-values.yml | with_image "$registry/local-source-proxy@${image##*@}"
+} >"$dist/local-source-proxy.yml"
+say "in dist/, version $VERSION:"
+cat "$dist/digests.txt"

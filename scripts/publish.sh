@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Publishes a version below REGISTRY, with the credentials of the docker config:
+#
+#   REGISTRY/local-source-proxy:VERSION   the package's bundle, its image and the image's SBOMs
+#   REGISTRY/ootb-profiles:VERSION        the profile package's bundle
+#   REGISTRY/package-repository:VERSION   the package repository, with all of the above
+#
+# What a version holds never changes: what is there already is left alone, and if it is something else nothing is published.
+#
+#   REGISTRY       host/path; registries that create no repositories by themselves (ECR) need the three beforehand
+#   VERSION        a semantic version
+#   PLAIN_HTTP     true: REGISTRY speaks plain HTTP; not needed on loopback
+#   CA_CERT_FILE   PEM file of the CA of REGISTRY, when this machine does not trust it
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+if [[ -z ${REGISTRY:-} || -z ${VERSION:-} ]]; then
+	echo "usage: make publish REGISTRY=host/path VERSION=0.3.0" >&2
+	exit 2
+fi
+if [[ $REGISTRY == *://* || $REGISTRY == */ || $REGISTRY != */* ]]; then
+	echo "publish: REGISTRY \"$REGISTRY\" must be host/path, without scheme and without a slash at the end" >&2
+	exit 2
+fi
+names=(local-source-proxy ootb-profiles package-repository)
+crane_environment=() crane_flags=() imgpkg_flags=()
+if [[ ${PLAIN_HTTP:-} == true ]]; then
+	crane_flags+=(--insecure)
+	imgpkg_flags+=(--registry-insecure)
+fi
+if [[ -n ${CA_CERT_FILE:-} ]]; then
+	[[ -r $CA_CERT_FILE ]] || fail "CA_CERT_FILE $CA_CERT_FILE cannot be read"
+	crane_environment+=(SSL_CERT_FILE="$CA_CERT_FILE") # it has no flag for this
+	imgpkg_flags+=(--registry-ca-cert-path "$CA_CERT_FILE")
+fi
+crane=$(scripts/tool --path crane)
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# crane COMMAND ARGUMENT…: its output; what it says on the way stays in $log.
+crane() { env "${crane_environment[@]}" "$crane" "$@" "${crane_flags[@]}" 2>"$log"; }
+
+# digest NAME: from dist/digests.txt.
+digest() { sed -n "s/^$1 //p" dist/digests.txt; }
+
+# published NAME: the digest that the version has in the registry; empty when there is none.
+published() {
+	crane digest "$REGISTRY/$1:$VERSION" && return
+	# No answer is not "no such image": a mistake here would overwrite what others have installed.
+	grep -qE 'MANIFEST_UNKNOWN|NAME_UNKNOWN|status code 404|NOT_FOUND' "$log" ||
+		{ cat "$log" >&2; fail "cannot tell whether $REGISTRY/$1:$VERSION exists"; }
+}
+
+push_bundle() {
+	local name=$1
+	scripts/tool imgpkg copy --tar "dist/$name.tar" --to-repo "$REGISTRY/$name" "${imgpkg_flags[@]}" >"$log" 2>&1 ||
+		{ cat "$log" >&2; fail "imgpkg could not publish $name"; }
+	[[ $(published "$name") == "$(digest "$name")" ]] || crane tag "$REGISTRY/$name@$(digest "$name")" "$VERSION" ||
+		{ cat "$log" >&2; fail "the tag $VERSION could not be set on $REGISTRY/$name"; }
+}
+
+# Before the tag of the bundle is set: a version that is there has its SBOMs.
+push_sboms() {
+	local dir
+	for dir in dist/sbom/sha256-*.sbom; do
+		crane push "$dir" "$REGISTRY/local-source-proxy:${dir##*/}" >/dev/null || { cat "$log" >&2; fail "an SBOM could not be published"; }
+	done
+}
+
+scripts/package.sh
+missing=()
+for name in "${names[@]}"; do
+	there=$(published "$name")
+	if [[ -z $there ]]; then
+		missing+=("$name")
+	elif [[ $there != "$(digest "$name")" ]]; then
+		fail "$REGISTRY/$name:$VERSION is there with other content ($there, not $(digest "$name")); nothing was published: choose another VERSION"
+	fi
+done
+for name in "${missing[@]}"; do
+	say "publishing $REGISTRY/$name:$VERSION"
+	[[ $name != local-source-proxy ]] || push_sboms
+	push_bundle "$name"
+done
+[[ ${#missing[@]} -gt 0 ]] || say "version $VERSION is there already, with the same content"
+echo "$REGISTRY/local-source-proxy@$(digest image)"
+for name in "${names[@]}"; do
+	echo "$REGISTRY/$name:$VERSION@$(digest "$name")"
+done

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/proxy"
 )
 
 // Exit codes of the command.
@@ -69,8 +71,9 @@ Try it out without anything else:  local-source-proxy serve --embedded-registry`
 }
 
 func isUsage(err error) bool {
-	_, ok := errors.AsType[usageError](err)
-	return ok || strings.HasPrefix(err.Error(), "unknown command")
+	_, typed := errors.AsType[usageError](err)
+	_, together := errors.AsType[proxy.UsageError](err)
+	return typed || together || strings.HasPrefix(err.Error(), "unknown command")
 }
 
 func isReported(err error) bool {

@@ -29,7 +29,7 @@ type Registry struct {
 }
 
 // Start starts a registry that keeps its blobs in dir; with an empty dir, in a temporary one that [Registry.Stop] removes.
-func Start(dir string) (*Registry, error) {
+func Start(ctx context.Context, dir string) (*Registry, error) {
 	r := &Registry{}
 	if dir == "" {
 		made, err := os.MkdirTemp("", "local-source-proxy-registry-")
@@ -37,10 +37,10 @@ func Start(dir string) (*Registry, error) {
 			return nil, fmt.Errorf("embedded registry: %w", err)
 		}
 		dir, r.temporary = made, made
-	} else if err := os.MkdirAll(dir, 0o755); err != nil {
+	} else if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("embedded registry: %w", err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("embedded registry: %w", err)
 	}

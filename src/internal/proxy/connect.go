@@ -4,44 +4,43 @@ package proxy
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/ambient"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/dockerconfig"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/live"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/source"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// embeddedRepository is where pushes go in the registry in this process.
-const embeddedRepository = "source"
-
 // connector turns settings into the upstream that is in force.
 type connector struct {
-	cfg      Config
-	embedded string
-	observer upstream.Observer
 	upstream atomic.Pointer[source.Upstream]
+	mu       sync.Mutex
 }
 
-// apply puts settings in force with the next request. Requests under way keep what they began with.
-func (c *connector) apply(s settings.Settings, credentials keychain.Keychain) {
-	if c.embedded != "" {
-		s.Registry, s.Repository, s.PlainHTTP, s.Problem = c.embedded, embeddedRepository, true, nil
+// connectTo makes an upstream of the current settings, and another of every change of them, which is in force with the next
+// request. Requests under way keep what they began with. place names the docker config in errors.
+func connectTo(settings *live.Live, place string, cfg upstream.Config) *connector {
+	c := &connector{}
+	apply := func(*live.Snapshot) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		before := c.upstream.Swap(connect(settings.Current(), cfg, place))
+		if before != nil && before.Registry != nil {
+			before.Registry.Close()
+		}
 	}
-	before := c.upstream.Swap(connect(s, upstream.Config{
-		Keychain:      credentials,
-		PassRedirects: c.cfg.PassRedirects,
-		UserAgent:     "local-source-proxy/" + c.cfg.Version,
-		Observer:      c.observer,
-	}))
-	if before != nil && before.Registry != nil {
-		before.Registry.Close()
-	}
+	settings.Subscribe(apply)
+	apply(nil)
+	return c
 }
 
-func connect(s settings.Settings, cfg upstream.Config) *source.Upstream {
+// connect makes the upstream that settings describe. It opens no connection.
+func connect(now *live.Snapshot, cfg upstream.Config, place string) *source.Upstream {
+	s := now.Settings
 	up := &source.Upstream{
 		Problem:              s.Problem,
 		Repository:           s.Repository,
@@ -53,23 +52,24 @@ func connect(s settings.Settings, cfg upstream.Config) *source.Upstream {
 		return up
 	}
 	cfg.Host, cfg.PlainHTTP, cfg.CACertData = s.Registry, s.PlainHTTP, s.CACertData
+	cfg.Keychain = credentials(now, place)
 	up.Registry, up.Problem = upstream.New(cfg)
 	return up
 }
 
-// credentials finds the credential for a repository: in the docker config, or else in the identity that a cloud gives the machine.
-func credentials(config *dockerconfig.Config, repository string) keychain.Keychain {
-	if config == nil {
+// credentials finds the credential for the repository: in the docker config, or else in the identity that a cloud gives to the
+// machine. A docker config that should be there and is not is an error for every request, and not a reason to go on as a stranger.
+func credentials(now *live.Snapshot, place string) keychain.Keychain {
+	problem := now.DockerConfigProblem
+	if problem == nil && now.DockerConfig != nil {
+		config, err := dockerconfig.Parse(place, now.DockerConfig)
+		if err == nil {
+			return keychain.Chain(config.Repository(now.Settings.Repository), ambient.New())
+		}
+		problem = err
+	}
+	if problem == nil {
 		return ambient.New()
 	}
-	return keychain.Chain(config.Repository(repository), ambient.New())
-}
-
-func (c *connector) follow(context.Context, func(string)) error {
-	v, err := c.cfg.Sources.load()
-	if err != nil {
-		return err
-	}
-	c.apply(v.settings, v.credentials)
-	return nil
+	return keychain.Func(func(context.Context, string) (keychain.Credential, error) { return keychain.Credential{}, problem })
 }

@@ -17,9 +17,15 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/access"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/embedded"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/filewatch"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/live"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/metrics"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/server"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/source"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
 // Config is what the command line says.
@@ -44,25 +50,52 @@ type Embedded struct {
 	Dir string
 }
 
-// Run serves until the context ends. An error is about what kept it from starting, or from ending in time.
-func Run(ctx context.Context, cfg Config) error {
+// embeddedRepository is where pushes go in the registry in this process.
+const embeddedRepository = "source"
+
+// Run serves until the context ends. An error is a [UsageError], or about what kept the server from starting or from ending in
+// time; several are joined.
+func Run(ctx context.Context, cfg Config) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	m := metrics.New(cfg.Version)
-	host, stop, err := startEmbedded(ctx, cfg)
+	from, err := cfg.Sources.feed(cfg.Logger)
 	if err != nil {
 		return err
 	}
-	current := &connector{cfg: cfg, embedded: host, observer: m}
-	sealer, err := openSessions(ctx, cfg)
-	if err == nil {
-		err = current.follow(ctx, m.Reload)
+	adjust, stop, err := startEmbedded(ctx, cfg)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		door := source.New(engine.New(sealer), current.upstream.Load)
-		err = serve(ctx, cfg, m, access.Log{Door: source.DoorName, Logger: cfg.Logger, Recorder: m}.Handler(door.Serve))
+	defer func() { err = errors.Join(err, stop()) }()
+
+	m := metrics.New(cfg.Version)
+	current, stopped, err := follow(ctx, from, live.Config{Adjust: adjust, OnReload: countReloads(m), Log: cfg.Logger})
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, stop())
+	c := connectTo(current, cfg.Sources.DockerConfig, upstream.Config{
+		PassRedirects: cfg.PassRedirects,
+		UserAgent:     "local-source-proxy/" + cfg.Version,
+		Observer:      m,
+	})
+	sealer, err := openSessions(ctx, cfg.SessionKeyFile, from.Cluster, cfg.Logger)
+	if err != nil {
+		return err
+	}
+	go followKeys(ctx, cfg, from.Cluster, sealer)
+
+	door := source.New(engine.New(sealer), c.upstream.Load)
+	handler := access.Log{Door: source.DoorName, Logger: cfg.Logger, Recorder: m}.Handler(door.Serve)
+	ctx, cancelCause := context.WithCancelCause(ctx)
+	defer cancelCause(nil)
+	go func() { cancelCause(<-stopped) }()
+	if err := serve(ctx, cfg, m, handler); err != nil {
+		return err
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
 }
 
 func serve(ctx context.Context, cfg Config, m *metrics.Metrics, door http.Handler) error {
@@ -82,15 +115,48 @@ func serve(ctx context.Context, cfg Config, m *metrics.Metrics, door http.Handle
 	return g.Serve(ctx, cfg.ShutdownTimeout)
 }
 
-// startEmbedded starts the registry in this process, if there is to be one, and gives its address and how to stop it.
-func startEmbedded(ctx context.Context, cfg Config) (host string, stop func() error, err error) {
+// startEmbedded starts the registry in this process, if there is to be one. adjust makes values name it.
+func startEmbedded(ctx context.Context, cfg Config) (adjust func(*settings.Values), stop func() error, err error) {
 	if cfg.Embedded == nil {
-		return "", func() error { return nil }, nil
+		return nil, func() error { return nil }, nil
 	}
-	registry, err := embedded.Start(cfg.Embedded.Dir)
+	registry, err := embedded.Start(ctx, cfg.Embedded.Dir)
 	if err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
 	cfg.Logger.Warn("the registry in this process is for trying out: it keeps manifests in memory", "registry", registry.Host)
-	return registry.Host, func() error { return registry.Stop(context.WithoutCancel(ctx)) }, nil
+	adjust = func(v *settings.Values) {
+		v.Repository, v.PlainHTTP = registry.Host+"/"+embeddedRepository, true
+	}
+	return adjust, func() error { return registry.Stop(context.WithoutCancel(ctx)) }, nil
+}
+
+// countReloads counts changes of the settings; what makes no difference is none.
+func countReloads(m *metrics.Metrics) func(string, error) {
+	return func(result string, _ error) {
+		switch result {
+		case live.Applied:
+			m.Reload("applied")
+		case live.Rejected:
+			m.Reload("refused")
+		}
+	}
+}
+
+// followKeys puts changed session keys in force until the context ends.
+func followKeys(ctx context.Context, cfg Config, cluster *kube.Client, sealer *session.Sealer) {
+	switch {
+	case cfg.SessionKeyFile != "":
+		replace := rotate(sealer, cfg.SessionKeyFile, cfg.Logger)
+		err := filewatch.Watch(ctx, []string{cfg.SessionKeyFile}, func(files map[string]filewatch.File) {
+			if file := files[cfg.SessionKeyFile]; file.Err == nil {
+				replace(file.Data)
+			}
+		})
+		if err != nil {
+			cfg.Logger.Error("session keys are not watched", "problem", err.Error())
+		}
+	case cluster != nil:
+		cluster.WatchSessionKeys(ctx, rotate(sealer, "Secret "+kube.SessionKeySecret, cfg.Logger))
+	}
 }

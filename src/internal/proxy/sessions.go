@@ -5,28 +5,49 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 )
 
-// openSessions finds the keys of upload sessions: in the given file, in the cluster's Secret, or else a random one, which is
-// said, because a second replica or a restart would not open what it seals.
-func openSessions(_ context.Context, cfg Config) (*session.Sealer, error) {
+// openSessions finds the keys of upload sessions: in the given file, in the cluster's Secret, or else a random one. That one is
+// said, because neither a second replica nor a restarted one opens what it seals. In a cluster there is no such way out: several
+// replicas with a key each would break every other upload.
+func openSessions(ctx context.Context, file string, cluster *kube.Client, logger *slog.Logger) (*session.Sealer, error) {
 	place, content := "random session key", session.GenerateKey()
-	if cfg.SessionKeyFile != "" {
-		data, err := os.ReadFile(cfg.SessionKeyFile)
-		if err != nil {
+	var err error
+	switch {
+	case file != "":
+		place = file
+		if content, err = os.ReadFile(file); err != nil {
 			return nil, fmt.Errorf("--session-key-file: %w", err)
 		}
-		place, content = cfg.SessionKeyFile, data
-	} else {
-		cfg.Logger.Info("upload sessions are sealed with a key of this process alone: they end with it, and no other replica can continue them; see --session-key-file")
+	case cluster != nil:
+		place = "Secret " + kube.SessionKeySecret
+		if content, err = cluster.SessionKeys(ctx); err != nil {
+			return nil, fmt.Errorf("session key: %w", err)
+		}
+	default:
+		logger.Info("upload sessions are sealed with a key of this process alone: they end with it, and no other replica can continue them; see --session-key-file")
 	}
 	keys, err := session.ParseKeys(place, content)
 	if err != nil {
 		return nil, err
 	}
 	return session.NewSealer(keys, time.Now), nil
+}
+
+// rotate puts changed keys in force. Content that is no key file changes nothing.
+func rotate(sealer *session.Sealer, place string, logger *slog.Logger) func(content []byte) {
+	return func(content []byte) {
+		keys, err := session.ParseKeys(place, content)
+		if err != nil {
+			logger.Error("session keys not reloaded, the last good ones stay in use", "problem", err.Error())
+			return
+		}
+		sealer.Replace(keys)
+	}
 }

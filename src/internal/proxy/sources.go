@@ -3,16 +3,12 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"os"
+	"log/slog"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/check"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/dockerconfig"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/feed"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 )
 
 // Sources are where the settings come from.
@@ -25,67 +21,31 @@ type Sources struct {
 	PushSecret, Namespace string
 }
 
-type loaded struct {
-	settings    settings.Settings
-	credentials keychain.Keychain
-}
+// UsageError is a mistake in how the program was called, as opposed to one in what it was given.
+type UsageError struct{ error }
 
-func (s Sources) load() (loaded, error) {
-	values, err := s.values()
-	if err != nil {
-		return loaded{}, err
-	}
-	now := values.Resolve()
-	var config *dockerconfig.Config
-	if s.DockerConfig != "" {
-		data, err := os.ReadFile(s.DockerConfig)
+// feed gives what reads the sources: Secrets as well, when this process runs in a cluster.
+func (s Sources) feed(logger *slog.Logger) (feed.Config, error) {
+	cfg := feed.Config{ValuesFile: s.ValuesFile, DockerConfigFile: s.DockerConfig, PushSecret: s.PushSecret}
+	if kube.InCluster() {
+		namespace := s.Namespace
+		if namespace == "" {
+			own, err := kube.Namespace()
+			if err != nil {
+				return cfg, fmt.Errorf("find out the pod's namespace: %w", err)
+			}
+			namespace = own
+		}
+		client, err := kube.New(namespace, logger)
 		if err != nil {
-			return loaded{}, fmt.Errorf("--docker-config: %w", err)
+			return cfg, fmt.Errorf("connect to the cluster: %w", err)
 		}
-		if config, err = dockerconfig.Parse(s.DockerConfig, data); err != nil {
-			return loaded{}, err
-		}
+		cfg.Cluster = client
+	} else if s.Namespace != "" {
+		return cfg, UsageError{errors.New("--namespace has a meaning in a cluster only, and this process does not run in one")}
 	}
-	return loaded{now, credentials(config, now.Repository)}, nil
-}
-
-func (s Sources) values() (settings.Values, error) {
-	if s.ValuesFile == "" {
-		return settings.Values{}, nil
+	if err := cfg.Check(); err != nil {
+		return cfg, UsageError{err}
 	}
-	data, err := os.ReadFile(s.ValuesFile)
-	if err != nil {
-		return settings.Values{}, fmt.Errorf("--values-file: %w", err)
-	}
-	return settings.Parse(s.ValuesFile, data)
-}
-
-// Check goes the way of a push with these settings and reports each step.
-func Check(ctx context.Context, sources Sources, report func(check.Step)) error {
-	v, err := sources.load()
-	if err == nil {
-		err = v.settings.Problem
-	}
-	var up *upstream.Registry
-	if err == nil {
-		u := connect(v.settings, upstream.Config{Keychain: v.credentials})
-		up, err = u.Registry, u.Problem
-	}
-	if err != nil {
-		for _, problem := range flatten(err) {
-			report(check.Step{Name: "settings", Result: check.Failed, Detail: problem.Error()})
-		}
-		return check.ErrFailed
-	}
-	report(check.Step{Name: "settings", Result: check.OK, Detail: "pushes go to " + up.Host() + "/" + v.settings.Repository})
-	return check.Push(ctx, up, v.settings.Repository, report)
-}
-
-// flatten gives the errors that were joined.
-func flatten(err error) []error {
-	var joined interface{ Unwrap() []error }
-	if errors.As(err, &joined) {
-		return joined.Unwrap()
-	}
-	return []error{err}
+	return cfg, nil
 }

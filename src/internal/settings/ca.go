@@ -12,20 +12,20 @@ import (
 
 // checkCertificates reports each PEM block that is not a certificate. Text between the blocks is a comment, as in the
 // bundles of operating systems.
-func checkCertificates(key, bundle string) error {
+func checkCertificates(place, key, bundle string) error {
 	if strings.TrimSpace(bundle) == "" {
 		return nil
 	}
 	// The blocks are cut by their first line before they are decoded: pem.Decode passes over what it cannot read.
 	const begin = "-----BEGIN "
-	_, rest, any := strings.Cut(bundle, begin)
-	if !any {
-		return &Error{Key: key, Problem: "holds no PEM certificate", Remedy: "paste certificates that begin with -----BEGIN CERTIFICATE-----"}
+	_, rest, found := strings.Cut(bundle, begin)
+	if !found {
+		return &Error{Place: place, Key: key, Problem: "holds no PEM certificate", Remedy: "paste certificates that begin with -----BEGIN CERTIFICATE-----"}
 	}
 	var errs []error
 	for i, body := range strings.Split(rest, begin) {
 		fail := func(problem, remedy string) {
-			errs = append(errs, &Error{Key: key, Problem: fmt.Sprintf("PEM block %d %s", i+1, problem), Remedy: remedy})
+			errs = append(errs, &Error{Place: place, Key: key, Problem: fmt.Sprintf("PEM block %d %s", i+1, problem), Remedy: remedy})
 		}
 		block, _ := pem.Decode([]byte(begin + body))
 		switch {

@@ -130,7 +130,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		v, err := settings.Parse("place", data)
 		if err == nil {
-			_ = v.Resolve()
+			_ = v.Resolve("")
 			return
 		}
 		for line := range strings.SplitSeq(err.Error(), "\n") {

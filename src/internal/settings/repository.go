@@ -19,9 +19,9 @@ const longestName = 255
 
 // parseRepository splits "registry/path", "user/repo" on Docker Hub, or "repo", its official images. Messages never repeat
 // the value, which may hold a password by mistake.
-func parseRepository(key, value string) (registry, path string, err error) {
+func parseRepository(place, key, value string) (registry, path string, err error) {
 	fail := func(problem, remedy string) (string, string, error) {
-		return "", "", &Error{Key: key, Problem: problem, Remedy: remedy}
+		return "", "", &Error{Place: place, Key: key, Problem: problem, Remedy: remedy}
 	}
 	userinfo, _, at := strings.Cut(value, "@")
 	switch {
@@ -41,7 +41,7 @@ func parseRepository(key, value string) (registry, path string, err error) {
 		return fail("has an empty component", "write registry/path with single slashes")
 	}
 
-	registry, path, err = splitHost(key, value)
+	registry, path, err = splitHost(place, key, value)
 	if err != nil {
 		return "", "", err
 	}
@@ -67,7 +67,7 @@ func parseRepository(key, value string) (registry, path string, err error) {
 
 // splitHost takes the first component as the host when it looks like one, by docker's rule: it has a dot or a colon, or is
 // "localhost".
-func splitHost(key, value string) (registry, path string, err error) {
+func splitHost(place, key, value string) (registry, path string, err error) {
 	first, rest, slash := strings.Cut(value, "/")
 	_, port, colon := strings.Cut(first, ":")
 	isTag := colon && !slash && !digits(port) && !strings.HasPrefix(first, "[")
@@ -75,9 +75,9 @@ func splitHost(key, value string) (registry, path string, err error) {
 	case isTag, !strings.ContainsAny(first, ".:") && first != "localhost":
 		return dockerHub, value, nil
 	case !slash:
-		return "", "", &Error{Key: key, Problem: "names a registry, but no repository in it", Remedy: "add /path"}
+		return "", "", &Error{Place: place, Key: key, Problem: "names a registry, but no repository in it", Remedy: "add /path"}
 	case !validHost(first):
-		return "", "", &Error{Key: key, Problem: "does not begin with a valid host", Remedy: "write host/path or host:port/path"}
+		return "", "", &Error{Place: place, Key: key, Problem: "does not begin with a valid host", Remedy: "write host/path or host:port/path"}
 	}
 	registry = strings.ToLower(first)
 	if slices.Contains([]string{"docker.io", "index.docker.io", "registry-1.docker.io"}, registry) {
@@ -92,8 +92,9 @@ func digits(s string) bool {
 
 // validHost accepts a DNS name, an IPv4 address or an IPv6 address in brackets, with or without a port.
 func validHost(host string) bool {
-	name, port := host, ""
+	name := host
 	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		var port string
 		name, port = host[:i], host[i+1:]
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || !digits(port) {
 			return false

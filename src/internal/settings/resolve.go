@@ -5,6 +5,7 @@ package settings
 import (
 	"bytes"
 	"errors"
+	"fmt"
 )
 
 // Settings are what the server works with. They are immutable; a change makes new ones.
@@ -47,12 +48,13 @@ func (s Settings) Equal(t Settings) bool {
 		s.AllowSubRepositories == t.AllowSubRepositories && text(s.Problem) == text(t.Problem)
 }
 
-// Resolve makes settings of the values, with the platform's as fallbacks.
+// Resolve makes settings of the values, with the platform's as fallbacks. The place is where the values are from, for the
+// problem's text; empty when that need not be said.
 //
 // There is no error beside the settings, on purpose: a server in a cluster starts with whatever it is given, and
 // [Settings.Problem] is what /health then tells the people who can mend it. A caller who wants to refuse such settings, as
 // on a workstation, looks at Problem and stops.
-func (v Values) Resolve() Settings {
+func (v Values) Resolve(place string) Settings {
 	s := Settings{
 		PlainHTTP:            v.PlainHTTP,
 		AllowPull:            v.AllowPull,
@@ -61,8 +63,8 @@ func (v Values) Resolve() Settings {
 	}
 	var problems []error
 	if err := errors.Join(
-		checkCertificates("ca_cert_data", v.CACertData),
-		checkCertificates("shared.ca_cert_data", v.Shared.CACertData),
+		checkCertificates(place, "ca_cert_data", v.CACertData),
+		checkCertificates(place, "shared.ca_cert_data", v.Shared.CACertData),
 	); err != nil {
 		problems = append(problems, err)
 	} else {
@@ -75,12 +77,14 @@ func (v Values) Resolve() Settings {
 	}
 	switch repository := v.WithShared().Repository; {
 	case repository != "":
-		registry, path, err := parseRepository(key, repository)
+		registry, path, err := parseRepository(place, key, repository)
 		if err != nil {
 			problems = append(problems, err)
 			break
 		}
 		s.Registry, s.Repository = registry, path
+	case len(problems) == 0 && place != "":
+		problems = append(problems, fmt.Errorf("%s: %w", place, ErrNoRepository))
 	case len(problems) == 0:
 		problems = append(problems, ErrNoRepository)
 	}

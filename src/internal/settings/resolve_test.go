@@ -32,7 +32,7 @@ func TestResolveRepository(t *testing.T) {
 		"123.dkr.ecr.eu-1.amazonaws.com/a/b1": "123.dkr.ecr.eu-1.amazonaws.com a/b1",
 	} {
 		t.Run(value, func(t *testing.T) {
-			s := settings.Values{Repository: value}.Resolve()
+			s := settings.Values{Repository: value}.Resolve("")
 			if got := s.Registry + " " + s.Repository; !s.Configured() || got != want {
 				t.Errorf("got %q with problem %v, want %q", got, s.Problem, want)
 			}
@@ -86,7 +86,7 @@ func TestResolveRefusesRepository(t *testing.T) {
 		"r.io/" + strings.Repeat("a", 251): "is longer than 255 characters: choose a shorter path",
 	} {
 		t.Run(value, func(t *testing.T) {
-			s := settings.Values{Repository: value}.Resolve()
+			s := settings.Values{Repository: value}.Resolve("")
 			if s.Configured() || !s.Invalid() {
 				t.Fatalf("taken as %s/%s", s.Registry, s.Repository)
 			}
@@ -101,12 +101,24 @@ func TestResolveRefusesRepository(t *testing.T) {
 }
 
 func TestResolveWithoutRepository(t *testing.T) {
-	s := settings.Values{AllowPull: true}.Resolve()
+	s := settings.Values{AllowPull: true}.Resolve("")
 	if !errors.Is(s.Problem, settings.ErrNoRepository) || s.Configured() || s.Invalid() {
 		t.Errorf("problem %v, configured %v, invalid %v", s.Problem, s.Configured(), s.Invalid())
 	}
 	if !s.AllowPull {
 		t.Error("what is good was lost")
+	}
+}
+
+func TestResolveNamesThePlace(t *testing.T) {
+	for value, want := range map[string]string{
+		"":      "v.yml: " + settings.ErrNoRepository.Error(),
+		"r.io/": "v.yml: repository: ends with a slash: remove the slash",
+	} {
+		s := settings.Values{Repository: value}.Resolve("v.yml")
+		if s.Problem == nil || s.Problem.Error() != want {
+			t.Errorf("problem %v, want %s", s.Problem, want)
+		}
 	}
 }
 
@@ -124,13 +136,13 @@ func TestResolveFallsBackToShared(t *testing.T) {
 		"IAM role": {settings.Values{Shared: shared, PushSecret: settings.PushSecret{AWSIAMRole: "arn"}}, "platform/source", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, v := c.values.Resolve(), c.values.WithShared()
+			s, v := c.values.Resolve(""), c.values.WithShared()
 			if s.Repository != c.repository || v.PushSecret.Name != c.secret || s.Problem != nil {
 				t.Errorf("repository %q, secret %q, problem %v", s.Repository, v.PushSecret.Name, s.Problem)
 			}
 		})
 	}
-	bad := settings.Values{Shared: settings.Shared{ImageRegistry: settings.ImageRegistry{ProjectPath: "r.io/"}}}.Resolve()
+	bad := settings.Values{Shared: settings.Shared{ImageRegistry: settings.ImageRegistry{ProjectPath: "r.io/"}}}.Resolve("")
 	want := "shared.image_registry.project_path: has an empty component: write registry/path with single slashes"
 	if bad.Problem == nil || bad.Problem.Error() != want {
 		t.Errorf("problem %v, want %s", bad.Problem, want)
@@ -158,7 +170,7 @@ func TestResolveCertificates(t *testing.T) {
 		"garbage inside":    {own: block("CERTIFICATE"), problem: "ca_cert_data: PEM block 1 is not a readable certificate (x509: malformed certificate): paste it again or remove it"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := settings.Values{Repository: "r.io/a", CACertData: c.own, Shared: settings.Shared{CACertData: c.shared}}.Resolve()
+			s := settings.Values{Repository: "r.io/a", CACertData: c.own, Shared: settings.Shared{CACertData: c.shared}}.Resolve("")
 			problem := ""
 			if s.Problem != nil {
 				problem = s.Problem.Error()
@@ -172,7 +184,7 @@ func TestResolveCertificates(t *testing.T) {
 
 func TestEqual(t *testing.T) {
 	base := settings.Values{Repository: "r.io/a", CACertData: certificate(t, "one")}
-	if !base.Resolve().Equal(base.Resolve()) {
+	if !base.Resolve("").Equal(base.Resolve("")) {
 		t.Error("the same values differ")
 	}
 	for name, change := range map[string]func(*settings.Values){
@@ -187,7 +199,7 @@ func TestEqual(t *testing.T) {
 	} {
 		other := base
 		change(&other)
-		if base.Resolve().Equal(other.Resolve()) {
+		if base.Resolve("").Equal(other.Resolve("")) {
 			t.Errorf("a change of %s is not seen", name)
 		}
 	}

@@ -10,16 +10,13 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync"
 	"unicode"
 )
 
 // limit is the longest line in runes; a cause that needs more is an error page.
 const limit = 300
 
-var query = sync.OnceValue(func() *regexp.Regexp { // when there is an error, not when the server starts
-	return regexp.MustCompile(`(https?://[^\s"'?#]*)[?#][^\s"']*`)
-})
+var query = regexp.MustCompile(`(https?://[^\s"'?#]*)[?#][^\s"']*`)
 
 // Error is the text of err in one line. What net/url adds to an error, method and URL, is left out, and query strings of other
 // URLs are cut.
@@ -43,7 +40,7 @@ func Text(s string) string {
 		}
 		return ' '
 	}, s)
-	s = strings.Join(strings.Fields(query().ReplaceAllString(s, "$1")), " ")
+	s = strings.Join(strings.Fields(query.ReplaceAllString(s, "$1")), " ")
 	if runes := []rune(s); len(runes) > limit {
 		s = string(runes[:limit]) + "…"
 	}

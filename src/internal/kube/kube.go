@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package kube reads the few Secrets of its own namespace that the server lives by.
+//
+// The Role that goes with it is the smallest there can be, so every list and watch is for one Secret by its name; the package
+// refuses to look at a namespace as a whole, and it writes nothing but the session key. The client is built on client-go's
+// REST client with a scheme of one kind: the generated clients register every kind of Kubernetes, which costs 9 MiB of
+// resident memory before the first request.
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// Client reads Secrets in one namespace.
+type Client struct {
+	// Namespace is where the Secrets are.
+	Namespace string
+	// Secrets is the API of that namespace.
+	Secrets Secrets
+	// Log is told of outages that change nothing; nil discards.
+	Log *slog.Logger
+}
+
+// Secrets is what is used of client-go's SecretInterface, which satisfies it.
+type Secrets interface {
+	Create(context.Context, *corev1.Secret, metav1.CreateOptions) (*corev1.Secret, error)
+	Get(context.Context, string, metav1.GetOptions) (*corev1.Secret, error)
+	List(context.Context, metav1.ListOptions) (*corev1.SecretList, error)
+	Watch(context.Context, metav1.ListOptions) (watch.Interface, error)
+}
+
+// serviceAccount is where the kubelet mounts what a pod knows of itself.
+const serviceAccount = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+// InCluster reports whether this process runs in a pod that may talk to its API server.
+func InCluster() bool { return inCluster(serviceAccount) }
+
+func inCluster(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "token"))
+	return err == nil && os.Getenv("KUBERNETES_SERVICE_HOST") != "" && os.Getenv("KUBERNETES_SERVICE_PORT") != ""
+}
+
+// Namespace returns the namespace of the pod that this process runs in.
+func Namespace() (string, error) { return namespace(serviceAccount) }
+
+func namespace(dir string) (string, error) {
+	path := filepath.Join(dir, "namespace")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("find the pod's namespace: %s does not exist: pass --namespace, or mount the service account", path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("find the pod's namespace: %w", err)
+	}
+	name := strings.TrimSpace(string(data))
+	if name == "" {
+		return "", fmt.Errorf("find the pod's namespace: %s is empty: pass --namespace", path)
+	}
+	return name, nil
+}
+
+func (c *Client) log() *slog.Logger {
+	if c.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return c.Log
+}

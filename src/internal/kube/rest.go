@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kube
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+)
+
+// New returns the client for a namespace, with the pod's own service account.
+func New(namespace string, log *slog.Logger) (*Client, error) {
+	config, err := rest.InClusterConfig()
+	if err != nil {
+		return nil, fmt.Errorf("find the API server of the cluster: %w", err)
+	}
+	secrets, err := newSecrets(config, namespace)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{Namespace: namespace, Secrets: secrets, Log: log}, nil
+}
+
+// secrets implements [Secrets] with a REST client that knows no other kind.
+type secrets struct {
+	client     rest.Interface
+	namespace  string
+	parameters runtime.ParameterCodec
+}
+
+func newSecrets(config *rest.Config, namespace string) (*secrets, error) {
+	scheme := runtime.NewScheme()
+	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Secret{}, &corev1.SecretList{})
+	metav1.AddToGroupVersion(scheme, corev1.SchemeGroupVersion)
+
+	config = rest.CopyConfig(config)
+	config.APIPath = "/api"
+	config.GroupVersion = &corev1.SchemeGroupVersion
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	config.UserAgent = "local-source-proxy"
+	client, err := rest.RESTClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("make a client for the API server: %w", err)
+	}
+	return &secrets{client: client, namespace: namespace, parameters: runtime.NewParameterCodec(scheme)}, nil
+}
+
+func (s *secrets) request(r *rest.Request) *rest.Request {
+	return r.Namespace(s.namespace).Resource("secrets")
+}
+
+func (s *secrets) Create(ctx context.Context, secret *corev1.Secret, options metav1.CreateOptions) (*corev1.Secret, error) {
+	created := &corev1.Secret{}
+	err := s.request(s.client.Post()).VersionedParams(&options, s.parameters).Body(secret).Do(ctx).Into(created)
+	return created, err
+}
+
+func (s *secrets) Get(ctx context.Context, name string, options metav1.GetOptions) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	err := s.request(s.client.Get()).Name(name).VersionedParams(&options, s.parameters).Do(ctx).Into(secret)
+	return secret, err
+}
+
+func (s *secrets) List(ctx context.Context, options metav1.ListOptions) (*corev1.SecretList, error) {
+	list := &corev1.SecretList{}
+	err := s.request(s.client.Get()).VersionedParams(&options, s.parameters).Do(ctx).Into(list)
+	return list, err
+}
+
+func (s *secrets) Watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	options.Watch = true
+	return s.request(s.client.Get()).VersionedParams(&options, s.parameters).Watch(ctx)
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kube_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
+)
+
+func keySecret(content, version string) *corev1.Secret {
+	s := secret(kube.SessionKeySecret, "", version)
+	s.Data = map[string][]byte{kube.SessionKeyField: []byte(content)}
+	return s
+}
+
+func TestSessionKeysAreTheSameForReplicasThatRace(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		const replicas = 4
+		var keys [replicas]string
+		var group sync.WaitGroup
+		for i := range replicas {
+			group.Go(func() {
+				key, err := c.client.SessionKeys(t.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				keys[i] = string(key)
+			})
+		}
+		group.Wait()
+		raw, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(keys[0], "\n"))
+		if err != nil || len(raw) != 32 || raw[0] == 0 && raw[15] == 0 && raw[31] == 0 {
+			t.Errorf("a key of %d bytes, error %v", len(raw), err)
+		}
+		for i, key := range keys {
+			if key != keys[0] {
+				t.Errorf("replica %d has another key", i)
+			}
+		}
+	})
+}
+
+func TestSessionKeysDiffer(t *testing.T) {
+	var keys []string
+	for range 2 {
+		inCluster(t, func(t *testing.T, c *cluster) {
+			key, err := c.client.SessionKeys(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys = append(keys, string(key))
+		})
+	}
+	if keys[0] == keys[1] {
+		t.Error("two clusters have the same key")
+	}
+}
+
+func TestSessionKeysWhenDeletedBetweenTheSteps(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		conflict := true
+		c.PrependReactor("create", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
+			first := conflict
+			conflict = false
+			return first, nil, apierrors.NewAlreadyExists(corev1.Resource("secrets"), kube.SessionKeySecret)
+		})
+		if key, err := c.client.SessionKeys(t.Context()); err != nil || len(key) == 0 {
+			t.Errorf("key of %d bytes, error %v", len(key), err)
+		}
+	})
+}
+
+func TestSessionKeysMadeByTheOperator(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		c.PrependReactor("create", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, forbidden() })
+		c.put(t, keySecret("theirs", "1"))
+		if key, err := c.client.SessionKeys(t.Context()); err != nil || string(key) != "theirs" {
+			t.Errorf("key %q, error %v", key, err)
+		}
+	})
+}
+
+func TestSessionKeysErrors(t *testing.T) {
+	const secretIn = " Secret " + kube.SessionKeySecret + " in namespace " + namespace + ": "
+	fail := func(verb string, err error) func(*testing.T, *cluster) {
+		return func(_ *testing.T, c *cluster) {
+			c.PrependReactor(verb, "secrets", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, err })
+		}
+	}
+	for name, c := range map[string]struct {
+		arrange func(*testing.T, *cluster)
+		want    string
+	}{
+		"forbidden": {fail("create", forbidden()), "create" + secretIn +
+			"the API server forbids it: bind the Role local-source-proxy-manager to the ServiceAccount proxy-manager"},
+		"token": {fail("create", apierrors.NewUnauthorized("x")), "create" + secretIn + "the API server does not accept the token of the pod: restart the pod"},
+		"down":  {fail("create", errors.New("connection refused")), "create" + secretIn + "connection refused"},
+		"get fails": {func(t *testing.T, c *cluster) {
+			c.put(t, keySecret("k", "1"))
+			fail("get", errors.New("connection refused"))(t, c)
+		}, "read" + secretIn + "connection refused"},
+		"empty": {func(t *testing.T, c *cluster) { c.put(t, keySecret("\n", "1")) }, "read" + secretIn +
+			`it has no "keys": put one base64 key of 32 bytes a line there, or delete the Secret and restart`},
+		"never settles": {fail("create", apierrors.NewAlreadyExists(corev1.Resource("secrets"), kube.SessionKeySecret)),
+			"create" + secretIn + `secrets "` + kube.SessionKeySecret + `" already exists`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(t *testing.T, cl *cluster) {
+				c.arrange(t, cl)
+				_, err := cl.client.SessionKeys(t.Context())
+				var access *kube.AccessError
+				if !errors.As(err, &access) || access.Name != kube.SessionKeySecret || err.Error() != c.want {
+					t.Errorf("error\n%v\nwant\n%s", err, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestWatchSessionKeysRotates(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c.put(t, keySecret("old", "1"))
+		var got []string
+		go c.client.WatchSessionKeys(ctx, func(keys []byte) { got = append(got, string(keys)) })
+		synctest.Wait()
+		c.send(watch.Modified, keySecret("new\nold", "2"))
+		c.send(watch.Modified, keySecret("", "3"))
+		c.send(watch.Deleted, keySecret("", "4"))
+		c.send(watch.Added, keySecret("newest", "5"))
+		if diff := cmp.Diff([]string{"old", "new\nold", "newest"}, got); diff != "" {
+			t.Errorf("keys (-want +got):\n%s", diff)
+		}
+		for _, part := range []string{"it has no", "it was deleted"} {
+			if strings.Count(c.log.String(), part) != 1 {
+				t.Errorf("%q is not logged once:\n%s", part, c.log.String())
+			}
+		}
+	})
+}

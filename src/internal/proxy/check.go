@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/check"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/live"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
+)
+
+// Check reads the settings once, goes the way of a push with them, and reports each step. Its error is [check.ErrFailed] when a
+// step has failed, or a [UsageError].
+func Check(ctx context.Context, sources Sources, report func(check.Step)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	from, err := sources.feed(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	settings, _, err := follow(ctx, from, live.Config{})
+	if err == nil {
+		err = settings.Current().Problem()
+	}
+	if err != nil {
+		return failedSettings(err, report)
+	}
+	now := settings.Current()
+	up := connect(now, upstream.Config{}, sources.DockerConfig)
+	if up.Problem != nil {
+		return failedSettings(up.Problem, report)
+	}
+	report(check.Step{Name: "settings", Result: check.OK, Detail: "pushes go to " + up.Registry.Host() + "/" + up.Repository})
+	return check.Push(ctx, up.Registry, up.Repository, report)
+}
+
+func failedSettings(err error, report func(check.Step)) error {
+	for _, problem := range flatten(err) {
+		report(check.Step{Name: "settings", Result: check.Failed, Detail: problem.Error()})
+	}
+	return check.ErrFailed
+}
+
+// flatten gives the errors that were joined, however deep.
+func flatten(err error) []error {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		return []error{err}
+	}
+	var all []error
+	for _, each := range joined.Unwrap() {
+		all = append(all, flatten(each)...)
+	}
+	return all
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/feed"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/dockerconfig"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/live"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
+)
+
+// follow keeps live settings up to date until the context ends, and returns once they have been read for the first time. stopped
+// gives what ended it.
+//
+// Outside a cluster nothing starts with settings that cannot be used: whoever has typed them is there to mend them. In a cluster
+// the server starts all the same, so that /health can say what is wrong.
+func follow(ctx context.Context, sources feed.Config, cfg live.Config) (current *live.Live, stopped <-chan error, err error) {
+	var started atomic.Bool
+	started.Store(sources.Cluster != nil)
+	if cfg.Log != nil {
+		cfg.Log = slog.New(gate{cfg.Log.Handler(), &started})
+	}
+	cfg.ExpectDockerConfig = sources.ExpectDockerConfig()
+	cfg.CheckDockerConfig = func(data []byte) error {
+		_, err := dockerconfig.Parse(sources.DockerConfigFile, data)
+		return err
+	}
+	current = live.New(cfg)
+	loaded, failed := make(chan struct{}), make(chan error, 1)
+	go func() { failed <- sources.Run(ctx, current, func() { close(loaded) }) }()
+	select {
+	case <-loaded:
+	case err := <-failed:
+		return nil, nil, err
+	}
+	if problem := current.Current().Problem(); problem != nil && sources.Cluster == nil {
+		if errors.Is(problem, settings.ErrNoRepository) && sources.ValuesFile == "" {
+			problem = fmt.Errorf("%w; give --values-file a file that does, or try --embedded-registry", problem)
+		}
+		return nil, nil, problem
+	}
+	started.Store(true)
+	return current, failed, nil
+}
+
+// gate keeps a log silent until it is opened: what is wrong at the start is told as an error, and need not be told twice.
+type gate struct {
+	slog.Handler
+	open *atomic.Bool
+}
+
+// Enabled implements [slog.Handler].
+func (g gate) Enabled(ctx context.Context, level slog.Level) bool {
+	return g.open.Load() && g.Handler.Enabled(ctx, level)
+}
+
+// WithAttrs implements [slog.Handler].
+func (g gate) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return gate{g.Handler.WithAttrs(attrs), g.open}
+}
+
+// WithGroup implements [slog.Handler].
+func (g gate) WithGroup(name string) slog.Handler { return gate{g.Handler.WithGroup(name), g.open} }

@@ -41,11 +41,13 @@ echo 1 >/proc/sys/net/ipv4/ip_forward
 iptables -P FORWARD ACCEPT
 touch "$state/network"
 
+declare -A names
 # start NAME COMMAND…: its output goes to log/NAME.log.
 start() {
-	local log=$state/log/$1.log
+	local name=$1
 	shift
-	"$@" >"$log" 2>&1 &
+	"$@" >"$state/log/$name.log" 2>&1 &
+	names[$!]=$name
 }
 
 start etcd etcd --data-dir /run/etcd --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
@@ -74,6 +76,7 @@ start proxy kube-proxy --kubeconfig "$state/etc/proxy.kubeconfig" --proxy-mode i
 start kubelet kubelet --config "$state/etc/kubelet.yml" --kubeconfig "$state/etc/kubelet.kubeconfig" --node-ip "$node_ip" \
 	--hostname-override "$name" --root-dir "$state/kubelet" --cert-dir "$state/kubelet-pki"
 
-wait -n -p ended || true
-echo "a process ended that should not: $(jobs -x echo "$ended" 2>/dev/null || echo "$ended"); see the logs beside this one"
+code=0
+wait -n -p ended || code=$?
+echo "${names[$ended]} ended, with $code, and everything with it"
 exit 1

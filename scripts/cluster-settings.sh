@@ -86,7 +86,7 @@ root = "$state/containerd"
     config_path = "$state/etc/hosts"
 EOT
 mkdir -p cni "hosts/$packages_registry"
-printf 'server = "https://%s"\nca = "%s"\n' "$packages_registry" "$state/pki/ca.crt" >"hosts/$packages_registry/hosts.toml"
+printf '[host."https://%s"]\n  ca = "%s"\n' "$packages_registry" "$state/pki/ca.crt" >"hosts/$packages_registry/hosts.toml"
 cat >cni/10-bridge.conflist <<EOT
 {"cniVersion": "0.4.0", "name": "pods", "plugins": [
   {"type": "bridge", "bridge": "pods", "isGateway": true, "hairpinMode": true, "ipam": {

@@ -54,7 +54,7 @@ await() {
 	shift
 	until "$@" >/dev/null 2>&1; do
 		if ! init_of "$state" >/dev/null || [[ $SECONDS -ge $deadline ]]; then
-			tail -n 15 "$state"/log/*.log >&2
+			tail -n 5 "$state"/log/*.log | cut -c 1-300 >&2
 			fail "$what: not after $((SECONDS - began)) s; logs above and in $state/log"
 		fi
 		sleep 0.2

@@ -9,6 +9,6 @@ linter=$("$root/scripts/tool" --path golangci-lint)
 
 bad=()
 while IFS= read -r module; do
-	(cd "$root/$module" && "$linter" run --config "$root/.golangci.yml" ./...) || bad+=("$module")
+	(cd "$root/$module" && "$linter" run --allow-parallel-runners --config "$root/.golangci.yml" ./...) || bad+=("$module")
 done < <(code_modules)
 [[ ${#bad[@]} -eq 0 ]] || fail "findings in the module(s): ${bad[*]}"

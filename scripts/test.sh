@@ -27,7 +27,7 @@ run() {
 	local name=$1 module=$2
 	shift 2
 	say "$name"
-	(cd "$module" && "$gotestsum" --format pkgname --format-icons text --hide-summary=output -- \
+	(cd "$module" && "$gotestsum" --format pkgname --format-icons text --format-hide-empty-pkg --hide-summary=output -- \
 		"${race[@]}" -shuffle=on "$@" "${flags[@]}" ./...) || failed+=("$name")
 }
 
@@ -42,6 +42,12 @@ if [[ $tier != unit ]]; then
 		path=$(scripts/tool --path "$name")
 		export "LSP_TOOL_${name^^}=$path"
 	done
+	# Once, and not by every package of the tests.
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	say "building the server${race[0]:+ with the race detector}"
+	go build "${race[@]}" -o "$work/local-source-proxy" ./src/cmd/local-source-proxy
+	export LSP_BINARY=$work/local-source-proxy
 	scripts/debian.sh skopeo docker-registry ||
 		echo "test: without skopeo or docker-registry their tests are skipped"
 	# Results of programs outside the test binary must not come from Go's cache.

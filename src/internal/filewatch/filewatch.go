@@ -75,7 +75,7 @@ func run(ctx context.Context, events <-chan fsnotify.Event, faults <-chan error,
 		case <-ctx.Done():
 			return
 		case <-events:
-		case <-faults: // events were lost, most likely: as good a reason to look
+		case <-faults: //nolint:errcheck // events were lost, most likely: as good a reason to look
 		case <-due.C:
 			burst = time.Time{}
 			if now := look(); !same(last, now) {

@@ -28,30 +28,28 @@ import (
 // user is the name that goes with every refresh token of the registry.
 const user = "00000000-0000-0000-0000-000000000000"
 
-// suffixes are the domains of the registries, with the cloud that identities for them come from.
-var suffixes = []struct {
-	domain string
-	cloud  cloud.Configuration
-}{
-	{".azurecr.io", cloud.AzurePublic},
-	{".azurecr.cn", cloud.AzureChina},
-	{".azurecr.us", cloud.AzureGovernment},
-}
-
 // Match reports whether the host is a registry of Azure's, of the public or a sovereign cloud.
 func Match(host string) bool {
 	_, ok := cloudOf(host)
 	return ok
 }
 
+// cloudOf gives the cloud that identities for a registry come from, by the registry's domain.
 func cloudOf(host string) (cloud.Configuration, bool) {
-	for _, suffix := range suffixes {
-		name, ok := strings.CutSuffix(strings.ToLower(host), suffix.domain)
-		if ok && name != "" && !strings.ContainsAny(name, ":/@") {
-			return suffix.cloud, true
-		}
+	host = strings.ToLower(host)
+	if strings.HasPrefix(host, ".") || strings.ContainsAny(host, ":/@") {
+		return cloud.Configuration{}, false
 	}
-	return cloud.Configuration{}, false
+	switch {
+	case strings.HasSuffix(host, ".azurecr.io"):
+		return cloud.AzurePublic, true
+	case strings.HasSuffix(host, ".azurecr.cn"):
+		return cloud.AzureChina, true
+	case strings.HasSuffix(host, ".azurecr.us"):
+		return cloud.AzureGovernment, true
+	default:
+		return cloud.Configuration{}, false
+	}
 }
 
 // Option changes what [New] returns.

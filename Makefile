@@ -23,7 +23,7 @@ run: build ## Run the proxy with a registry inside, until Ctrl-C
 demo: ## Push a source tree through the proxy into a registry that demands a token, and compare
 	@scripts/demo.sh
 
-test: ## Run all tests that need no root (TIER=unit or TIER=blackbox for one part)
+test: ## Run all tests that need no root (TIER=unit, blackbox or package for one part)
 	@scripts/test.sh $(TIER)
 
 lint: ## Run the linters

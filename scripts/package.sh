@@ -42,6 +42,7 @@ package_template() {
 start_registry() {
 	tool --build crane imgpkg kbld ko ytt
 	mkdir "$work/blobs"
+	: >"$work/registry.log" # there before it is read for the first time
 	"$root/scripts/tool" crane registry serve --address 127.0.0.1:0 --disk "$work/blobs" >"$work/registry.log" 2>&1 &
 	server=$!
 	for _ in $(seq 100); do
@@ -58,7 +59,7 @@ build_base() {
 	if [[ -n ${BASE_IMAGE:-} ]]; then
 		say "taking $BASE_IMAGE as the base"
 		tool crane pull --format=oci "$BASE_IMAGE" "$work/base"
-		on_loopback scripts/tool crane push --insecure --index "$work/base" "$origin/base:given" >/dev/null 2>&1
+		on_loopback scripts/tool crane push --insecure "$work/base" "$origin/base:given" >/dev/null 2>&1
 		base=$origin/base@$(on_loopback scripts/tool crane digest --insecure "$origin/base:given" 2>/dev/null)
 		return
 	fi

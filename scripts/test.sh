@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# scripts/test.sh [unit|blackbox]: runs the tests that need no root; both tiers without an argument. CONTRIBUTING.md says
+# scripts/test.sh [unit|blackbox|package]: runs the tests that need no root; all tiers without an argument. CONTRIBUTING.md says
 # what each proves. TESTFLAGS is given to "go test" (TESTFLAGS='-run Push -v').
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -9,8 +9,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 tier=${1:-all}
 case $tier in
-all | unit | blackbox) ;;
-*) fail "no tier is called $tier: unit, blackbox, or nothing for both" ;;
+all | unit | blackbox | package) ;;
+*) fail "no tier is called $tier: unit, blackbox, package, or nothing for all" ;;
 esac
 read -r -a flags <<<"${TESTFLAGS:-}"
 failed=()
@@ -33,11 +33,11 @@ run() {
 
 gotestsum=$(scripts/tool --path gotestsum)
 
-if [[ $tier != blackbox ]]; then
+if [[ $tier == all || $tier == unit ]]; then
 	run 'unit tests' .
 fi
 
-if [[ $tier != unit ]]; then
+if [[ $tier == all || $tier == blackbox ]]; then
 	for name in crane imgpkg registry; do
 		path=$(scripts/tool --path "$name")
 		export "LSP_TOOL_${name^^}=$path"
@@ -52,6 +52,14 @@ if [[ $tier != unit ]]; then
 		echo "test: without skopeo or docker-registry their tests are skipped"
 	# Results of programs outside the test binary must not come from Go's cache.
 	run 'black-box tests: real clients, the built server, real registries' tests -count=1
+fi
+
+if [[ $tier == all || $tier == package ]]; then
+	for name in crane imgpkg kbld ko registry ytt; do
+		path=$(scripts/tool --path "$name")
+		export "LSP_TOOL_${name^^}=$path"
+	done
+	run 'the packages: rendered, published and relocated with the real tools' tests/package -count=1
 fi
 
 if [[ ${#failed[@]} -gt 0 ]]; then

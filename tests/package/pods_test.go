@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package packaging_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+)
+
+func deployment(t *testing.T, all []object) appsv1.Deployment {
+	t.Helper()
+	return decode[appsv1.Deployment](t, find(t, all, namespace+"/Deployment/local-source-proxy"))
+}
+
+func TestMemoryLimitOfGoIsBelowThePods(t *testing.T) {
+	templates := productTemplates(t)
+	for limit, want := range map[string]string{
+		"100Mi": "90MiB", "1Gi": "921MiB", "1.5Gi": "1382MiB", "64M": "54MiB", "33554432": "28MiB", "102400Ki": "90MiB", "2G": "1716MiB",
+	} {
+		t.Run(limit, func(t *testing.T) {
+			d := deployment(t, mustRender(t, templates, "proxy_configuration: {limits: {memory: \""+limit+"\"}}"))
+			container := d.Spec.Template.Spec.Containers[0]
+			if got := container.Resources.Limits.Memory().String(); container.Resources.Limits.Memory().Value() == 0 {
+				t.Errorf("memory limit is %s", got)
+			}
+			for _, variable := range container.Env {
+				if variable.Name == "GOMEMLIMIT" && variable.Value != want {
+					t.Errorf("GOMEMLIMIT = %s, want %s", variable.Value, want)
+				}
+			}
+			if container.Resources.Requests.Memory().Cmp(*container.Resources.Limits.Memory()) > 0 {
+				t.Errorf("request %s is above the limit %s", container.Resources.Requests.Memory(), container.Resources.Limits.Memory())
+			}
+		})
+	}
+}
+
+func TestPodsAreHardened(t *testing.T) {
+	templates := productTemplates(t)
+	for _, name := range goldenCases(t) {
+		pod := deployment(t, mustRender(t, templates, caseValues(t, name))).Spec.Template.Spec
+		container := pod.Containers[0]
+		switch {
+		case pod.SecurityContext.RunAsNonRoot == nil || !*pod.SecurityContext.RunAsNonRoot:
+			t.Errorf("%s: may run as root", name)
+		case pod.SecurityContext.SeccompProfile == nil || pod.SecurityContext.SeccompProfile.Type != "RuntimeDefault":
+			t.Errorf("%s: no seccomp profile", name)
+		case !*container.SecurityContext.ReadOnlyRootFilesystem:
+			t.Errorf("%s: root file system can be written", name)
+		case *container.SecurityContext.AllowPrivilegeEscalation:
+			t.Errorf("%s: privilege escalation is allowed", name)
+		case !slices.Equal(container.SecurityContext.Capabilities.Drop, []corev1.Capability{"ALL"}):
+			t.Errorf("%s: keeps capabilities", name)
+		case len(pod.Volumes) > 0:
+			t.Errorf("%s: mounts volumes: %v", name, pod.Volumes)
+		}
+		byPlatform := name == "openshift" || name == "shared"
+		if given := pod.SecurityContext.RunAsUser != nil; given == byPlatform {
+			t.Errorf("%s: user id given: %v, left to the platform: %v", name, given, byPlatform)
+		}
+	}
+}
+
+func TestShutdownFitsIntoTheGracePeriod(t *testing.T) {
+	pod := deployment(t, mustRender(t, productTemplates(t), "{}")).Spec.Template.Spec
+	if !slices.Contains(pod.Containers[0].Args, "--shutdown-timeout=300s") || *pod.TerminationGracePeriodSeconds <= 300 {
+		t.Errorf("args %v, grace period %d s", pod.Containers[0].Args, *pod.TerminationGracePeriodSeconds)
+	}
+}
+
+func TestOnlyTheRoleReplacesThePods(t *testing.T) {
+	templates := productTemplates(t)
+	template := func(values string) string {
+		text, err := yaml.Marshal(deployment(t, mustRender(t, templates, values)).Spec.Template)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	const role = "push_secret: {aws_iam_role_arn: \"arn:aws:iam::123456789012:role/%\"}"
+	if template(strings.Replace(role, "%", "a", 1)) == template(strings.Replace(role, "%", "b", 1)) {
+		t.Error("another IAM role leaves the pods as they are")
+	}
+	if template("{}") != template("{repository: a.example.com/b, allow_pull: true, plain_http: true}") {
+		t.Error("values that the server watches replace the pods")
+	}
+}
+
+func TestServiceAccountReadsItsSecretsOnly(t *testing.T) {
+	all := mustRender(t, productTemplates(t), caseValues(t, "everything"))
+	role := decode[rbacv1.Role](t, find(t, all, namespace+"/Role/local-source-proxy-manager"))
+	want := []rbacv1.PolicyRule{
+		{
+			APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "list", "watch"},
+			ResourceNames: []string{"local-source-proxy-values", "local-source-proxy-session-key", "lsp-push-credentials"},
+		},
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
+	}
+	if diff := cmp.Diff(want, role.Rules); diff != "" {
+		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+}

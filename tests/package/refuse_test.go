@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package packaging_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// Every mistake gets a message that names the key and says what to write.
+func TestMistakesAreRefused(t *testing.T) {
+	const (
+		role   = "arn:aws:iam::123456789012:role/push"
+		secret = "name: a, namespace: b"
+	)
+	cases := []struct {
+		name, values string
+		want         []string
+	}{
+		// Keys and types.
+		{"misspelt key", "reposiory: a.example.com/b", []string{"reposiory", `did you mean "repository"?`}},
+		{"misspelt key below another", "push_secret: {nmae: a}", []string{"found: nmae", "name"}},
+		{"key of door B, which is not here", "image_proxy: {enabled: true}", []string{"found: image_proxy"}},
+		{"text for a boolean", "allow_pull: \"yes please\"", []string{"found: string", "expected: boolean"}},
+		{"text for a number", "proxy_configuration: {replicas: two}", []string{"found: string", "expected: integer"}},
+		{"number for text", "repository: 5", []string{"found: integer", "expected: string"}},
+		{"text for a list", "network_policy: {ingress_cidrs: 192.0.2.1/32}", []string{"expected: array"}},
+		// The repository.
+		{"scheme", "repository: https://registry.example.com/a", []string{"repository", "has a scheme: write registry/path"}},
+		{"tag", "repository: registry.example.com/a:v1", []string{"has a tag"}},
+		{"digest", "repository: registry.example.com/a@sha256:00", []string{"has a digest"}},
+		{"host alone", "repository: registry.example.com", []string{"is a single word"}},
+		{"upper case", "repository: registry.example.com/Apps", []string{`"Apps" in`, "lower-case"}},
+		{"slash at the end", "repository: registry.example.com/apps/", []string{"is not a repository name"}},
+		{"bad host", "repository: -registry.example.com/apps", []string{"is not a registry host"}},
+		{"shared repository", "shared: {image_registry: {project_path: \"https://a.example.com/b\"}}", []string{"shared.image_registry.project_path", "has a scheme"}},
+		// Credentials.
+		{"name without namespace", "push_secret: {name: a}", []string{"push_secret.namespace is missing"}},
+		{"namespace without name", "pull_secret: {namespace: a}", []string{"pull_secret.name is missing"}},
+		{"bad name", "push_secret: {name: A_b, namespace: c}", []string{"push_secret.name", "cannot be the name of a Secret"}},
+		{"bad namespace", "push_secret: {name: a, namespace: c.d}", []string{"push_secret.namespace", "cannot be the name of a namespace"}},
+		{"role and Secret", "push_secret: {" + secret + ", aws_iam_role_arn: \"" + role + "\"}", []string{"push_secret.aws_iam_role_arn and push_secret.name are both set"}},
+		{"role and Secret for pulling", "pull_secret: {" + secret + ", aws_iam_role_arn: \"" + role + "\"}", []string{"pull_secret.aws_iam_role_arn and pull_secret.name are both set"}},
+		{"role and export", "push_secret: {create_export: true, aws_iam_role_arn: \"" + role + "\"}", []string{"push_secret.create_export needs a Secret"}},
+		{"not a role", "push_secret: {aws_iam_role_arn: \"arn:aws:iam::1:user/x\"}", []string{"push_secret.aws_iam_role_arn", "is not the ARN of an IAM role"}},
+		{"export of nothing", "push_secret: {create_export: true}", []string{"push_secret.create_export needs push_secret.name"}},
+		{"export of nothing for pulling", "{pull_secret: {create_export: true}, shared: {image_registry: {secret: {" + secret + "}}}}", []string{"pull_secret.create_export needs pull_secret.name"}},
+		{"export to itself", "push_secret: {name: a, namespace: tap-local-source-system, create_export: true}", []string{"is in tap-local-source-system already"}},
+		{"half a shared Secret", "shared: {image_registry: {secret: {name: a}}}", []string{"shared.image_registry.secret needs both"}},
+		{"all namespaces and one", "pull_secret: {" + secret + ", create_export: true, to_namespaces: [\"*\", x]}", []string{`"*" stands for all namespaces`}},
+		{"no namespaces", "pull_secret: {" + secret + ", create_export: true, to_namespaces: []}", []string{"pull_secret.to_namespaces"}},
+		{"namespaces without export", "pull_secret: {" + secret + ", to_namespaces: [x]}", []string{"nothing would be exported"}},
+		{"bad destination", "pull_secret: {" + secret + ", create_export: true, to_namespaces: [A]}", []string{"pull_secret.to_namespaces[0]", "cannot be the name of a namespace"}},
+		// Subjects.
+		{"unknown kind", "rbac_subjects_for_proxy_access: [{kind: Team, name: a}]", []string{"rbac_subjects_for_proxy_access[0].kind", `"User", "Group", "ServiceAccount"`}},
+		{"no name", "rbac_subjects_for_proxy_access: [{kind: User}]", []string{"rbac_subjects_for_proxy_access[0].name"}},
+		{"service account without namespace", "rbac_subjects_for_proxy_access: [{kind: ServiceAccount, name: a}]", []string{`ServiceAccount "a" needs a namespace`}},
+		{"group with namespace", "rbac_subjects_for_proxy_access: [{kind: Group, name: a, namespace: b}]", []string{"has no namespace in Kubernetes"}},
+		// Sizes.
+		{"no replicas", "proxy_configuration: {replicas: 0}", []string{"proxy_configuration.replicas", ">= 1"}},
+		{"memory without meaning", "proxy_configuration: {limits: {memory: 100 MB}}", []string{"proxy_configuration.limits.memory", "is not an amount of memory"}},
+		{"too little memory", "proxy_configuration: {limits: {memory: 100m}}", []string{"is not an amount of memory"}},
+		{"far too little memory", "proxy_configuration: {limits: {memory: 100k}}", []string{"of 32Mi or more"}},
+		{"CPU without meaning", "proxy_configuration: {limits: {cpu: half}}", []string{"proxy_configuration.limits.cpu", "is not an amount of CPU"}},
+		{"too little CPU", "proxy_configuration: {limits: {cpu: 1m}}", []string{"of 10m or more"}},
+		// Trust, platform, network.
+		{"CA that is a path", "ca_cert_data: /etc/ssl/ca.pem", []string{"ca_cert_data", "is not a PEM bundle"}},
+		{"CA cut off", "ca_cert_data: \"-----BEGIN CERTIFICATE-----\\nabc\"", []string{"is not a PEM bundle"}},
+		{"private key", "ca_cert_data: \"-----BEGIN RSA PRIVATE KEY-----\\nabc\"", []string{"holds a private key"}},
+		{"shared CA", "shared: {ca_cert_data: x}", []string{"shared.ca_cert_data", "is not a PEM bundle"}},
+		{"distribution", "kubernetes_distribution: opnshift", []string{"kubernetes_distribution", `"openshift"`}},
+		{"old Kubernetes", "kubernetes_version: 1.26.3", []string{"kubernetes_version", "needs Kubernetes 1.27 or newer"}},
+		{"old shared Kubernetes", "shared: {kubernetes_version: v1.20.1}", []string{"shared.kubernetes_version", "too old"}},
+		{"not a version", "kubernetes_version: latest", []string{"is not a Kubernetes version"}},
+		{"policy for nobody", "network_policy: {enabled: true}", []string{"network_policy.ingress_cidrs is empty"}},
+		{"addresses without policy", "network_policy: {ingress_cidrs: [192.0.2.1/32]}", []string{"network_policy.enabled is false"}},
+		{"address without length", "network_policy: {enabled: true, ingress_cidrs: [192.0.2.1]}", []string{"network_policy.ingress_cidrs[0]", "has no prefix length"}},
+		{"impossible address", "network_policy: {enabled: true, ingress_cidrs: [192.0.2.256/32]}", []string{"is not an address range"}},
+		{"impossible length", "network_policy: {enabled: true, ingress_cidrs: [192.0.2.1/33]}", []string{"is not an address range"}},
+		{"impossible IPv6 length", "network_policy: {enabled: true, ingress_cidrs: [\"2001:db8::/129\"]}", []string{"is not an address range"}},
+	}
+	templates := productTemplates(t)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			result := render(t, templates, c.values)
+			if result.err == nil {
+				t.Fatal("accepted")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(result.stderr, want) {
+					t.Errorf("the message lacks %q:\n%s", want, result.stderr)
+				}
+			}
+		})
+	}
+}

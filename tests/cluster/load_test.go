@@ -168,14 +168,12 @@ func (p *pushes) retries() int {
 func (p *pushes) check(t *testing.T, u *upstream) {
 	t.Helper()
 	step(t, "reading %d blobs from the upstream", len(p.done))
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: trusting(t, "ca.crt")}}
-	token := u.token(t)
+	client := &http.Client{Transport: &bearer{token: u.token(t), inner: &http.Transport{TLSClientConfig: trusting(t, "ca.crt")}}}
 	for _, digest := range p.done {
 		r, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+u.host+"/v2/"+repository+"/blobs/"+digest, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", "Bearer "+token)
 		resp, err := client.Do(r)
 		if err != nil {
 			t.Fatal(err)

@@ -51,7 +51,7 @@ func checkUpstream(t *testing.T, u *upstream, tag, want string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := remote.Image(ref, u.options(t.Context(), t)...)
+	image, err := remote.Image(ref, u.options(t)...)
 	if err != nil {
 		t.Fatalf("the upstream does not have it: %v", err)
 	}

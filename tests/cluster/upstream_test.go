@@ -3,7 +3,6 @@
 package cluster_test
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/base64"
@@ -19,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/tokenserver"
@@ -153,13 +151,25 @@ func (u *upstream) dockerConfig(user, password string) string {
 }
 
 // options are for reading the upstream as its operator.
-func (u *upstream) options(ctx context.Context, t *testing.T) []remote.Option {
+func (u *upstream) options(t *testing.T) []remote.Option {
 	t.Helper()
+	// The library fetches no token from a private address, which every address in the cluster is.
 	return []remote.Option{
-		remote.WithContext(ctx),
-		remote.WithAuth(&authn.Basic{Username: u.user, Password: u.password}),
-		remote.WithTransport(&http.Transport{TLSClientConfig: trusting(t, "ca.crt")}),
+		remote.WithContext(t.Context()),
+		remote.WithTransport(&bearer{token: u.token(t), inner: &http.Transport{TLSClientConfig: trusting(t, "ca.crt")}}),
 	}
+}
+
+type bearer struct {
+	token string
+	inner http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+b.token)
+	return b.inner.RoundTrip(r)
 }
 
 // token gets one for reading.

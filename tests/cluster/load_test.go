@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -24,8 +25,11 @@ import (
 
 // content is a blob that takes no room: any part of it can be made at any time.
 type content struct {
+	// seed is another one for each, so that no blob is in the upstream already.
 	seed uint64
 	size int64
+	// pause is made before each MiB: an uplink of a developer's.
+	pause time.Duration
 }
 
 const blockSize = 64 << 10
@@ -48,6 +52,9 @@ func (r *contentReader) Read(p []byte) (int, error) {
 	if r.offset >= r.size {
 		return 0, io.EOF
 	}
+	if r.offset%(1<<20) == 0 {
+		time.Sleep(r.pause)
+	}
 	if number := r.offset / blockSize; !r.filled || number != r.number {
 		var key [32]byte
 		binary.LittleEndian.PutUint64(key[:], r.seed)
@@ -62,6 +69,7 @@ func (r *contentReader) Read(p []byte) (int, error) {
 }
 
 func (c content) digest() (string, error) {
+	c.pause = 0
 	hash := sha256.New()
 	if _, err := io.Copy(hash, c.from(0)); err != nil {
 		return "", err
@@ -82,22 +90,26 @@ type pushes struct {
 	continued int      // uploads that went on at the byte where they were cut
 }
 
-// startPushes lets n developers push blobs of a size through the API server, each over connections of its own.
-func startPushes(t *testing.T, n int, size int64) *pushes {
+// untilStopped is for startPushes.
+const untilStopped = math.MaxInt
+
+// startPushes lets n developers push such blobs through the API server, each over connections of its own and not more than the
+// given number.
+func startPushes(t *testing.T, n, each int, blob content) *pushes {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &pushes{cancel: cancel}
 	t.Cleanup(func() { cancel(); p.clients.Wait() })
-	step(t, "%d developers push blobs of %d MiB", n, size>>20)
+	step(t, "%d developers push blobs of %d MiB", n, blob.size>>20)
 	token := here.secret(t, "developer.token")
-	for i := range n {
+	for range n {
 		// Over HTTP/1.1: an HTTP/2 stream into the API server moves little a round trip (quirk K3).
 		inner := &http.Transport{TLSClientConfig: trusting(t, ""), TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
 		t.Cleanup(inner.CloseIdleConnections)
 		user := &throughAPIServer{token: token, inner: inner}
 		p.clients.Go(func() {
-			for round := uint64(0); !p.stopped.Load(); round++ {
-				p.one(ctx, user, content{seed: uint64(i)<<32 | round | uint64(time.Now().UnixNano())<<40, size: size})
+			for round := 0; round < each && !p.stopped.Load(); round++ {
+				p.one(ctx, user, content{seed: rand.Uint64(), size: blob.size, pause: blob.pause})
 			}
 		})
 	}

@@ -12,7 +12,7 @@ import (
 func TestCredentialRotation(t *testing.T) {
 	u := installFor(t, nil)
 	before := pods(t)
-	load := startPushes(t, 4, 8<<20)
+	load := startPushes(t, 4, untilStopped, content{size: 8 << 20})
 	load.waitFor(t, 4)
 
 	step(t, "the Secret gets the credential of another account")

@@ -24,6 +24,12 @@ trap '[[ -z $server ]] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EX
 
 tool() { "$root/scripts/tool" "$@"; }
 
+# explain TEXT…: ends with what the last tool said, and with one line of ours.
+explain() {
+	cat "$work/log" >&2
+	fail "$@"
+}
+
 # on_loopback COMMAND…: runs it with the registry on loopback as its whole network. The docker config stays out of it.
 on_loopback() {
 	env -u SOURCE_DATE_EPOCH -u NO_PROXY -u no_proxy -u http_proxy -u https_proxy HTTP_PROXY="http://127.0.0.1:$port" \
@@ -59,14 +65,14 @@ build_base() {
 	if [[ -n ${BASE_IMAGE:-} ]]; then
 		say "taking $BASE_IMAGE as the base"
 		tool crane pull --format=oci "$BASE_IMAGE" "$work/base"
-		on_loopback scripts/tool crane push --insecure "$work/base" "$origin/base:given" >/dev/null 2>&1
+		on_loopback scripts/tool crane push --insecure "$work/base" "$origin/base:given" >"$work/log" 2>&1 ||
+			explain "crane could not hand the base to ko"
 		base=$origin/base@$(on_loopback scripts/tool crane digest --insecure "$origin/base:given" 2>/dev/null)
 		return
 	fi
 	say "making the base: CA certificates and a user"
 	go -C scripts/baseimage run . >"$work/base.tar"
-	base=$(on_loopback scripts/base-image.sh "$work/base.tar" "$origin/base" 2>"$work/base.log") ||
-		{ cat "$work/base.log" >&2; fail "crane could not make the base"; }
+	base=$(on_loopback scripts/base-image.sh "$work/base.tar" "$origin/base" 2>"$work/log") || explain "crane could not make the base"
 }
 
 build_image() {
@@ -76,21 +82,23 @@ build_image() {
 		CGO_ENABLED=0 GOOS=linux GOARCH=$arch go list -deps ./src/cmd/local-source-proxy >/dev/null
 	done
 	mkdir -p "$dist/sbom"
-	image=$(on_loopback env KO_CONFIG_PATH="$root/bundle" KO_DOCKER_REPO="$origin/local-source-proxy" KO_DEFAULTBASEIMAGE="$base" \
-		scripts/tool ko build --bare --insecure-registry --platform linux/amd64,linux/arm64 --image-user 65532:65532 \
-		--tags "image-$VERSION" --sbom spdx --sbom-dir "$dist/sbom" ./src/cmd/local-source-proxy 2>"$work/ko.log") ||
-		{ cat "$work/ko.log" >&2; fail "ko could not build the image"; }
+	# Settings of one's own for the compiler would give other bytes.
+	image=$(on_loopback env -u GOFLAGS -u GOEXPERIMENT -u GOAMD64 -u GOARM64 KO_CONFIG_PATH="$root/bundle" \
+		KO_DOCKER_REPO="$origin/local-source-proxy" KO_DEFAULTBASEIMAGE="$base" scripts/tool ko build --bare --insecure-registry \
+		--platform linux/amd64,linux/arm64 --image-user 65532:65532 --tags "image-$VERSION" --sbom spdx \
+		--sbom-dir "$dist/sbom" ./src/cmd/local-source-proxy 2>"$work/log") || explain "ko could not build the image"
 	image=$origin/local-source-proxy@${image##*@}
 	local tag
 	for tag in $(on_loopback scripts/tool crane ls --insecure "$origin/local-source-proxy" 2>/dev/null | grep '\.sbom$'); do
-		on_loopback scripts/tool crane pull --insecure --format=oci "$origin/local-source-proxy:$tag" "$dist/sbom/$tag" 2>/dev/null
+		on_loopback scripts/tool crane pull --insecure --format=oci "$origin/local-source-proxy:$tag" "$dist/sbom/$tag" 2>"$work/log" ||
+			explain "crane could not save the SBOM $tag"
 	done
 }
 
 # with_image REFERENCE: manifests on stdin, with the image's reference in the place of its name; more arguments go to kbld.
 with_image() {
 	tool ytt -f bundle/kbld-schema.yml -f bundle/kbld.yml -v "image=$1" >"$work/kbld.yml"
-	tool kbld -f - -f "$work/kbld.yml" "${@:2}" 2>/dev/null
+	tool kbld -f - -f "$work/kbld.yml" "${@:2}" 2>"$work/log" || explain "kbld could not resolve the image"
 }
 
 # push_bundle NAME DIR: pushes DIR to the registry on loopback and into dist/, and sets $bundle to its reference.
@@ -98,10 +106,10 @@ push_bundle() {
 	local name=$1 dir=$2
 	find "$dir" -type d -exec chmod 0755 {} + && find "$dir" -type f -exec chmod 0644 {} +
 	on_loopback scripts/tool imgpkg push --registry-insecure -b "$origin/$name:$VERSION" -f "$dir" \
-		--lock-output "$work/$name.lock.yml" >"$work/imgpkg.log" 2>&1 || { cat "$work/imgpkg.log" >&2; fail "imgpkg could not push $name"; }
+		--lock-output "$work/$name.lock.yml" >"$work/log" 2>&1 || explain "imgpkg could not push $name"
 	bundle=$(reference_in "$work/$name.lock.yml")
 	on_loopback scripts/tool imgpkg copy --registry-insecure -b "$origin/$name:$VERSION" --to-tar "$dist/$name.tar" \
-		>"$work/imgpkg.log" 2>&1 || { cat "$work/imgpkg.log" >&2; fail "imgpkg could not save $name"; }
+		>"$work/log" 2>&1 || explain "imgpkg could not save $name"
 	echo "$name $bundle" | sed "s|$origin/$name@||" >>"$dist/digests.txt"
 }
 
@@ -118,7 +126,8 @@ build_profiles() {
 	say "making the profiles' bundle"
 	local dir=$work/stage/ootb-profiles
 	mkdir -p "$dir/.imgpkg" && cp package-repository/ootb-profiles/.imgpkg/bundle.yml "$dir/.imgpkg/"
-	tool ytt -f "$dir/config" | tool kbld -f - --imgpkg-lock-output "$dir/.imgpkg/images.yml" >/dev/null 2>&1
+	tool ytt -f "$dir/config" | tool kbld -f - --imgpkg-lock-output "$dir/.imgpkg/images.yml" >"$work/log" 2>&1 ||
+		explain "kbld could not lock the profiles"
 	push_bundle ootb-profiles "$dir"
 	package_template -f package-repository/ootb-profiles/package.yml -f package-repository/ootb-profiles/openapi.yml \
 		-v "bundle=$bundle" >"$work/profiles.yml"
@@ -135,7 +144,8 @@ build_repository() {
 	done
 	cp "$work/package.yml" "$dir/packages/local-source-proxy.apps.tanzu.vmware.com/$VERSION.yml"
 	cp "$work/profiles.yml" "$dir/packages/ootb-profiles.apps.tanzu.vmware.com/$VERSION.yml"
-	tool kbld -f "$dir/packages" --imgpkg-lock-output "$dir/.imgpkg/images.yml" >/dev/null 2>&1
+	tool kbld -f "$dir/packages" --imgpkg-lock-output "$dir/.imgpkg/images.yml" >"$work/log" 2>&1 ||
+		explain "kbld could not lock the packages"
 	push_bundle package-repository "$dir"
 }
 

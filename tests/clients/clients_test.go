@@ -4,6 +4,7 @@ package clients_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -61,9 +62,18 @@ func TestPushArrives(t *testing.T) {
 	}
 }
 
-// run runs a client's program with an empty home, so that no credential of the machine's user takes part, and returns
-// what it prints.
+// run runs a client's program and returns what it prints; its failure fails the test.
 func run(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	out, err := try(t, program, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// try runs a client's program with an empty home, so that no credential of the machine's user takes part.
+func try(t *testing.T, program string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
 	defer cancel()
@@ -72,7 +82,7 @@ func run(t *testing.T, program string, args ...string) string {
 	cmd.Env = append(os.Environ(), "HOME="+home, "DOCKER_CONFIG="+home, "XDG_RUNTIME_DIR="+home, "REGISTRY_AUTH_FILE=")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%s: %v\n%s", cmd, err, out)
+		return "", fmt.Errorf("%s: %w\n%s", cmd, err, out)
 	}
-	return string(out)
+	return string(out), nil
 }

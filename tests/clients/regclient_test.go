@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/regclient/regclient"
 	"github.com/regclient/regclient/config"
+	"github.com/regclient/regclient/scheme/reg"
 	"github.com/regclient/regclient/types/ref"
 
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
@@ -49,7 +50,7 @@ func regclientImage(t *testing.T, host, tag string) string {
 
 func regclientChunks(t *testing.T, host, tag string) string {
 	t.Helper()
-	return regclientPush(t, newRegclient(host, regclient.WithBlobSize(chunk, chunk)), host, tag)
+	return regclientPush(t, newRegclient(host, regclient.WithRegOpts(reg.WithBlobSize(chunk, chunk))), host, tag)
 }
 
 func regclientPush(t *testing.T, client *regclient.RegClient, host, tag string) string {

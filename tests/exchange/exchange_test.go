@@ -138,6 +138,9 @@ func putManifest(r recorder, manifest harness.Blob, tag string) {
 	}
 }
 
+// healthy is the statuscode when a push would succeed.
+const healthy = "200"
+
 // health is the body of /health: both are strings, and the message is escaped as in a URL's query.
 type health struct{ StatusCode, Message string }
 
@@ -156,7 +159,7 @@ func readHealth(t *testing.T, answer harness.Answer) health {
 
 func assertHealthy(t *testing.T, answer harness.Answer) {
 	t.Helper()
-	if got := readHealth(t, answer.Want(t, http.StatusOK)); got.StatusCode != "200" {
+	if got := readHealth(t, answer.Want(t, http.StatusOK)); got.StatusCode != healthy {
 		t.Errorf("/health says %+v", got)
 	}
 }

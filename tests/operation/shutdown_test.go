@@ -29,11 +29,10 @@ func TestSIGTERMDuringAnUpload(t *testing.T) {
 	server.Signal(t, syscall.SIGTERM)
 	server.AwaitNotReady(t)
 	harness.Eventually(t, "the door to close", func(ctx context.Context) error {
-		connection, err := new(net.Dialer).DialContext(ctx, "tcp", server.Host)
-		if err != nil {
-			return nil
+		if connection, err := new(net.Dialer).DialContext(ctx, "tcp", server.Host); err == nil {
+			return errors.Join(errors.New("still takes connections"), connection.Close())
 		}
-		return errors.Join(errors.New("still takes connections"), connection.Close())
+		return nil
 	})
 	held.Send(t, blob.Content[30<<10:])
 	held.Finish(t).Want(t, http.StatusCreated)

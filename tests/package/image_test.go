@@ -65,11 +65,28 @@ func checkImage(t *testing.T, image string, crane func(*testing.T, ...string) st
 			t.Errorf("%s: config %+v", platform, config)
 		}
 		if platform == "linux/"+hostArchitecture(t) {
-			out := mustRun(t, command{args: []string{filepath.Join(dir, "ko-app/local-source-proxy"), "version"}})
-			if !strings.Contains(out, version) {
-				t.Errorf("the program in the image says %q", out)
-			}
+			checkProgram(t, filepath.Join(dir, "ko-app/local-source-proxy"))
 		}
+	}
+}
+
+// checkProgram holds the program in the image against the manifests: it has to know their flags and their values.
+func checkProgram(t *testing.T, program string) {
+	if out := mustRun(t, command{args: []string{program, "version"}}); !strings.Contains(out, version) {
+		t.Errorf("the program in the image says %q", out)
+	}
+	all := mustRender(t, productTemplates(t), "{repository: \"127.0.0.1:1/apps/source\", push_secret: {name: push, namespace: tap-local-source-system}}")
+	args := deployment(t, all).Spec.Template.Spec.Containers[0].Args
+	// Every flag is understood, and then there is no cluster.
+	if result := run(t, command{args: append([]string{program}, args...)}); !strings.Contains(result.stderr, "in a cluster only") {
+		t.Errorf("%v: %s", args, result.stderr)
+	}
+	values := filepath.Join(t.TempDir(), "values.yml")
+	write(t, values, find(t, all, namespace+"/Secret/local-source-proxy-values").text("stringData", "values.yml"))
+	// Nothing listens there; the settings are read before that is found out.
+	result := run(t, command{args: []string{program, "check", "--values-file", values}})
+	if !strings.Contains(result.stdout, "pushes go to 127.0.0.1:1/apps/source") {
+		t.Errorf("check: %v\n%s%s", result.err, result.stdout, result.stderr)
 	}
 }
 

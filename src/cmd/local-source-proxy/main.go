@@ -83,7 +83,7 @@ func isReported(err error) bool {
 
 func noArguments(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("unexpected argument %q", args[0])}
+		return usageError{fmt.Errorf("unexpected argument or unknown command %q", args[0])}
 	}
 	return nil
 }

@@ -11,10 +11,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -121,24 +123,46 @@ func (l Log) Handler(handle HandlerFunc) http.Handler {
 			e.body = &countedBody{ReadCloser: r.Body}
 			r.Body = e.body
 		}
-		// Deferred, because ReverseProxy panics with http.ErrAbortHandler when an answer breaks off, and that has to be logged too.
-		defer func() {
-			e.In, e.Out, e.Status, e.Duration = e.Received(), out.written.Load(), out.status, time.Since(start)
-			if e.Err == nil && r.Context().Err() != nil {
-				e.Err = context.Cause(r.Context())
-			}
-			if l.Recorder != nil {
-				l.Recorder.RequestFinished(e, t.started)
-			}
-			l.write(r.Context(), e)
-		}()
-		if err := handle(out, r); err != nil {
+		defer l.finish(r, t, out, start)
+		if err := run(handle, out, r); err != nil {
 			e.Err = err
 			if out.status == 0 {
 				_ = errcode.Write(out, errcode.From(err))
+				return
+			}
+			if errors.Is(err, errBrokeOff) {
+				panic(http.ErrAbortHandler) // net/http closes the connection, so that the client sees it too
 			}
 		}
 	})
+}
+
+var errBrokeOff = errors.New("the answer broke off")
+
+// run makes an error of a panic. ReverseProxy panics with [http.ErrAbortHandler] when an answer breaks off.
+func run(handle HandlerFunc, w http.ResponseWriter, r *http.Request) (err error) {
+	defer func() {
+		switch cause := recover(); cause {
+		case nil:
+		case http.ErrAbortHandler:
+			err = errBrokeOff
+		default:
+			err = fmt.Errorf("%w: panic: %v\n%s", errBrokeOff, cause, debug.Stack())
+		}
+	}()
+	return handle(w, r)
+}
+
+func (l Log) finish(r *http.Request, t *tracked, out *writer, start time.Time) {
+	e := t.entry
+	e.In, e.Out, e.Status, e.Duration = e.Received(), out.written.Load(), out.status, time.Since(start)
+	if r.Context().Err() != nil && (e.Err == nil || errors.Is(e.Err, errBrokeOff)) {
+		e.Err = context.Cause(r.Context())
+	}
+	if l.Recorder != nil {
+		l.Recorder.RequestFinished(e, t.started)
+	}
+	l.write(r.Context(), e)
 }
 
 func (l Log) write(ctx context.Context, e *Entry) {

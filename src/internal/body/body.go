@@ -13,7 +13,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"sync/atomic"
+	"sync"
 )
 
 // ErrRecalled is what an attempt reads that was still going on when its body was lent to the next.
@@ -21,35 +21,64 @@ var ErrRecalled = errors.New("request body was lent to another attempt")
 
 // Body is a request body on loan to one attempt.
 type Body struct {
-	source io.Reader
-	state  atomic.Int32
+	source *source
 }
 
-const (
-	untouched int32 = iota
-	begun
-	recalled
-)
+// source is what all loans of one body share.
+type source struct {
+	io.Reader
+	mu     sync.Mutex
+	begun  bool
+	lentTo *Body
+}
 
 // New makes a body that can be lent of one that cannot. Closing the source stays its owner's affair: net/http closes a request's
 // body after every attempt.
-func New(source io.Reader) *Body { return &Body{source: source} }
+func New(reader io.Reader) *Body {
+	b, _ := (&source{Reader: reader}).lend()
+	return b
+}
+
+// lend ends the present loan and begins another, unless the body has begun.
+func (s *source) lend() (*Body, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begun {
+		return nil, false
+	}
+	s.lentTo = &Body{source: s}
+	return s.lentTo, true
+}
 
 // Read implements [io.Reader].
 func (b *Body) Read(p []byte) (int, error) {
-	if b.state.Load() != begun && !b.state.CompareAndSwap(untouched, begun) {
+	if !b.begin() {
 		return 0, ErrRecalled
 	}
-	return b.source.Read(p)
+	return b.source.Reader.Read(p)
 }
 
-// Close implements [io.Closer]; it ends the loan and leaves the source open.
+func (b *Body) begin() bool {
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	if b.source.lentTo != b {
+		return false
+	}
+	b.source.begun = true
+	return true
+}
+
+// Close implements [io.Closer]; it ends the loan of a body that has not begun, and leaves the source open.
 func (b *Body) Close() error {
-	b.state.CompareAndSwap(untouched, recalled)
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	if b.source.lentTo == b && !b.source.begun {
+		b.source.lentTo = nil
+	}
 	return nil
 }
 
-// Again gives a request to make once more: a clone with the same body, where there was none or this one is untouched. A
+// Again gives a request to make once more: a clone with the same body, where there was none or no attempt has read from it yet. A
 // goroutine of net/http that still holds the earlier loan gets [ErrRecalled] from it and no byte.
 func Again(req *http.Request) (*http.Request, bool) {
 	again := req.Clone(req.Context())
@@ -57,9 +86,13 @@ func Again(req *http.Request) (*http.Request, bool) {
 		return again, true
 	}
 	lent, ok := req.Body.(*Body)
-	if !ok || !lent.state.CompareAndSwap(untouched, recalled) && lent.state.Load() != recalled {
+	if !ok {
 		return nil, false
 	}
-	again.Body = New(lent.source)
+	next, ok := lent.source.lend()
+	if !ok {
+		return nil, false
+	}
+	again.Body = next
 	return again, true
 }

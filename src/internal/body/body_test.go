@@ -66,6 +66,22 @@ func TestABodyThatWasClosedUnreadIsLentAgain(t *testing.T) {
 	}
 }
 
+// TestABodyThatALaterLoanBeganIsNotLentAgain: attempts nest, so that the one who asks may hold a loan from long before.
+func TestABodyThatALaterLoanBeganIsNotLentAgain(t *testing.T) {
+	first := request(t, body.New(strings.NewReader("layer")))
+	second, ok := body.Again(first)
+	if !ok {
+		t.Fatal("an untouched body was not lent again")
+	}
+	if _, err := second.Body.Read(make([]byte, 2)); err != nil {
+		t.Fatal(err)
+	}
+	if third, ok := body.Again(first); ok {
+		rest, _ := io.ReadAll(third.Body)
+		t.Errorf("a body that has begun was lent again, from the middle: %q", rest)
+	}
+}
+
 func TestOtherBodies(t *testing.T) {
 	if _, ok := body.Again(request(t, nil)); !ok {
 		t.Error("a request without a body can always be made again")

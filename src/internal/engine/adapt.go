@@ -17,12 +17,23 @@ type transport struct{}
 
 func (transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := exchangeOf(req.Context())
+	resp, err := x.send(req)
+	if err != nil {
+		return nil, err
+	}
+	// Trailers are written to the response that was read, and stay there: only a copy without any goes on.
+	copied := *resp
+	copied.Trailer = nil
+	return &copied, nil
+}
+
+func (x *exchange) send(req *http.Request) (*http.Response, error) {
 	registry := x.target.Registry
 	switch {
 	case x.route.Kind == route.UploadStart:
 		return mountOrStart(registry, x, req)
 	case x.route.Kind == route.Upload && req.Method == http.MethodPatch:
-		return chunkOrStream(registry, req)
+		return chunkOrStream(registry, x, req)
 	case x.route.Kind == route.Upload && req.Method == http.MethodPut:
 		return finishAndConfirm(registry, x, req)
 	case x.route.Kind == route.Manifest && (req.Method == http.MethodGet || req.Method == http.MethodHead):
@@ -55,10 +66,13 @@ func mountOrStart(next http.RoundTripper, x *exchange, req *http.Request) (*http
 // chunkOrStream sends a first chunk that is refused before its body is asked for as a stream, that is without Content-Range:
 // some registries take no chunks, or none of its size, but take any stream (quirks U3 and U4). A later chunk cannot be mended
 // so: a request that stays open between a client's chunks would live in one replica only.
-func chunkOrStream(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+func chunkOrStream(next http.RoundTripper, x *exchange, req *http.Request) (*http.Response, error) {
 	resp, err := next.RoundTrip(req)
-	if err != nil || !refusesChunk(resp.StatusCode) || !strings.HasPrefix(req.Header.Get("Content-Range"), "0-") {
+	if err != nil || !refusesChunk(resp.StatusCode) {
 		return resp, err
+	}
+	if start, chunked := chunkStart(req.Header, x); !chunked || start != 0 {
+		return resp, nil
 	}
 	again, ok := body.Again(req)
 	if !ok {

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
+	"path"
 	"strconv"
 	"strings"
 
@@ -26,6 +26,8 @@ func (e *Engine) answer(resp *http.Response) error {
 	x := exchangeOf(resp.Request.Context())
 	x.entry.UpstreamStatus = resp.StatusCode
 	switch {
+	case resp.StatusCode < 200:
+		return errcode.New(errcode.Unavailable, "the registry wants to speak another protocol")
 	case resp.StatusCode >= 400:
 		return e.refusal(x, resp)
 	case resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified:
@@ -36,9 +38,12 @@ func (e *Engine) answer(resp *http.Response) error {
 	switch x.route.Kind {
 	case route.UploadStart, route.Upload:
 		return e.uploadAnswer(x, resp, upstream)
-	case route.Manifest:
-		if resp.Request.Method == http.MethodPut {
-			return x.stored(resp)
+	case route.Manifest, route.Blob:
+		switch x.route.Method {
+		case http.MethodPut:
+			x.stored(resp)
+		case http.MethodDelete:
+			empty(resp, http.StatusAccepted)
 		}
 	case route.Tags:
 		x.mapNext(resp, upstream)
@@ -72,7 +77,7 @@ func returned(upstream http.Header) http.Header {
 // bounce passes a redirect of a download on, where the operator wants that; any other redirect is an error, because it would
 // show the client an address that is not its business, and take no credential along.
 func (x *exchange) bounce(resp *http.Response) error {
-	reads := resp.Request.Method == http.MethodGet || resp.Request.Method == http.MethodHead
+	reads := x.route.Method == http.MethodGet || x.route.Method == http.MethodHead
 	location, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
 	if !reads || err != nil || x.route.Kind != route.Blob {
 		return errcode.New(errcode.Unavailable, "the registry answered with a redirect that cannot be followed; its address or scheme in the settings may be wrong")
@@ -85,12 +90,14 @@ func (x *exchange) bounce(resp *http.Response) error {
 }
 
 // stored answers for a manifest that the registry has taken.
-func (x *exchange) stored(resp *http.Response) error {
+func (x *exchange) stored(resp *http.Response) {
+	empty(resp, http.StatusCreated)
 	if resp.Header.Get(contentDigest) == "" && x.pushed != nil {
-		resp.Header.Set(contentDigest, x.pushed.digest())
+		if digest, ok := x.pushed.digest(); ok {
+			resp.Header.Set(contentDigest, digest)
+		}
 	}
 	resp.Header.Set("Location", "/v2/"+x.route.Name+"/manifests/"+x.route.Reference)
-	return nil
 }
 
 // mapNext maps the link to a list's next page (quirk D4). The API server puts its prefix in front of a Location only, so the link
@@ -131,14 +138,18 @@ func (x *exchange) mapTags(resp *http.Response) error {
 	return nil
 }
 
-// forwardedPrefix is what the API server's service proxy has taken off the path. It says so in X-Forwarded-Uri; a value that does
-// not end in the path that arrived, or could be read as another host, counts as none.
+// forwardedPrefix is what the API server's service proxy has taken off the path. It says so in X-Forwarded-Uri, as escaped as the
+// path arrived; a value that does not end in that path, or is anything but a clean path, counts as none.
 func forwardedPrefix(r *http.Request) string {
 	forwarded, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Uri"), "?")
-	prefix, ok := strings.CutSuffix(strings.TrimSuffix(forwarded, "/"), strings.TrimSuffix(r.URL.Path, "/"))
-	u, err := url.Parse(prefix)
-	if !ok || err != nil || !strings.HasPrefix(prefix, "/") || strings.Contains(prefix, "//") || u.Path != prefix {
+	prefix, ok := strings.CutSuffix(strings.TrimSuffix(forwarded, "/"), strings.TrimSuffix(r.URL.EscapedPath(), "/"))
+	if !ok || !strings.HasPrefix(prefix, "/") || path.Clean(prefix) != prefix || strings.ContainsFunc(prefix, unusual) {
 		return ""
 	}
 	return prefix
+}
+
+// unusual reports whether a character has no place in the API server's paths.
+func unusual(c rune) bool {
+	return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("/._:~-", c)
 }

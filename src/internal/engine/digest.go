@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
 )
@@ -115,6 +116,8 @@ type digester struct {
 	source    io.Reader
 	hash      hash.Hash
 	reference string
+	// sum is set once all has been read, which is before the registry can have all of it.
+	sum atomic.Pointer[string]
 }
 
 func newDigester(source io.Reader, reference string) *digester {
@@ -124,12 +127,21 @@ func newDigester(source io.Reader, reference string) *digester {
 func (d *digester) Read(p []byte) (int, error) {
 	n, err := d.source.Read(p)
 	d.hash.Write(p[:n])
+	if errors.Is(err, io.EOF) {
+		sum := "sha256:" + hex.EncodeToString(d.hash.Sum(nil))
+		d.sum.Store(&sum)
+	}
 	return n, err
 }
 
-func (d *digester) digest() string {
+// digest is false for a tag's manifest that a registry has accepted without reading it to its end.
+func (d *digester) digest() (string, bool) {
 	if strings.Contains(d.reference, ":") {
-		return d.reference
+		return d.reference, true
 	}
-	return "sha256:" + hex.EncodeToString(d.hash.Sum(nil))
+	sum := d.sum.Load()
+	if sum == nil {
+		return "", false
+	}
+	return *sum, true
 }

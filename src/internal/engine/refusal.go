@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -34,7 +35,7 @@ func (e *Engine) refusal(x *exchange, resp *http.Response) error {
 	content, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 	discard(resp)
 	code, message := readRefusal(content, resp.Header.Get("Content-Type"))
-	message = x.scrub(message)
+	message = excerpt(x.scrub(message))
 	status := resp.StatusCode
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
@@ -47,7 +48,7 @@ func (e *Engine) refusal(x *exchange, resp *http.Response) error {
 		code = x.missing(code)
 	}
 	if x.route.Kind == route.Upload && resp.Request.Method == http.MethodPatch {
-		if refused := e.chunkRefusal(x, resp); refused != nil {
+		if refused := e.chunkRefusal(x, resp, message); refused != nil {
 			return refused
 		}
 	}
@@ -83,7 +84,7 @@ func (x *exchange) missing(said errcode.Code) errcode.Code {
 
 // chunkRefusal explains a refused chunk. One that does not begin where the upload stands gets the place where it does stand; one
 // that does is refused as a chunk, and repeating it cannot help (quirks U3 and U4).
-func (e *Engine) chunkRefusal(x *exchange, resp *http.Response) error {
+func (e *Engine) chunkRefusal(x *exchange, resp *http.Response, message string) error {
 	start, chunked := chunkStart(resp.Request.Header, x)
 	if !chunked && x.record.Offset == 0 || !refusesChunk(resp.StatusCode) {
 		return nil
@@ -101,7 +102,8 @@ func (e *Engine) chunkRefusal(x *exchange, resp *http.Response) error {
 		}
 		return outOfOrder.With("Location", header.Get("Location")).With("Range", header.Get("Range"))
 	}
-	return errcode.New(errcode.BlobUploadInvalid, "the registry does not take this blob in such chunks (it answered %d): send smaller ones, or the whole blob in one request, that is one PATCH without Content-Range or one PUT", resp.StatusCode)
+	said := strings.TrimSuffix(fmt.Sprintf("%d: %s", resp.StatusCode, message), ": ")
+	return errcode.New(errcode.BlobUploadInvalid, "the registry does not take this blob in such chunks (it answered %s): send smaller ones, or the whole blob in one request, that is one PATCH without Content-Range or one PUT", said)
 }
 
 // chunkStart gives the first byte of a chunk by its Content-Range, "<first>-<last>".
@@ -119,12 +121,12 @@ func readRefusal(content []byte, contentType string) (errcode.Code, string) {
 	var body errcode.Body
 	if err := json.Unmarshal(content, &body); err == nil && len(body.Errors) > 0 {
 		first := body.Errors[0]
-		return known(first.Code), excerpt(first.Message)
+		return known(first.Code), first.Message
 	}
 	if strings.Contains(contentType, "json") {
 		return "", ""
 	}
-	return "", excerpt(text(content))
+	return "", text(content)
 }
 
 // known keeps a code that clients understand.
@@ -143,12 +145,20 @@ func known(code errcode.Code) errcode.Code {
 func text(page []byte) string {
 	tokens := html.NewTokenizer(strings.NewReader(string(page)))
 	var words []string
+	hidden := false
 	for {
 		switch tokens.Next() {
 		case html.ErrorToken:
 			return strings.Join(words, " ")
+		case html.StartTagToken:
+			name, _ := tokens.TagName()
+			hidden = string(name) == "script" || string(name) == "style"
+		case html.EndTagToken:
+			hidden = false
 		case html.TextToken:
-			words = append(words, strings.Fields(string(tokens.Text()))...)
+			if !hidden {
+				words = append(words, strings.Fields(string(tokens.Text()))...)
+			}
 		}
 	}
 }
@@ -160,13 +170,10 @@ func excerpt(s string) string {
 	return strings.ToValidUTF8(s[:maxExcerpt], "") + "…"
 }
 
-// scrub takes the registry's own names out of its words.
+// scrub takes the registry's own names out of its words, and puts the client's name in place of the repository's.
 func (x *exchange) scrub(message string) string {
-	return strings.NewReplacer(
-		x.target.Registry.Host()+"/"+x.target.Repository, x.route.Name,
-		x.target.Registry.Host(), "the registry",
-		x.address.Host, "the registry",
-	).Replace(message)
+	repository := regexp.MustCompile(`(^|[^a-z0-9._/-])(?:the registry/)?` + regexp.QuoteMeta(x.target.Repository) + `($|[^a-z0-9_-])`)
+	return repository.ReplaceAllString(x.target.Registry.Scrub(message), "${1}"+x.route.Name+"${2}")
 }
 
 // explain turns what went wrong on the way into the client's error. What the network says names the registry, so it is kept as

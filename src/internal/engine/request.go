@@ -32,11 +32,11 @@ func (e *Engine) prepare(r *http.Request, x *exchange) error {
 		return err
 	}
 	// The path is set in its escaped form: an upload's location must stay as it is, byte for byte (quirk U1).
-	location, err := url.Parse(path)
+	unescaped, err := url.PathUnescape(path)
 	if err != nil {
-		return fmt.Errorf("read upload location: %w", err)
+		return upstream.ErrLocation
 	}
-	x.address.Path, x.address.RawPath, x.address.RawQuery = location.Path, location.RawPath, query
+	x.address.Path, x.address.RawPath, x.address.RawQuery = unescaped, path, query
 	return nil
 }
 
@@ -64,7 +64,8 @@ func (e *Engine) locate(r *http.Request, x *exchange) (path, query string, err e
 func capPage(rawQuery string) string {
 	params := strings.Split(rawQuery, "&")
 	for i, param := range params {
-		if n, err := strconv.ParseUint(strings.TrimPrefix(param, "n="), 10, 64); strings.HasPrefix(param, "n=") && err == nil && n > maxPage {
+		// A number that is too large for ParseUint comes back as the largest there is.
+		if n, _ := strconv.ParseUint(strings.TrimPrefix(param, "n="), 10, 64); strings.HasPrefix(param, "n=") && n > maxPage {
 			params[i] = "n=" + strconv.Itoa(maxPage)
 		}
 	}
@@ -90,12 +91,8 @@ func (x *exchange) startQuery(client url.Values) (string, error) {
 		return "", errcode.New(errcode.DigestInvalid, "the digest to mount is not valid: it must look like sha256:<64 hex digits>")
 	}
 	x.digest = mount
-	from := client.Get("from")
-	if from == "" {
-		query.Set("mount", mount)
-		return query.Encode(), nil
-	}
-	if source, ok := x.target.Source(from); ok {
+	// A mount without "from" would search repositories that are not behind this door (quirk D8).
+	if source, ok := x.target.Source(client.Get("from")); ok {
 		query.Set("mount", mount)
 		query.Set("from", source)
 		if source != x.target.Repository {
@@ -142,7 +139,7 @@ func passed() []string {
 func rewrite(pr *httputil.ProxyRequest) {
 	x := exchangeOf(pr.In.Context())
 	pr.Out.URL, pr.Out.Host = x.address, ""
-	pr.Out.Header = http.Header{}
+	pr.Out.Header, pr.Out.Trailer = http.Header{}, nil
 	for _, name := range passed() {
 		if values := pr.In.Header.Values(name); len(values) > 0 {
 			pr.Out.Header[name] = values

@@ -4,7 +4,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
 // minChunk is the header by which a registry says how small a chunk may be (distribution-spec, "Pushing a blob in chunks").
@@ -19,28 +19,38 @@ const minChunk = "Oci-Chunk-Min-Length"
 
 // uploadAnswer maps the answer to any step of an upload. Registries differ in the status with which they say yes (quirk U2), so
 // it is the step that decides what the client is told.
-func (e *Engine) uploadAnswer(x *exchange, resp *http.Response, upstream http.Header) error {
-	resp.Header.Del("Content-Type")
-	switch resp.Request.Method {
+func (e *Engine) uploadAnswer(x *exchange, resp *http.Response, from http.Header) error {
+	switch x.route.Method {
 	case http.MethodPost:
 		if resp.StatusCode == http.StatusCreated {
 			return x.finished(resp)
 		}
-		return e.started(x, resp, upstream)
+		return e.started(x, resp, from)
 	case http.MethodPatch:
-		return e.advanced(x, resp, upstream)
+		return e.advanced(x, resp, from)
 	case http.MethodPut:
 		return x.finished(resp)
 	case http.MethodGet:
-		return e.reported(x, resp, upstream)
+		return e.reported(x, resp, from)
 	default:
-		resp.StatusCode = http.StatusNoContent
+		empty(resp, http.StatusNoContent)
 		return nil
 	}
 }
 
-func (e *Engine) started(x *exchange, resp *http.Response, upstream http.Header) error {
-	location, err := x.sessionLocation(resp.Request.URL, upstream.Get("Location"))
+// empty makes an answer one without a body: what registries say in theirs is not part of the API.
+func empty(resp *http.Response, status int) {
+	discard(resp)
+	resp.StatusCode, resp.Body, resp.ContentLength = status, http.NoBody, 0
+	resp.Header.Del("Content-Type")
+	resp.Header.Del("Content-Length")
+	if status != http.StatusNoContent {
+		resp.Header.Set("Content-Length", "0")
+	}
+}
+
+func (e *Engine) started(x *exchange, resp *http.Response, from http.Header) error {
+	location, err := x.sessionLocation(resp.Request.URL, from.Get("Location"))
 	if err != nil {
 		return errcode.New(errcode.Unavailable, "the registry started an upload at a place that cannot be used").Because(err)
 	}
@@ -52,27 +62,28 @@ func (e *Engine) started(x *exchange, resp *http.Response, upstream http.Header)
 
 // advanced answers for a chunk or stream that the registry has taken. How far the upload is, the proxy has counted: what
 // registries say about it is sometimes about the chunk alone, off by one, or stuck (quirks U2 and U6).
-func (e *Engine) advanced(x *exchange, resp *http.Response, upstream http.Header) error {
+func (e *Engine) advanced(x *exchange, resp *http.Response, from http.Header) error {
 	record := x.record
 	record.Offset += x.entry.Received()
-	if location, err := x.sessionLocation(resp.Request.URL, upstream.Get("Location")); err == nil {
+	if location, err := x.sessionLocation(resp.Request.URL, from.Get("Location")); err == nil {
 		record.Location = location
-	} else if !errors.Is(err, errNoLocation) {
+	} else if !errors.Is(err, upstream.ErrNoLocation) {
 		return errcode.New(errcode.Unavailable, "the registry continues the upload at a place that cannot be used").Because(err)
 	}
-	if said, ok := rangeEnd(upstream); ok && said < record.Offset {
-		record.RangeStuck = true
+	if said, ok := rangeEnd(from); ok && said != record.Offset {
+		record.RangeWrong = true
 	}
 	return e.accepted(x, resp, http.StatusAccepted, record)
 }
 
-// reported answers how far an upload is. The registry knows best, unless it was seen to be wrong.
-func (e *Engine) reported(x *exchange, resp *http.Response, upstream http.Header) error {
+// reported answers how far an upload is. The registry knows best, unless it was seen to be wrong, or says "0-0", which a session
+// with one byte knows to read.
+func (e *Engine) reported(x *exchange, resp *http.Response, from http.Header) error {
 	record := x.record
-	if location, err := x.sessionLocation(resp.Request.URL, upstream.Get("Location")); err == nil {
+	if location, err := x.sessionLocation(resp.Request.URL, from.Get("Location")); err == nil {
 		record.Location = location
 	}
-	if said, ok := rangeEnd(upstream); ok && !record.RangeStuck {
+	if said, ok := rangeEnd(from); ok && !record.RangeWrong && (said != 0 || record.Offset != 1) {
 		record.Offset = said
 	}
 	return e.accepted(x, resp, http.StatusNoContent, record)
@@ -83,12 +94,7 @@ func (e *Engine) accepted(x *exchange, resp *http.Response, status int, record s
 	if err := e.seal(x, resp.Header, record); err != nil {
 		return err
 	}
-	discard(resp)
-	resp.StatusCode, resp.Body, resp.ContentLength = status, http.NoBody, 0
-	resp.Header.Del("Content-Length")
-	if status == http.StatusAccepted {
-		resp.Header.Set("Content-Length", "0")
-	}
+	empty(resp, status)
 	return nil
 }
 
@@ -110,44 +116,22 @@ func (x *exchange) finished(resp *http.Response) error {
 	if resp.Header.Get(contentDigest) == "" {
 		resp.Header.Set(contentDigest, x.digest)
 	}
-	discard(resp)
-	resp.StatusCode, resp.Body, resp.ContentLength = http.StatusCreated, http.NoBody, 0
+	empty(resp, http.StatusCreated)
 	resp.Header.Set("Location", "/v2/"+x.route.Name+"/blobs/"+x.digest)
-	resp.Header.Set("Content-Length", "0")
 	return nil
 }
 
-var errNoLocation = errors.New("the answer has no Location")
-
-// sessionLocation reads the Location of an upload, which may be relative, without a scheme, or have the wrong scheme or port
-// (quirk U1), and keeps its path and query as they are. One on another host is an error: the credential is for this one.
+// sessionLocation keeps path and query of an upload's Location as they are.
 func (x *exchange) sessionLocation(base *url.URL, location string) (string, error) {
-	if location == "" {
-		return "", errNoLocation
-	}
-	host, _, isPath := strings.Cut(location, "/")
-	if isPath && host != "" && !strings.Contains(host, "?") && strings.ContainsAny(host, ".:") && !strings.HasSuffix(host, ":") && x.target.Registry.IsOwn(&url.URL{Host: host}) {
-		location = "//" + location
-	}
-	u, err := base.Parse(location)
+	u, err := x.target.Registry.Location(base, location)
 	if err != nil {
-		return "", fmt.Errorf("read upload location: %w", errUnreadable)
-	}
-	if !x.target.Registry.IsOwn(u) {
-		return "", fmt.Errorf("upload location is on another host, %s", u.Host)
-	}
-	path := u.EscapedPath()
-	if !strings.HasPrefix(path, "/") {
-		return "", fmt.Errorf("read upload location: %w", errUnreadable)
+		return "", err
 	}
 	if u.RawQuery == "" {
-		return path, nil
+		return u.EscapedPath(), nil
 	}
-	return path + "?" + u.RawQuery, nil
+	return u.EscapedPath() + "?" + u.RawQuery, nil
 }
-
-// errUnreadable takes the place of net/url's error, which quotes the URL.
-var errUnreadable = errors.New("it is not a URL")
 
 // rangeEnd reads how many bytes a registry says it has: "0-99" and "bytes=0-99" are a hundred. "0-0" can be one or none, and
 // "0--1" is none (quirk U6).

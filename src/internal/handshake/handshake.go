@@ -9,7 +9,6 @@ package handshake
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,7 +22,7 @@ import (
 type Failure struct {
 	// Status of the registry's answer.
 	Status int
-	// Message is what the registry said, or the standard text for the status.
+	// Message is what the registry said, without addresses, or the standard text for the status.
 	Message string
 }
 
@@ -45,7 +44,8 @@ func Push(ctx context.Context, registry *upstream.Registry, repository string) e
 	return nil
 }
 
-// Start starts an upload and gives its location.
+// Start starts an upload and gives its location. A registry that says yes with another status than 202 is taken at its word, as
+// pushes do, provided it names a location.
 func Start(ctx context.Context, registry *upstream.Registry, repository string) (*url.URL, error) {
 	u, err := registry.URL(ctx, "/v2/"+repository+"/blobs/uploads/", "")
 	if err != nil {
@@ -55,13 +55,13 @@ func Start(ctx context.Context, registry *upstream.Registry, repository string) 
 	if err != nil {
 		return nil, fmt.Errorf("start an upload: %w", err)
 	}
-	if resp.StatusCode != http.StatusAccepted {
-		return nil, fmt.Errorf("start an upload: %w", failure(resp))
+	if resp.StatusCode >= 300 {
+		return nil, fmt.Errorf("start an upload: %w", failure(registry, resp))
 	}
 	_ = resp.Body.Close()
-	location, err := u.Parse(resp.Header.Get("Location"))
-	if err != nil || !registry.IsOwn(location) {
-		return nil, errors.New("start an upload: the registry named no usable Location")
+	location, err := registry.Location(u, resp.Header.Get("Location"))
+	if err != nil {
+		return nil, fmt.Errorf("start an upload: %w", &Failure{Status: http.StatusBadGateway, Message: err.Error()})
 	}
 	location.Scheme, location.Host = u.Scheme, u.Host
 	return location, nil
@@ -74,7 +74,7 @@ func Cancel(ctx context.Context, registry *upstream.Registry, repository string,
 		return fmt.Errorf("cancel the upload: %w", err)
 	}
 	if resp.StatusCode >= 300 {
-		return fmt.Errorf("cancel the upload: %w", failure(resp))
+		return fmt.Errorf("cancel the upload: %w", failure(registry, resp))
 	}
 	return resp.Body.Close()
 }
@@ -89,12 +89,12 @@ func send(ctx context.Context, registry *upstream.Registry, repository, method s
 	return registry.RoundTrip(req)
 }
 
-func failure(resp *http.Response) *Failure {
+func failure(registry *upstream.Registry, resp *http.Response) *Failure {
 	content, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	_ = resp.Body.Close()
 	var body errcode.Body
 	if err := json.Unmarshal(content, &body); err == nil && len(body.Errors) > 0 && body.Errors[0].Message != "" {
-		return &Failure{Status: resp.StatusCode, Message: body.Errors[0].Message}
+		return &Failure{Status: resp.StatusCode, Message: registry.Scrub(body.Errors[0].Message)}
 	}
 	return &Failure{Status: resp.StatusCode, Message: http.StatusText(resp.StatusCode)}
 }

@@ -18,8 +18,8 @@ import (
 // follow keeps live settings up to date until the context ends, and returns once they have been read for the first time. stopped
 // gives what ended it.
 //
-// Outside a cluster nothing starts with settings that cannot be used: whoever has typed them is there to mend them. In a cluster
-// the server starts all the same, so that /health can say what is wrong.
+// Outside a cluster nothing starts with settings that are wrong: whoever has typed them is there to mend them. In a cluster the
+// server starts all the same, so that /health can say what is wrong.
 func follow(ctx context.Context, sources feed.Config, cfg live.Config) (current *live.Live, stopped <-chan error, err error) {
 	var started atomic.Bool
 	started.Store(sources.Cluster != nil)
@@ -39,14 +39,26 @@ func follow(ctx context.Context, sources feed.Config, cfg live.Config) (current 
 	case err := <-failed:
 		return nil, nil, err
 	}
-	if problem := current.Current().Problem(); problem != nil && sources.Cluster == nil {
-		if errors.Is(problem, settings.ErrNoRepository) && sources.ValuesFile == "" {
-			problem = fmt.Errorf("%w; give --values-file a file that does, or try --embedded-registry", problem)
-		}
+	if problem := unusable(sources, current.Current()); problem != nil {
 		return nil, nil, problem
 	}
 	started.Store(true)
 	return current, failed, nil
+}
+
+// unusable is what keeps a server from starting. Values without a repository do not: they are what the package installs with
+// before somebody has set one.
+func unusable(sources feed.Config, now *live.Snapshot) error {
+	problem := now.Problem()
+	missing := errors.Is(problem, settings.ErrNoRepository) && now.DockerConfigProblem == nil
+	switch {
+	case sources.Cluster != nil, missing && sources.ValuesFile != "":
+		return nil
+	case missing:
+		return fmt.Errorf("%w; give --values-file a file that does, or try --embedded-registry", problem)
+	default:
+		return problem
+	}
 }
 
 // gate keeps a log silent until it is opened: what is wrong at the start is told as an error, and need not be told twice.

@@ -23,7 +23,7 @@ func openSessions(ctx context.Context, file string, cluster *kube.Client, logger
 	case file != "":
 		place = file
 		if content, err = os.ReadFile(file); err != nil {
-			return nil, fmt.Errorf("--session-key-file: %w", err)
+			return nil, fmt.Errorf("%w: mend the file or --session-key-file", err)
 		}
 	case cluster != nil:
 		place = "Secret " + kube.SessionKeySecret

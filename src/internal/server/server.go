@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +51,12 @@ type Group struct {
 
 // Listen opens all addresses, or none: when one is in use, the error names it.
 func Listen(logger *slog.Logger, all ...Listener) (*Group, error) {
+	return limits{connections: MaxConnections}.listen(logger, all...)
+}
+
+type limits struct{ connections int }
+
+func (limit limits) listen(logger *slog.Logger, all ...Listener) (*Group, error) {
 	g := &Group{logger: logger}
 	for _, l := range all {
 		listener, err := net.Listen("tcp", l.Address)
@@ -66,7 +73,7 @@ func Listen(logger *slog.Logger, all ...Listener) (*Group, error) {
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		}
 		g.servers = append(g.servers, server)
-		g.listeners = append(g.listeners, netutil.LimitListener(listener, MaxConnections))
+		g.listeners = append(g.listeners, netutil.LimitListener(listener, limit.connections))
 		g.names = append(g.names, l.Name)
 	}
 	return g, nil
@@ -75,8 +82,9 @@ func Listen(logger *slog.Logger, all ...Listener) (*Group, error) {
 // Draining reports whether the group has been told to end; it is then not ready for more.
 func (g *Group) Draining() bool { return g.draining.Load() }
 
-// Serve serves until the context ends, and then lets requests under way finish for as long as timeout says. The listeners are
-// stopped in reverse order, so that the first, which says whether the process is ready, can say no until the others are done.
+// Serve serves until the context ends, and then lets requests under way finish for as long as timeout says. The first
+// listener, which says whether the process is ready, is stopped once the others are done, so that it can say no until then; those
+// stop at once and together, because no new connection may come to one while another still has uploads.
 func (g *Group) Serve(ctx context.Context, timeout time.Duration) error {
 	failed := make(chan error, len(g.servers))
 	for i, server := range g.servers {
@@ -109,14 +117,25 @@ func serve(server *http.Server, listener net.Listener) error {
 }
 
 func (g *Group) shutdown(ctx context.Context) error {
-	var errs []error
-	for i := len(g.servers) - 1; i >= 0; i-- {
-		if err := g.servers[i].Shutdown(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("%s: requests were still under way when the time to stop was over: %w", g.names[i], err))
-			_ = g.servers[i].Close()
-		}
+	errs := make([]error, len(g.servers))
+	var rest sync.WaitGroup
+	for i := 1; i < len(g.servers); i++ {
+		rest.Go(func() { errs[i] = g.stop(ctx, i) })
+	}
+	rest.Wait()
+	if len(g.servers) > 0 {
+		errs[0] = g.stop(ctx, 0)
 	}
 	return errors.Join(errs...)
+}
+
+func (g *Group) stop(ctx context.Context, i int) error {
+	err := g.servers[i].Shutdown(ctx)
+	if err == nil {
+		return nil
+	}
+	_ = g.servers[i].Close()
+	return fmt.Errorf("%s: requests were still under way when the time to stop was over: %w", g.names[i], err)
 }
 
 func (g *Group) close() {

@@ -16,8 +16,9 @@ type Record struct {
 	Location string `json:"l"`
 	// Offset is how many bytes the upstream has accepted.
 	Offset int64 `json:"o,omitempty"`
-	// RangeStuck says that this upstream was seen to report less than it had accepted (quirk U2), so Offset is the truth.
-	RangeStuck bool `json:"s,omitempty"`
+	// RangeWrong says that this upstream was seen to report something else than it had accepted: less, because its Range sticks
+	// (quirk U2) or is about one chunk, or one more (quirk U6). Offset is the truth then.
+	RangeWrong bool `json:"s,omitempty"`
 	// Issued is when the token was sealed, in Unix seconds.
 	Issued int64 `json:"t"`
 }

@@ -81,7 +81,7 @@ func TestParseErrors(t *testing.T) {
 		"dashes":               {"\n\nallow-pull: true", `v.yml: line 3: allow-pull: unknown key: did you mean allow_pull?`},
 		"nothing near":         {"network_policy: {whatever: 1}", `v.yml: line 1: network_policy.whatever: unknown key: remove it, known keys are enabled, ingress_cidrs`},
 		"platform's file":      {"local_source_proxy: {}", `v.yml: line 1: local_source_proxy: unknown key: this file holds the package's own values: move the keys below it to the top level`},
-		"unprintable":          {`"a\nb": 1`, `v.yml: line 1: "a\nb": unknown key: remove it, known keys are allow_delete, allow_pull, allow_sub_repositories, ca_cert_data, image_proxy, kubernetes_distribution, kubernetes_version, network_policy, plain_http, proxy_configuration, pull_secret, push_secret, rbac_subjects_for_proxy_access, repository, shared`},
+		"unprintable":          {`"a\nb": 1`, `v.yml: line 1: "a\nb": unknown key: remove it, known keys are allow_delete, allow_pull, allow_sub_repositories, ca_cert_data, create_namespace, image_proxy, kubernetes_distribution, kubernetes_version, network_policy, plain_http, proxy_configuration, pull_secret, push_secret, rbac_subjects_for_proxy_access, repository, shared`},
 		"in a list":            {"rbac_subjects_for_proxy_access:\n- kind: User\n  api_group: x", `v.yml: line 3: rbac_subjects_for_proxy_access[0].api_group: unknown key: did you mean apiGroup?`},
 		"number for text":      {"kubernetes_version: 1.34", `v.yml: line 1: kubernetes_version: expected text, found a number: put it in quotes`},
 		"mapping for text":     {"repository: {a: b}", `v.yml: line 1: repository: expected text, found a mapping of keys: correct the value`},

@@ -35,6 +35,8 @@ type Values struct {
 	AllowDelete bool `yaml:"allow_delete"`
 	// AllowSubRepositories lets source/<sub> stand for <repository>/<sub>.
 	AllowSubRepositories bool `yaml:"allow_sub_repositories"`
+	// CreateNamespace has the package bring its own Namespace.
+	CreateNamespace bool `yaml:"create_namespace"`
 	// NetworkPolicy restricts who reaches door A inside the cluster.
 	NetworkPolicy NetworkPolicy `yaml:"network_policy"`
 	// ImageProxy configures door B. It is opaque here.

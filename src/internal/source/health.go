@@ -3,9 +3,12 @@
 package source
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -34,13 +37,19 @@ type report struct {
 	Message    string `json:"message"`
 }
 
-// health answers /health for one configuration: whether a push would succeed, as far as the registry is concerned. The status of the answer itself is
-// never 401, 403 or 404, which clients read as a missing permission or a missing installation.
+// health answers /health for one configuration: whether a push would succeed, as far as the registry is concerned. The status of
+// the answer itself is never 401, 403 or 404, which clients read as a missing permission or a missing installation.
 type health struct {
-	mu     sync.Mutex
-	result report
-	until  time.Time
-	group  singleflight.Group
+	mu    sync.Mutex
+	last  outcome
+	until time.Time
+	group singleflight.Group
+}
+
+// outcome is what a look at the registry has shown: what callers are told, and for the log, why.
+type outcome struct {
+	report
+	err error
 }
 
 func (h *health) serve(w http.ResponseWriter, r *http.Request, now *Upstream) error {
@@ -55,52 +64,64 @@ func (h *health) serve(w http.ResponseWriter, r *http.Request, now *Upstream) er
 	if err != nil {
 		return errcode.New(errcode.ClientClosed, "the client went away").Because(err)
 	}
-	return write(w, http.StatusOK, result)
+	access.Of(r.Context()).Err = result.err
+	return write(w, http.StatusOK, result.report)
 }
 
 // look gives a recent result, or asks the registry once for all who want to know.
-func (h *health) look(ctx context.Context, now *Upstream) (report, error) {
+func (h *health) look(ctx context.Context, now *Upstream) (outcome, error) {
 	h.mu.Lock()
 	if time.Now().Before(h.until) {
 		defer h.mu.Unlock()
-		return h.result, nil
+		return h.last, nil
 	}
 	h.mu.Unlock()
 	results := h.group.DoChan("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
 		defer cancel()
 		err := handshake.Push(ctx, now.Registry, now.Repository)
-		result, keep := describe(err), healthyFor
+		result, keep := outcome{describe(err), err}, healthyFor
 		if err != nil {
 			keep = unhealthyFor
 		}
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.result, h.until = result, time.Now().Add(keep)
+		h.last, h.until = result, time.Now().Add(keep)
 		return result, nil
 	})
 	select {
 	case result := <-results:
-		return result.Val.(report), nil
+		return result.Val.(outcome), nil
 	case <-ctx.Done():
-		return report{}, ctx.Err()
+		return outcome{}, ctx.Err()
 	}
 }
 
-// describe puts the outcome of a handshake in the words of the report.
+// describe puts the outcome of a handshake in the words of the report. What the network says names addresses: the log has it.
 func describe(err error) report {
 	if err == nil {
 		return report{"200", "the registry accepts pushes"}
 	}
-	status := http.StatusBadGateway
-	message := err.Error()
-	if refusal, ok := errors.AsType[*upstream.Refusal](err); ok && refusal.Status != 0 {
-		status = refusal.Status
-	}
 	if failure, ok := errors.AsType[*handshake.Failure](err); ok {
-		status, message = failure.Status, failure.Message
+		return report{strconv.Itoa(failure.Status), failure.Message}
 	}
-	return report{strconv.Itoa(status), message}
+	if refusal, ok := errors.AsType[*upstream.Refusal](err); ok {
+		return report{strconv.Itoa(cmp.Or(refusal.Status, http.StatusBadGateway)), refusal.Reason}
+	}
+	return report{strconv.Itoa(http.StatusBadGateway), "the registry cannot be reached: " + obstacle(err)}
+}
+
+func obstacle(err error) string {
+	if _, unresolved := errors.AsType[*net.DNSError](err); unresolved {
+		return "its name does not resolve"
+	}
+	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+		return "its certificate is not trusted; the operator can add the CA's to ca_cert_data"
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+		return "it does not answer in time"
+	}
+	return "the connection fails; the proxy's log says how"
 }
 
 func write(w http.ResponseWriter, status int, result report) error {

@@ -4,7 +4,6 @@ package upstream
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
@@ -17,7 +16,7 @@ import (
 type Refusal struct {
 	// Status of the answer; 0 when the credential could not be had.
 	Status int
-	// Reason is for the operator. It holds no secret.
+	// Reason holds no secret and no address, so that clients can be told it. The cause may hold addresses.
 	Reason string
 	cause  error
 }
@@ -59,29 +58,34 @@ func (t authenticate) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	r.tokens.forget(shown)
-	again, ok := body.Again(req)
-	if !ok {
-		// The registry changed its mind after the body had begun; the next attempt comes with a new token.
-		return resp, nil
-	}
-	if asked := challenge.Parse(resp.Header); len(asked) > 0 {
+	asked := challenge.Parse(resp.Header)
+	if len(asked) > 0 {
 		challenges = asked
 		r.greeting.learn(asked)
 	}
-	taught, err := r.authorization(ctx, credential, challenges, scopeStrings(call, bearerScope(challenges)))
+	again, ok := body.Again(req)
+	if !ok {
+		// The body had begun before the registry made up its mind; the next attempt comes with a new token. A password is not
+		// refused by a registry that wants a token for it.
+		if bearer(asked) == nil {
+			r.refusals.remember(credential, shown, call)
+		}
+		return resp, nil
+	}
+	taught, err := r.authorization(ctx, credential, challenges, scopeStrings(call, bearer(challenges)["scope"]))
 	if err != nil {
 		drain(resp)
 		return nil, err
 	}
 	if taught.header == shown.header {
-		r.refusals.remember(credential, shown, resp.StatusCode)
+		r.refusals.remember(credential, shown, call)
 		return resp, nil
 	}
 	drain(resp)
 	resp, err = t.next.RoundTrip(show(again, taught))
 	if err == nil && resp.StatusCode == http.StatusUnauthorized {
 		r.tokens.forget(taught)
-		r.refusals.remember(credential, taught, resp.StatusCode)
+		r.refusals.remember(credential, taught, call)
 	}
 	return resp, err
 }
@@ -107,7 +111,7 @@ func show(req *http.Request, a authorization) *http.Request {
 func (r *Registry) credential(ctx context.Context) (keychain.Credential, error) {
 	credential, err := r.keychain.Credential(ctx, r.host)
 	if err != nil {
-		return credential, &Refusal{Reason: "the credential for " + r.host + " could not be had", cause: err}
+		return credential, &Refusal{Reason: "the credential for the registry could not be had", cause: err}
 	}
 	return credential, r.refusals.check(credential)
 }
@@ -137,7 +141,7 @@ func (r *Registry) authorization(ctx context.Context, c keychain.Credential, cha
 		}
 	}
 	if unusable != nil {
-		return authorization{}, &Refusal{Reason: fmt.Sprintf("%s asks to send the credential to a place that is not its own", r.host), cause: unusable}
+		return authorization{}, &Refusal{Reason: "the registry asks to send the credential to a place that is not its own", cause: unusable}
 	}
 	return authorization{}, nil
 }
@@ -166,13 +170,14 @@ func (r *Registry) Authorize(ctx context.Context, scope Scope) (shown bool, err 
 	return a.header != "", err
 }
 
-func bearerScope(challenges []challenge.Challenge) string {
+// bearer gives the parameters of the first Bearer challenge; nil when there is none.
+func bearer(challenges []challenge.Challenge) map[string]string {
 	for _, ch := range challenges {
 		if ch.Scheme == "bearer" {
-			return ch.Params["scope"]
+			return ch.Params
 		}
 	}
-	return ""
+	return nil
 }
 
 func basic(c keychain.Credential) string {

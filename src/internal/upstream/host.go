@@ -3,7 +3,6 @@
 package upstream
 
 import (
-	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -64,6 +63,3 @@ func (r *Registry) MinChunk() int64 {
 // ClosesOnMissingRepository reports whether the registry is known to break the connection when a repository does not exist,
 // instead of saying so (quirk A7).
 func (r *Registry) ClosesOnMissingRepository() bool { return isECR(r.host) }
-
-// isAddress reports whether a host is an IP address.
-func isAddress(name string) bool { return net.ParseIP(name) != nil }

@@ -5,6 +5,7 @@ package upstream
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 
@@ -61,7 +62,7 @@ func belongs(realm, registry, api string) bool {
 // registrable is the part of a name that somebody has registered, such as example.co.uk. It is empty for addresses and for
 // names below no known suffix: in cluster.local or a company's own top level, two names need not have one owner.
 func registrable(name string) string {
-	if isAddress(name) {
+	if net.ParseIP(name) != nil {
 		return ""
 	}
 	suffix, icann := publicsuffix.PublicSuffix(name)

@@ -30,24 +30,27 @@ func fingerprintOf(c keychain.Credential) fingerprint {
 
 // refusals remembers that a credential was refused. A changed credential is another one, and is shown at once.
 type refusals struct {
-	mu     sync.Mutex
-	of     fingerprint
-	status int
-	until  time.Time
+	mu    sync.Mutex
+	of    fingerprint
+	until time.Time
 }
 
-// remember notes a refusal if it was about the credential itself, not about a token's scope.
-func (f *refusals) remember(c keychain.Credential, shown authorization, status int) {
-	if !shown.password || c.Anonymous() {
+// remember notes a refusal (401) if it was about the credential itself, not about a token's scope.
+func (f *refusals) remember(c keychain.Credential, shown authorization, call Call) {
+	if shown.password && len(call.Scopes) < 2 {
+		f.note(c)
+	}
+}
+
+// note notes that a credential was refused. Callers leave out requests for two repositories, such as a mount: some servers refuse
+// those whatever the credential (quirk A3).
+func (f *refusals) note(c keychain.Credential) {
+	if c.Anonymous() {
 		return
 	}
-	f.note(c, status)
-}
-
-func (f *refusals) note(c keychain.Credential, status int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.of, f.status, f.until = fingerprintOf(c), status, time.Now().Add(refusalMemory)
+	f.of, f.until = fingerprintOf(c), time.Now().Add(refusalMemory)
 }
 
 func (f *refusals) check(c keychain.Credential) error {
@@ -56,7 +59,6 @@ func (f *refusals) check(c keychain.Credential) error {
 	if f.until.IsZero() || time.Now().After(f.until) || f.of != fingerprintOf(c) {
 		return nil
 	}
-	return &Refusal{Status: f.status, Reason: fmt.Sprintf(
-		"the registry refused this credential (%s) moments ago; it is tried again in %s, or at once when it changes",
-		http.StatusText(f.status), time.Until(f.until).Round(time.Second))}
+	return &Refusal{Status: http.StatusUnauthorized, Reason: fmt.Sprintf(
+		"the registry refused this credential moments ago; it is tried again in %s, or at once when it changes", time.Until(f.until).Round(time.Second))}
 }

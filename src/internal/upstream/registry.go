@@ -11,8 +11,10 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -36,6 +38,10 @@ type Config struct {
 	UserAgent string
 	// Observer is told of requests and token fetches; may be nil.
 	Observer Observer
+	// Dial opens connections in place of [net.Dialer], where the registry is not reached by its name.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// RetryDelay is the time before a request is repeated, which grows from there; 0 means 200 ms.
+	RetryDelay time.Duration
 }
 
 // Observer counts what happens on the upstream side.
@@ -61,6 +67,7 @@ type Registry struct {
 	tokens     tokenCache
 	refusals   refusals
 	passBounce bool
+	scrubber   scrubber
 }
 
 // New makes a registry; it opens no connection yet. The error is about CACertData.
@@ -68,6 +75,9 @@ func New(cfg Config) (*Registry, error) {
 	base, err := newTransport(cfg.CACertData)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Dial != nil {
+		base.DialContext = cfg.Dial
 	}
 	r := &Registry{
 		host:       Canonical(cfg.Host),
@@ -85,7 +95,8 @@ func New(cfg Config) (*Registry, error) {
 		r.observer = unobserved{}
 	}
 	r.api = apiHost(r.host)
-	r.anonymous = retry{next: identify{r, measure{r, base}}, delay: retryDelay}
+	r.scrubber = newScrubber(r.host, r.api)
+	r.anonymous = retry{next: identify{r, measure{r, base}}, delay: cmp.Or(cfg.RetryDelay, retryDelay)}
 	r.roundTrip = redirect{registry: r, credentialed: authenticate{r, r.anonymous}, anonymous: r.anonymous}
 	return r, nil
 }

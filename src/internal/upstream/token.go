@@ -113,8 +113,8 @@ func (r *Registry) token(ctx context.Context, key tokenKey, c keychain.Credentia
 		switch {
 		case refused:
 			r.observer.TokenFetch("refused")
-			if refusal.Status == http.StatusUnauthorized && !c.Anonymous() {
-				r.refusals.note(c, refusal.Status)
+			if refusal.Status == http.StatusUnauthorized && len(strings.Fields(key.scopes)) < 2 {
+				r.refusals.note(c)
 			}
 			return "", err
 		case err != nil:
@@ -197,7 +197,11 @@ func (r *Registry) askRealm(ctx context.Context, key tokenKey, make func() (*htt
 		}
 		return t, resp.StatusCode, err
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest:
-		return token{}, resp.StatusCode, &Refusal{Status: resp.StatusCode, Reason: fmt.Sprintf("the token server %s refuses the credential (%s) for scope %q", req.URL.Host, http.StatusText(resp.StatusCode), key.scopes)}
+		return token{}, resp.StatusCode, &Refusal{
+			Status: resp.StatusCode,
+			Reason: fmt.Sprintf("the registry's token server refuses the credential (%s)", http.StatusText(resp.StatusCode)),
+			cause:  fmt.Errorf("asked %s for scope %q", req.URL.Host, key.scopes),
+		}
 	default:
 		return token{}, resp.StatusCode, fmt.Errorf("ask %s for a token: status %d", req.URL.Host, resp.StatusCode)
 	}

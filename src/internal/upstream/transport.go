@@ -36,7 +36,7 @@ func newTransport(caCertData []byte) (*http.Transport, error) {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:       &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:       &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(idlePerHost)},
 		TLSHandshakeTimeout:   handshakeTimeout,
 		Protocols:             protocols,
 		ExpectContinueTimeout: continueTimeout,
@@ -72,6 +72,9 @@ type identify struct {
 func (t identify) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = withHeaders(req)
 	req.Header.Set("Accept-Encoding", "identity")
+	// After a refusal that came ahead of the body, net/http sends the body all the same if the connection is to be kept, and the
+	// body is lost. Only a connection that ends with the request makes it hold the body back.
+	req.Close = req.Header.Get("Expect") != ""
 	if t.registry.userAgent != "" {
 		req.Header.Set("User-Agent", t.registry.userAgent)
 	}

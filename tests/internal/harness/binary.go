@@ -19,8 +19,8 @@ const BinaryVariable = "LSP_BINARY"
 // buildTimeout bounds the build of the server, from a cold cache.
 const buildTimeout = 10 * time.Minute
 
-// Main runs a package's tests against the server that [BinaryVariable] names, or against one built with the race
-// detector. The tools that they need are built first, at the versions that the repository pins. It returns the exit code
+// Main runs a package's tests against the server that [BinaryVariable] names, or against one that it
+// builds, with the race detector where the tests have it. The tools that they need are built first, at the versions that the repository pins. It returns the exit code
 // for os.Exit.
 func Main(m *testing.M, tools ...string) int {
 	for _, name := range tools {
@@ -57,7 +57,8 @@ func build(path string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "build", "-race", "-o", path, "./src/cmd/local-source-proxy")
+	args := append([]string{"build"}, buildFlags()...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "-o", path, "./src/cmd/local-source-proxy")...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the server: %w\n%s", err, out)

@@ -16,6 +16,8 @@ import (
 type Kind struct {
 	Name  string
 	Start func(t testing.TB) *Registry
+	// OnePage is a registry that cuts a list of tags at n without a Link to the rest.
+	OnePage bool
 }
 
 // Kinds returns the registries that every client is tested against.
@@ -38,7 +40,7 @@ func Kinds() []Kind {
 		{Name: "docker-registry 2.8 htpasswd", Start: func(t testing.TB) *Registry {
 			return Distribution{Program: System(t, "docker-registry", "docker-registry"), Basic: true}.Start(t)
 		}},
-		{Name: "go-containerregistry anonymous", Start: InProcess},
+		{Name: "go-containerregistry anonymous", Start: InProcess, OnePage: true},
 	}
 }
 

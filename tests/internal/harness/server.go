@@ -46,7 +46,7 @@ type Server struct {
 }
 
 // Start starts the server on free ports and waits until it is ready. When the test ends, it is stopped, and no secret
-// may stand in its log or metrics.
+// may stand in its log or metrics, and no race or panic in its log.
 func Start(t testing.TB, options Options) *Server {
 	t.Helper()
 	dir := t.TempDir()
@@ -65,7 +65,15 @@ func Start(t testing.TB, options Options) *Server {
 		flags = append(flags, "--docker-config="+s.DockerConfigFile)
 	}
 	// Registered ahead of the process's own cleanup, so that it sees the whole log.
-	t.Cleanup(func() { s.assertNoSecret(t, "the log", s.Stdout.String()+s.Stderr.String()) })
+	t.Cleanup(func() {
+		log := s.Stdout.String() + s.Stderr.String()
+		s.assertNoSecret(t, "the log", log)
+		for _, trouble := range []string{"WARNING: DATA RACE", "panic: ", "panic serving"} {
+			if strings.Contains(log, trouble) {
+				t.Errorf("the log of the server has %q", trouble)
+			}
+		}
+	})
 	s.Process = StartProcess(t, "local-source-proxy", Command(append(flags, options.Flags...)...))
 	t.Cleanup(func() {
 		if s.Running() {
@@ -85,6 +93,8 @@ func Start(t testing.TB, options Options) *Server {
 // Command is the binary with these arguments, outside the reach of the user's own configuration.
 func Command(args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Getenv(BinaryVariable), args...)
+	// The race detector would sleep for a second at the end of every process.
+	cmd.Env = []string{"GORACE=atexit_sleep_ms=10"}
 	for _, variable := range os.Environ() {
 		key, _, _ := strings.Cut(variable, "=")
 		switch key {

@@ -3,6 +3,7 @@
 package harness
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -26,16 +27,14 @@ func buildTool(name string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(root, "scripts", "tool"), "--build", name)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the tool %s: %w\n%s", name, err, out)
+	cmd := exec.CommandContext(ctx, filepath.Join(root, "scripts", "tool"), "--path", name)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	path, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("build the tool %s: %w\n%s", name, err, stderr.Bytes())
 	}
-	// The rest of the name is a checksum of what it was built from; scripts/tool keeps one of each.
-	found, err := filepath.Glob(filepath.Join(root, ".tools", name+"-????????????"))
-	if err != nil || len(found) != 1 {
-		return fmt.Errorf("find the tool %s in .tools: %d files (%v)", name, len(found), err)
-	}
-	return os.Setenv(toolVariable(name), found[0])
+	return os.Setenv(toolVariable(name), strings.TrimSpace(string(path)))
 }
 
 // Tool returns the path of a tool that the package named to [Main].

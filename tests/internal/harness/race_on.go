@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build race
+
+package harness
+
+// buildFlags build the server as the tests are: with the race detector.
+func buildFlags() []string { return []string{"-race"} }

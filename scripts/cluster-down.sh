@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Removes the cluster NAME (default: play): ends its processes, and removes its directory and its cgroups. Does nothing
+# Removes the cluster CLUSTER (default: play): ends its processes, and removes its directory and its cgroups. Does nothing
 # when there is none.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/cluster-lib.sh
 source "$root/scripts/cluster-lib.sh"
-name=${NAME:-play}
+name=${CLUSTER:-play}
 check_name "$name"
 state=$clusters/$name
 [[ -e $state ]] || { say "there is no cluster $name"; exit 0; }

@@ -32,5 +32,5 @@ init_of() {
 # check_name NAME: what may be a directory's name, a node's and a cgroup's.
 check_name() {
 	[[ $1 =~ ^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?$ ]] ||
-		{ echo "${0##*/}: NAME \"$1\": lower-case letters, digits and dashes, at most 30" >&2; exit 2; }
+		{ echo "${0##*/}: CLUSTER \"$1\": lower-case letters, digits and dashes, at most 30" >&2; exit 2; }
 }

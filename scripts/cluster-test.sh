@@ -4,7 +4,7 @@
 # make cluster-test: starts a real cluster, publishes two versions of the packages into it, installs and uses them with
 # tests/cluster, and removes the cluster again. Needs root.
 #
-#   NAME        a cluster that runs already (make cluster-up NAME=…): it is used, and left as it is
+#   CLUSTER      a cluster that runs already (make cluster-up CLUSTER=…): it is used, and left as it is
 #   TESTFLAGS   for the test program: TESTFLAGS='-test.run Health'
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -16,9 +16,9 @@ need_root
 read -r -a flags <<<"${TESTFLAGS:-}"
 
 # Two runs at the same time get two clusters.
-export NAME=${NAME:-test-$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')}
-check_name "$NAME"
-state=$clusters/$NAME
+export CLUSTER=${CLUSTER:-test-$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')}
+check_name "$CLUSTER"
+state=$clusters/$CLUSTER
 work=$(mktemp -d)
 keep=''
 ! init_of "$state" >/dev/null || keep=yes

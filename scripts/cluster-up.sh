@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Starts a Kubernetes cluster of one node, with kapp-controller and a registry in it, and prints how to use it. NAME (default:
+# Starts a Kubernetes cluster of one node, with kapp-controller and a registry in it, and prints how to use it. CLUSTER (default:
 # play) tells several apart. scripts/cluster-down.sh removes it without a trace. tests/cluster/README.md says how it is made.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -9,7 +9,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/cluster-lib.sh
 source "$root/scripts/cluster-lib.sh"
 cd "$root"
-name=${NAME:-play}
+name=${CLUSTER:-play}
 check_name "$name"
 need_root
 state=$clusters/$name
@@ -17,7 +17,7 @@ state=$clusters/$name
 usage() {
 	echo "export KUBECONFIG=$state/kubeconfig"
 	echo "   kubectl is $state/bin/kubectl; the registry for packages is $(cat "$state/registry") here and $packages_registry inside, its CA $state/pki/ca.crt"
-	echo "   make cluster-down NAME=$name removes it all"
+	echo "   make cluster-down CLUSTER=$name removes it all"
 }
 
 if init_of "$state" >/dev/null && [[ -e $state/ready ]]; then
@@ -25,7 +25,7 @@ if init_of "$state" >/dev/null && [[ -e $state/ready ]]; then
 	usage
 	exit 0
 fi
-! init_of "$state" >/dev/null || fail "the cluster $name is there but did not get ready: make cluster-down NAME=$name"
+! init_of "$state" >/dev/null || fail "the cluster $name is there but did not get ready: make cluster-down CLUSTER=$name"
 [[ ! -e $state ]] || scripts/cluster-down.sh
 
 say 'building what is missing'

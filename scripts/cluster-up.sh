@@ -29,7 +29,9 @@ fi
 [[ ! -e $state ]] || scripts/cluster-down.sh
 
 say 'building what is missing'
-eval "$(scripts/cluster-build.sh)"
+kubernetes='' kapp_controller='' pause='' relay=''
+built=$(scripts/cluster-build.sh)
+eval "$built"
 registry=$(scripts/tool --path registry)
 
 say "starting the cluster $name: logs in $state/log"
@@ -38,7 +40,6 @@ mkdir -p "$clusters"
 mkdir -m 0700 "$state"
 mkdir "$state"/{bin,log,pki,etc}
 # Pods' logs are read by the kubelet's own user only; what runs in pods is not root, but sees none of this.
-# shellcheck disable=SC2154
 for program in kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl; do
 	ln "$kubernetes" "$state/bin/$program" 2>/dev/null || ln -s "$kubernetes" "$state/bin/$program"
 done
@@ -65,7 +66,6 @@ await() {
 began=$SECONDS
 for _ in {1..50}; do ! init_of "$state" >/dev/null || break; sleep 0.1; done
 await 'network' test -e "$state/network"
-# shellcheck disable=SC2154
 setsid "$relay" "$(init_of "$state")" "$api_server" "$packages_registry" </dev/null >"$state/relay" 2>"$state/log/relay.log" &
 echo $! >"$state/relay.pid"
 await 'relay' test -s "$state/relay"

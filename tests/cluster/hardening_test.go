@@ -5,7 +5,6 @@ package cluster_test
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -75,21 +74,21 @@ func TestMemory(t *testing.T) {
 		defer close(done)
 		load.clients.Wait()
 	}()
-	var most int
+	var most float64
 	for running := true; running; {
 		select {
 		case <-done:
 			running = false
 		case <-time.After(100 * time.Millisecond):
 		}
-		if now := resident(t, before[0].ip); now > most {
+		if now := metric(t, before[0].ip, "process_resident_memory_bytes"); now > most {
 			most = now
 		}
 	}
 	load.stop(t)
-	step(t, "resident memory at most %d MiB", most>>20)
-	if most > 100<<20 {
-		t.Errorf("resident memory reached %d bytes", most)
+	step(t, "resident memory at most %.0f MiB", most/(1<<20))
+	if most == 0 || most > 100<<20 {
+		t.Errorf("resident memory reached %.0f bytes", most)
 	}
 	if load.retries() != 0 {
 		t.Errorf("%d requests had to be repeated", load.retries())
@@ -99,20 +98,4 @@ func TestMemory(t *testing.T) {
 		t.Errorf("the pod was replaced or restarted: %+v before, %+v after", before, after)
 	}
 	load.check(t, u)
-}
-
-// resident is the pod's process' resident memory in bytes.
-func resident(t *testing.T, ip string) int {
-	t.Helper()
-	for _, line := range strings.Split(podMetrics(t.Context(), t, ip), "\n") {
-		if value, ok := strings.CutPrefix(line, "process_resident_memory_bytes "); ok {
-			bytes, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return int(bytes)
-		}
-	}
-	t.Fatal("the metrics do not have process_resident_memory_bytes")
-	return 0
 }

@@ -3,6 +3,11 @@
 package cluster_test
 
 import (
+	"context"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -56,4 +61,40 @@ func pods(t *testing.T) []pod {
 		result = append(result, p)
 	}
 	return result
+}
+
+// podMetrics is what a pod answers at its admin address.
+func podMetrics(t *testing.T, ip string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, "GET", "http://"+ip+":8081/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// metric is one of them, by its name with labels; 0 when the pod has none, as before the first upload.
+func metric(t *testing.T, ip, name string) float64 {
+	t.Helper()
+	for _, line := range strings.Split(podMetrics(t, ip), "\n") {
+		if text, ok := strings.CutPrefix(line, name+" "); ok {
+			value, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return value
+		}
+	}
+	return 0
 }

@@ -4,7 +4,6 @@ package cluster_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/random"
@@ -178,7 +176,7 @@ func served(t *testing.T) string {
 	t.Helper()
 	var lines []string
 	for _, pod := range pods(t) {
-		for _, line := range strings.Split(podMetrics(t.Context(), t, pod.ip), "\n") {
+		for _, line := range strings.Split(podMetrics(t, pod.ip), "\n") {
 			if strings.HasPrefix(line, "lsp_requests_total") {
 				lines = append(lines, pod.name+" "+line)
 			}
@@ -188,24 +186,4 @@ func served(t *testing.T) string {
 		t.Fatal("no pod counted a request")
 	}
 	return strings.Join(lines, "\n")
-}
-
-func podMetrics(ctx context.Context, t *testing.T, ip string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, "GET", "http://"+ip+":8081/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	content, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
 }

@@ -3,6 +3,7 @@
 package cluster_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -21,14 +22,20 @@ func TestReplicas(t *testing.T) {
 	load.waitFor(t, 1)
 
 	for i, victim := range pods(t) {
+		eventually(t, time.Minute, "uploads are under way in "+victim.name, func() error {
+			if n := metric(t, victim.ip, `lsp_uploads_in_flight{door="source"}`); n == 0 {
+				return errors.New("none")
+			}
+			return nil
+		})
 		if i == 1 {
 			// It is asked to end, and finishes its uploads.
 			step(t, "deleting pod %s", victim.name)
 			kubectl(t, "delete", "pod", "-n", namespace, victim.name, "--wait=false")
 		} else {
-			// It is given no time, as when a node is lost.
+			// It is killed after a second, in the middle of its uploads.
 			step(t, "killing pod %s", victim.name)
-			kubectl(t, "delete", "pod", "-n", namespace, victim.name, "--grace-period=0", "--force", "--wait=false")
+			kubectl(t, "delete", "pod", "-n", namespace, victim.name, "--grace-period=1", "--wait=false")
 		}
 		waitForReplicas(t, 3)
 		load.waitFor(t, 2)

@@ -14,7 +14,7 @@ func TestUpgrade(t *testing.T) {
 	u := installFor(t, two)
 	waitForReplicas(t, 2)
 	versionOf := func() string {
-		for _, line := range strings.Split(podMetrics(t.Context(), t, pods(t)[0].ip), "\n") {
+		for _, line := range strings.Split(podMetrics(t, pods(t)[0].ip), "\n") {
 			if strings.HasPrefix(line, "lsp_build_info") {
 				return line
 			}

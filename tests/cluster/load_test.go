@@ -182,7 +182,7 @@ func (p *pushes) check(t *testing.T, u *upstream) {
 	step(t, "reading %d blobs from the upstream", len(p.done))
 	client := &http.Client{Transport: &bearer{token: u.token(t), inner: &http.Transport{TLSClientConfig: trusting(t, "ca.crt")}}}
 	for _, digest := range p.done {
-		r, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+u.host+"/v2/"+repository+"/blobs/"+digest, nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+u.host+"/v2/"+repository+"/blobs/"+digest, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -68,7 +68,7 @@ func podMetrics(t *testing.T, ip string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, "GET", "http://"+ip+":8081/metrics", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ip+":8081/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

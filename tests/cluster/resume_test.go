@@ -33,7 +33,7 @@ func (p *pushes) push(ctx context.Context, user *throughAPIServer, c content, di
 		// The type hides the length: the body is sent chunked, as the published client's is.
 		got, err := user.do(ctx, http.MethodPatch, location, io.MultiReader(c.from(offset)), header)
 		if err == nil && got.status == http.StatusAccepted {
-			location, offset = got.header.Get("Location"), c.size
+			location = got.header.Get("Location")
 			break
 		}
 		if err := p.again(ctx, "PATCH", got, err, http.StatusRequestedRangeNotSatisfiable); err != nil {
@@ -84,8 +84,11 @@ func (p *pushes) finish(ctx context.Context, user *throughAPIServer, location, d
 		if err == nil && got.status == http.StatusCreated {
 			return nil
 		}
-		if again := p.again(ctx, "PUT", got, err, http.StatusNotFound); again != nil || time.Now().After(deadline) {
-			return fmt.Errorf("finish the upload: %w", fmt.Errorf("status %d, %v: %s", got.status, err, got.body))
+		if err := p.again(ctx, "PUT", got, err, http.StatusNotFound); err != nil {
+			return fmt.Errorf("finish the upload: %w", err)
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("finish the upload: still status %d after %s: %s", got.status, patience, got.body)
 		}
 		if head, err := p.persist(ctx, user, http.MethodHead, prefix+"/v2/source/blobs/"+digest, http.StatusOK, http.StatusNotFound); err != nil || head.status == http.StatusOK {
 			return err
@@ -108,7 +111,7 @@ func (p *pushes) persist(ctx context.Context, user *throughAPIServer, method, pa
 			return got, err
 		}
 		if time.Now().After(deadline) {
-			return got, fmt.Errorf("%s: still status %d, %v after %s: %s", method, got.status, err, patience, got.body)
+			return got, fmt.Errorf("%s: still status %d after %s: %s", method, got.status, patience, got.body)
 		}
 	}
 }

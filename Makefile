@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 
 export VERSION REGISTRY BASE_IMAGE PLAIN_HTTP CA_CERT_FILE CLUSTER TESTFLAGS
 
-.PHONY: help build run demo test lint cluster-test cluster-up cluster-down verify render package publish clean
+.PHONY: help build run demo test cluster-test cluster-up cluster-down bench lint verify render package publish clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ cluster-up: ## Start such a cluster to play with, and print its KUBECONFIG line 
 
 cluster-down: ## Remove it without a trace
 	@scripts/cluster-down.sh
+
+bench: ## Measure the proxy beside the straight way and nginx (ten minutes)
+	@scripts/bench.sh
 
 lint: ## Run the linters
 	@scripts/lint.sh

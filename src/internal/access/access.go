@@ -54,6 +54,14 @@ func (e *Entry) Received() int64 {
 	return e.body.read.Load()
 }
 
+// StopReading ends a read of the client's body that is still under way although the request has its answer. Otherwise a client
+// that stalls would keep its answer waiting: net/http closes a body only between two reads.
+func (e *Entry) StopReading() {
+	if e.body != nil && !e.body.complete() {
+		e.body.stop()
+	}
+}
+
 // BodyErr is the error with which the client's body ended early, if it did.
 func (e *Entry) BodyErr() error {
 	if e.body == nil {
@@ -120,7 +128,9 @@ func (l Log) Handler(handle HandlerFunc) http.Handler {
 		out.Stamp("X-Request-Id", e.ID)
 		r = r.WithContext(context.WithValue(r.Context(), entryKey{}, t))
 		if r.Body != nil && r.Body != http.NoBody {
-			e.body = &countedBody{ReadCloser: r.Body}
+			e.body = &countedBody{ReadCloser: r.Body, length: r.ContentLength, stop: func() {
+				_ = http.NewResponseController(w).SetReadDeadline(start)
+			}}
 			r.Body = e.body
 		}
 		defer l.finish(r, t, out, start)
@@ -197,14 +207,23 @@ func remote(r *http.Request) string {
 
 type countedBody struct {
 	io.ReadCloser
-	read atomic.Int64
-	err  atomic.Value
+	length int64 // as announced; negative: it was not
+	stop   func()
+	read   atomic.Int64
+	ended  atomic.Bool
+	err    atomic.Value
+}
+
+func (b *countedBody) complete() bool {
+	return b.ended.Load() || b.length >= 0 && b.read.Load() >= b.length
 }
 
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read.Add(int64(n))
-	if err != nil && !errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) {
+		b.ended.Store(true)
+	} else if err != nil {
 		b.err.CompareAndSwap(nil, readError{err})
 	}
 	return n, err

@@ -22,6 +22,10 @@ var ErrRecalled = errors.New("request body was lent to another attempt")
 // Body is a request body on loan to one attempt.
 type Body struct {
 	source *source
+	ended  chan struct{} // closed once the loan has ended
+	asked  chan struct{} // closed once a body that is held back may be read; nil: it is not held back
+	ask    sync.Once
+	broken <-chan struct{} // closed once there is nobody left to ask for it
 }
 
 // source is what all loans of one body share.
@@ -46,12 +50,39 @@ func (s *source) lend() (*Body, bool) {
 	if s.begun {
 		return nil, false
 	}
-	s.lentTo = &Body{source: s}
+	s.end()
+	s.lentTo = &Body{source: s, ended: make(chan struct{})}
 	return s.lentTo, true
 }
 
+// end ends the present loan. The lock is held.
+func (s *source) end() {
+	if s.lentTo != nil {
+		close(s.lentTo.ended)
+		s.lentTo = nil
+	}
+}
+
+// Hold makes readers wait for [Body.Ask]. It must be called before the attempt begins.
+func (b *Body) Hold() { b.asked = make(chan struct{}) }
+
+// Broken makes readers of a body that is held back give up once the channel is closed. It must be called before they begin.
+func (b *Body) Broken(closed <-chan struct{}) { b.broken = closed }
+
+// Ask lets readers of a body go on that is held back. It may be called more than once.
+func (b *Body) Ask() { b.ask.Do(func() { close(b.asked) }) }
+
 // Read implements [io.Reader].
 func (b *Body) Read(p []byte) (int, error) {
+	if b.asked != nil {
+		select {
+		case <-b.asked:
+		case <-b.ended:
+			return 0, ErrRecalled
+		case <-b.broken:
+			return 0, ErrRecalled
+		}
+	}
 	if !b.begin() {
 		return 0, ErrRecalled
 	}
@@ -73,7 +104,7 @@ func (b *Body) Close() error {
 	b.source.mu.Lock()
 	defer b.source.mu.Unlock()
 	if b.source.lentTo == b && !b.source.begun {
-		b.source.lentTo = nil
+		b.source.end()
 	}
 	return nil
 }

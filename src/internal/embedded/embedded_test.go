@@ -16,7 +16,7 @@ import (
 // TestItTakesPushes is what it is for, over plain HTTP, because it is on loopback.
 func TestItTakesPushes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made", "for it")
-	registry, err := embedded.Start(dir)
+	registry, err := embedded.Start(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestItTakesPushes(t *testing.T) {
 // TestItLeavesNothingBehind where it was given no directory.
 func TestItLeavesNothingBehind(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	registry, err := embedded.Start("")
+	registry, err := embedded.Start(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestADirectoryThatCannotBe(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := embedded.Start(filepath.Join(file, "below")); err == nil || !strings.HasPrefix(err.Error(), "embedded registry: ") {
+	if _, err := embedded.Start(t.Context(), filepath.Join(file, "below")); err == nil || !strings.HasPrefix(err.Error(), "embedded registry: ") {
 		t.Errorf("the error is %v", err)
 	}
 }

@@ -18,6 +18,7 @@ type transport struct{}
 func (transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := exchangeOf(req.Context())
 	resp, err := x.send(req)
+	x.entry.StopReading()
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,8 @@ package engine
 
 import (
 	"context"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -59,7 +61,9 @@ func New(sessions *session.Sealer) *Engine {
 		Transport:      transport{},
 		ModifyResponse: e.answer,
 		ErrorHandler:   func(_ http.ResponseWriter, r *http.Request, err error) { exchangeOf(r.Context()).err = err },
-		BufferPool:     &buffers{pool: sync.Pool{New: func() any { return new([copyBuffer]byte) }}},
+		// What would be logged here is that an answer broke off, which the request's own line says.
+		ErrorLog:   log.New(io.Discard, "", 0),
+		BufferPool: &buffers{pool: sync.Pool{New: func() any { return new([copyBuffer]byte) }}},
 	}
 	return e
 }

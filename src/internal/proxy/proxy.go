@@ -38,7 +38,9 @@ type Config struct {
 	// Embedded starts a registry in this process and pushes to it; nil: not.
 	Embedded *Embedded
 	// PassRedirects sends clients to the storage that a registry redirects downloads to.
-	PassRedirects   bool
+	PassRedirects bool
+	// Profiles serves the runtime's profiles on AdminAddress.
+	Profiles        bool
 	ShutdownTimeout time.Duration
 	Logger          *slog.Logger
 	Version         string
@@ -104,8 +106,12 @@ func serve(ctx context.Context, cfg Config, m *metrics.Metrics, door http.Handle
 		g := group.Load()
 		return g != nil && !g.Draining()
 	}
+	admin := server.Admin(ready, m.Handler())
+	if cfg.Profiles {
+		admin = withProfiles(admin)
+	}
 	g, err := server.Listen(cfg.Logger,
-		server.Listener{Name: "admin", Address: cfg.AdminAddress, Handler: server.Admin(ready, m.Handler())},
+		server.Listener{Name: "admin", Address: cfg.AdminAddress, Handler: admin},
 		server.Listener{Name: source.DoorName, Address: cfg.ListenAddress, Handler: door},
 	)
 	if err != nil {

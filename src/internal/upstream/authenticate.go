@@ -4,6 +4,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
@@ -69,8 +70,10 @@ func (t authenticate) RoundTrip(req *http.Request) (*http.Response, error) {
 		// refused by a registry that wants a token for it.
 		if bearer(asked) == nil {
 			r.refusals.remember(credential, shown, call)
+			return resp, nil
 		}
-		return resp, nil
+		drain(resp)
+		return nil, errTokenRefused
 	}
 	taught, err := r.authorization(ctx, credential, challenges, scopeStrings(call, bearer(challenges)["scope"]))
 	if err != nil {
@@ -89,6 +92,9 @@ func (t authenticate) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return resp, err
 }
+
+// errTokenRefused is not a [Refusal]: there is nothing that an operator has to mend.
+var errTokenRefused = errors.New("the registry refused a token after the body had begun; the next attempt gets a new one")
 
 // authorization is the value of the header that shows a credential, and how it came about.
 type authorization struct {

@@ -79,6 +79,7 @@ func New(cfg Config) (*Registry, error) {
 	if cfg.Dial != nil {
 		base.DialContext = cfg.Dial
 	}
+	base.DialContext = watch(base.DialContext)
 	r := &Registry{
 		host:       Canonical(cfg.Host),
 		plainHTTP:  cfg.PlainHTTP,
@@ -96,7 +97,7 @@ func New(cfg Config) (*Registry, error) {
 	}
 	r.api = apiHost(r.host)
 	r.scrubber = newScrubber(r.host, r.api)
-	r.anonymous = retry{next: identify{r, measure{r, base}}, delay: cmp.Or(cfg.RetryDelay, retryDelay)}
+	r.anonymous = retry{next: identify{r, measure{r, hold{base}}}, delay: cmp.Or(cfg.RetryDelay, retryDelay)}
 	r.roundTrip = redirect{registry: r, credentialed: authenticate{r, r.anonymous}, anonymous: r.anonymous}
 	return r, nil
 }

@@ -18,13 +18,12 @@ const (
 	dialTimeout      = 10 * time.Second
 	handshakeTimeout = 10 * time.Second
 	idleTimeout      = 90 * time.Second
-	// continueTimeout is how long a registry may take to ask for a body before it is sent unasked.
-	continueTimeout = time.Second
-	idlePerHost     = 64
-	bufferSize      = 64 << 10
+	idlePerHost      = 64
+	// bufferSize lets one chunk of 32 KiB and its frame leave in one write.
+	bufferSize = 40 << 10
 )
 
-// newTransport speaks HTTP/1.1 with as many connections as there are requests: HTTP/2 would put all uploads into one TCP flow
+// newTransport does not wait for "100 Continue": that is for [hold]. It speaks HTTP/1.1 with as many connections as there are requests: HTTP/2 would put all uploads into one TCP flow
 // (quirk D7).
 func newTransport(caCertData []byte) (*http.Transport, error) {
 	pool, err := trust(caCertData)
@@ -34,17 +33,15 @@ func newTransport(caCertData []byte) (*http.Transport, error) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:       &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(idlePerHost)},
-		TLSHandshakeTimeout:   handshakeTimeout,
-		Protocols:             protocols,
-		ExpectContinueTimeout: continueTimeout,
-		IdleConnTimeout:       idleTimeout,
-		MaxIdleConnsPerHost:   idlePerHost,
-		DisableCompression:    true,
-		ReadBufferSize:        bufferSize,
-		WriteBufferSize:       bufferSize,
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(idlePerHost)},
+		TLSHandshakeTimeout: handshakeTimeout,
+		Protocols:           protocols,
+		IdleConnTimeout:     idleTimeout,
+		MaxIdleConnsPerHost: idlePerHost,
+		DisableCompression:  true,
+		WriteBufferSize:     bufferSize,
 	}, nil
 }
 
@@ -72,9 +69,6 @@ type identify struct {
 func (t identify) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = withHeaders(req)
 	req.Header.Set("Accept-Encoding", "identity")
-	// After a refusal that came ahead of the body, net/http sends the body all the same if the connection is to be kept, and the
-	// body is lost. Only a connection that ends with the request makes it hold the body back.
-	req.Close = req.Header.Get("Expect") != ""
 	if t.registry.userAgent != "" {
 		req.Header.Set("User-Agent", t.registry.userAgent)
 	}

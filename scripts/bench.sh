@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# scripts/bench.sh [--record] [FLAG…]: measures the proxy beside the straight way and nginx, and prints a table. The raw values go
+# to tests/bench/results/latest.json, or with --record to report.json there and into the table of tests/bench/README.md.
+# Flags of the benchmark: -only PART,… and -runs N. scripts/bench.sh --table only writes that table again.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+results=$root/tests/bench/results
+name=latest
+case ${1:-} in
+--table)
+	exec go -C tests test -count=1 ./bench -run TestFindings -update
+	;;
+--record)
+	name=report
+	shift
+	;;
+esac
+
+say 'building what is missing'
+scripts/build.sh
+LSP_TOOL_REGISTRY=$(scripts/tool --path registry)
+export LSP_BINARY=$root/bin/local-source-proxy LSP_TOOL_REGISTRY
+scripts/debian.sh nginx || echo "bench: without nginx its column stays empty"
+
+work=$(mktemp -d)
+memory=$(mktemp -d /dev/shm/lsp-bench.XXXXXX 2>/dev/null || true)
+pid=''
+cleanup() {
+	[[ -z $pid ]] || { kill "$pid" && wait "$pid"; } 2>/dev/null || true
+	rm -rf "$work" ${memory:+"$memory"}
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+go -C tests test -c -o "$work/bench" ./bench
+say 'measuring: about 10 minutes on two idle cores; blobs are kept in memory where it has 16 GiB free'
+(cd tests/bench && exec "$work/bench" -test.run '^TestBench$' -test.timeout 2h -test.v -full -memory "$memory" \
+	-results "$results/$name.json" "$@") >"$work/log" 2>&1 &
+pid=$!
+# The log of a failure is long; what people want to see of a run is one line a part, and the table.
+tail -n +1 -f --pid="$pid" "$work/log" | while IFS= read -r line; do
+	[[ ! $line =~ ^\ +bench_test\.go:[0-9]+:\ (.*\ runs\ in\ .*|left\ out.*)$ ]] || echo "   ${BASH_REMATCH[1]}"
+done
+measured=$pid pid=''
+wait "$measured" || { tail -n 100 "$work/log" >&2 && fail 'the benchmark failed; the end of its log is above'; }
+sed -n '/what was measured:/,/^---/p' "$work/log" | sed -e '1d' -e '/^---/d' -e 's/^        //'
+[[ $name == latest ]] || go -C tests test -count=1 ./bench -run TestFindings -update
+echo "bench: tests/bench/results/$name.json"

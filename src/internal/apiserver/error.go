@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Origin is who answered with an error.
+type Origin int
+
+// Unknown is a box in between, Cluster the API server, Proxy the proxy or the registry behind it.
+const (
+	Unknown Origin = iota
+	Cluster
+	Proxy
+)
+
+// Error is an answer of 400 or more.
+type Error struct {
+	// Status is the HTTP status.
+	Status int
+	Origin Origin
+	// Code is the OCI error code, or the reason in a Kubernetes Status; may be empty.
+	Code string
+	// Message is the first message of the answer on one line; may be empty.
+	Message string
+	// RetryAfter is how long the answer asks to wait; zero when it does not.
+	RetryAfter time.Duration
+}
+
+// Error says on one line what happened and what to do.
+func (e *Error) Error() string {
+	message := e.Message
+	if message == "" {
+		message = http.StatusText(e.Status)
+	}
+	switch {
+	case e.Origin == Proxy && e.Code != "":
+		return fmt.Sprintf("the local source proxy answered %d %s: %s", e.Status, e.Code, message)
+	case e.Origin == Proxy:
+		return fmt.Sprintf("the local source proxy answered %d: %s", e.Status, message)
+	case e.Status == http.StatusUnauthorized:
+		return fmt.Sprintf("the API server does not accept your credential: %s; log in again, or choose another --context", message)
+	case e.Status == http.StatusForbidden:
+		return fmt.Sprintf("you may not use the local source proxy: %s; ask the cluster's operator to list you in rbac_subjects_for_proxy_access", message)
+	case e.Status == http.StatusNotFound:
+		return fmt.Sprintf("the local source proxy is not installed in this cluster: %s; check --context, or ask the cluster's operator", message)
+	case e.Status == http.StatusServiceUnavailable:
+		return fmt.Sprintf("no pod of the local source proxy is ready: %s; try again in a minute, then ask the cluster's operator", message)
+	default:
+		return fmt.Sprintf("the server answered %d: %s", e.Status, message)
+	}
+}
+
+// Temporary reports whether the same request may succeed later without anybody doing anything.
+func (e *Error) Temporary() bool {
+	switch e.Status {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	default:
+		return false
+	}
+}
+
+const (
+	maxErrorBody    = 64 << 10 // bytes; more is an error page
+	maxErrorMessage = 400      // bytes on the terminal
+)
+
+// ReadError reads the answer's body in both forms of an error: the API server's Status (quirk K5) and the OCI one. It leaves the
+// body open.
+func ReadError(resp *http.Response) *Error {
+	e := &Error{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+	if _, ours := resp.Header[http.CanonicalHeaderKey(RegistryPathHeader)]; ours {
+		e.Origin = Proxy
+	}
+	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what arrived is all there is to say
+	var body struct {
+		Kind, Reason, Message string
+		Errors                []struct{ Code, Message string }
+	}
+	switch err := json.Unmarshal(raw, &body); {
+	case err == nil && body.Kind == "Status":
+		e.Origin, e.Code, e.Message = Cluster, body.Reason, body.Message
+	case err == nil && len(body.Errors) > 0:
+		e.Origin, e.Code, e.Message = Proxy, body.Errors[0].Code, body.Errors[0].Message
+	case err == nil && body.Message != "":
+		e.Message = body.Message
+	case strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain"):
+		e.Message = string(raw)
+	}
+	e.Message = OneLine(e.Message)
+	return e
+}
+
+// OneLine makes text fit on one line of a terminal, without control characters.
+func OneLine(text string) string {
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
+	if len(text) > maxErrorMessage {
+		text = strings.ToValidUTF8(text[:maxErrorMessage], "") + "…"
+	}
+	return strings.TrimSpace(text)
+}
+
+// retryAfter reads the number of seconds (RFC 9110, 10.2.3); the date form is rare and counts as nothing.
+func retryAfter(value string) time.Duration {
+	seconds, err := strconv.Atoi(value)
+	if err != nil || seconds < 0 || seconds > 3600 {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
+)
+
+var (
+	full    = flag.Bool("full", false, "measure with full sizes, instead of a smoke test with small ones")
+	only    = flag.String("only", "", "measure only these parts, by commas: idle, blob, crowds, ladder, requests, tree")
+	runs    = flag.Int("runs", 0, "how many runs count, instead of the plan's number")
+	results = flag.String("results", "", "`file` to write the report to, as JSON")
+	memory  = flag.String("memory", "", "`directory` in memory for blobs; empty: on disk")
+	update  = flag.Bool("update", false, "write the table of results/report.json into README.md")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(harness.Main(m, "registry"))
+}
+
+// TestBench is the benchmark. With small sizes it is the smoke test of the harness: all must arrive, on every way, and every
+// measure must have a value.
+func TestBench(t *testing.T) {
+	plan := Smoke()
+	if *full {
+		plan = Full()
+	}
+	if *only != "" {
+		plan.Only = strings.Split(*only, ",")
+	}
+	if *runs > 0 {
+		plan.Runs = *runs
+	}
+	plan.Memory = *memory
+	report := Run(t, plan)
+	for _, row := range report.Rows {
+		if len(row.Samples) == 0 {
+			t.Errorf("%s, %s: nothing was measured", row.Scenario, row.Measure)
+		}
+		for way, samples := range row.Samples {
+			for _, sample := range samples {
+				// CPU times are counted in hundredths of a second, and may round to nothing.
+				if sample < 0 || sample == 0 && row.Measure != cpu && row.Measure != allCPU {
+					t.Errorf("%s, %s, %s: measured %v", row.Scenario, row.Measure, way, sample)
+				}
+			}
+		}
+	}
+	path := *results
+	if path == "" {
+		path = filepath.Join(t.TempDir(), "report.json")
+	}
+	if earlier, err := ReadReport(path); err == nil && *only != "" {
+		report = report.Onto(earlier)
+	}
+	if err := report.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	read, err := ReadReport(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := read.Table(), report.Table(); got != want {
+		t.Errorf("the report reads otherwise than it was written:\n%s", cmp.Diff(want, got))
+	}
+	if testing.Verbose() {
+		t.Logf("what was measured:\n%s", report.Table())
+	}
+}
+
+// TestFindings keeps the figures in README.md those of the report beside it.
+func TestFindings(t *testing.T) {
+	const begin, end = "<!-- results -->\n", "<!-- /results -->"
+	report, err := ReadReport(filepath.Join("results", "report.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, begun := strings.Cut(string(readme), begin)
+	table, after, ended := strings.Cut(rest, end)
+	if !begun || !ended {
+		t.Fatalf("README.md has no %s … %s", strings.TrimSpace(begin), end)
+	}
+	want := "\n" + report.Table() + "\n"
+	if *update {
+		if err := os.WriteFile("README.md", []byte(before+begin+want+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, table); diff != "" {
+		t.Errorf("the table in README.md is not that of results/report.json; scripts/bench.sh --table writes it:\n%s", diff)
+	}
+}

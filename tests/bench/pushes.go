@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+)
+
+// Targets of the pushes.
+const (
+	minThroughput = 0.9 // of the straight way
+	maxPeak       = 40  // MiB
+	maxIdle       = 25  // MiB
+	flat          = 1.1 // most to least
+)
+
+const (
+	throughput = "throughput"
+	peak       = "peak memory"
+	cpu        = "CPU of the server"
+	allCPU     = "CPU of client, registry and server"
+)
+
+// idle reads the memory of the server that has done nothing yet.
+func (b *Bench) idle(t testing.TB) {
+	t.Helper()
+	usage := read(t, b.way(Proxy))
+	s := newSampler("server started, nothing done yet")
+	s.add("resident memory", "MiB", Proxy, inMiB(usage.Resident))
+	row := s.row("resident memory", "MiB")
+	row.Verdicts = []Verdict{row.of(Proxy).atMost(maxIdle)}
+	b.keep(s)
+}
+
+// blob pushes one large blob.
+func (b *Bench) blob(t testing.TB) {
+	t.Helper()
+	s := newSampler("one blob of " + size(b.Blob))
+	b.push(t, s, b.ways, []Blob{newBlob(t, b.Blob, 1)})
+	compare(s)
+	b.keep(s)
+}
+
+// crowds pushes many blobs at once.
+func (b *Bench) crowds(t testing.TB) {
+	t.Helper()
+	for _, crowd := range b.Crowds {
+		b.crowd(t, crowd)
+	}
+}
+
+func (b *Bench) crowd(t testing.TB, crowd Crowd) {
+	t.Helper()
+	blobs := make([]Blob, crowd.Pushes)
+	for i := range blobs {
+		blobs[i] = newBlob(t, crowd.Size, uint64(i))
+	}
+	s := newSampler(fmt.Sprintf("%d blobs of %s at once", crowd.Pushes, size(crowd.Size)))
+	ways := b.ways
+	if !crowd.Beside {
+		ways = []*Way{b.way(Proxy)}
+	}
+	b.push(t, s, ways, blobs)
+	if crowd.Beside {
+		compare(s)
+	}
+	memory := s.row(peak, "MiB")
+	memory.Verdicts = []Verdict{memory.of(Proxy).atMost(maxPeak)}
+	b.keep(s)
+}
+
+// ladder pushes single blobs of growing size and compares the memory that each takes.
+func (b *Bench) ladder(t testing.TB) {
+	t.Helper()
+	var medians []float64
+	for _, bytes := range b.Ladder {
+		s := newSampler("one blob of " + size(bytes) + ", for memory")
+		b.push(t, s, []*Way{b.way(Proxy)}, []Blob{newBlob(t, bytes, 2)})
+		row := s.row(peak, "MiB")
+		medians = append(medians, median(row.Samples[Proxy]))
+		if len(medians) == len(b.Ladder) {
+			row.Verdicts = []Verdict{verdict("most / least over all sizes", "", []float64{slices.Max(medians) / slices.Min(medians)}).atMost(flat)}
+		}
+		b.Report.Rows = append(b.Report.Rows, *row)
+	}
+}
+
+// push pushes blobs at once, on each way in turn, and samples throughput, memory and CPU.
+func (b *Bench) push(t testing.TB, s *sampler, ways []*Way, blobs []Blob) {
+	t.Helper()
+	var total int64
+	for _, blob := range blobs {
+		total += blob.Size
+	}
+	b.turns(t, s.scenario, ways, func(way *Way, counts bool) {
+		b.site.Wipe(t)
+		before, ends := reset(t, way), b.ends(t)
+		start := time.Now()
+		check(t, way.PushAll(t.Context(), blobs))
+		elapsed := time.Since(start)
+		after := read(t, way)
+		spent := after.CPU - before.CPU
+		all := spent + b.ends(t) - ends
+		for _, blob := range blobs {
+			check(t, b.way(Direct).Confirm(t.Context(), blob))
+		}
+		if !counts {
+			return
+		}
+		inGiB := float64(total) / float64(gib)
+		s.add(throughput, "MiB/s", way.Name, inMiB(total)/elapsed.Seconds())
+		s.add(allCPU, "s/GiB", way.Name, all.Seconds()/inGiB)
+		if way.Server != nil {
+			s.add(cpu, "s/GiB", way.Name, spent.Seconds()/inGiB)
+			s.add(peak, "MiB", way.Name, inMiB(after.Peak))
+		}
+	})
+	b.site.Wipe(t)
+}
+
+// ends is the CPU time that the client, which is this process, and the registry have used.
+func (b *Bench) ends(t testing.TB) time.Duration {
+	t.Helper()
+	var all time.Duration
+	for _, end := range []Meter{{PID: os.Getpid(), Alone: true}, {PID: b.site.Registry.Process.PID()}} {
+		usage, err := end.Read()
+		check(t, err)
+		all += usage.CPU
+	}
+	return all
+}
+
+// reset starts the peak of a way's server anew.
+func reset(t testing.TB, way *Way) Usage {
+	t.Helper()
+	if way.Server != nil {
+		check(t, way.Server.Reset())
+	}
+	return read(t, way)
+}
+
+// read gives what a way's server has used; nothing on the straight way.
+func read(t testing.TB, way *Way) Usage {
+	t.Helper()
+	if way.Server == nil {
+		return Usage{}
+	}
+	usage, err := way.Server.Read()
+	check(t, err)
+	return usage
+}
+
+func newBlob(t testing.TB, bytes int64, seed uint64) Blob {
+	t.Helper()
+	blob, err := NewBlob(bytes, seed)
+	check(t, err)
+	return blob
+}
+
+// compare sets the ways' throughput and CPU beside each other.
+func compare(s *sampler) {
+	row := s.row(throughput, "MiB/s")
+	row.Verdicts = []Verdict{row.ratio(Proxy, Direct).atLeast(minThroughput)}
+	all := s.row(allCPU, "s/GiB")
+	all.Verdicts = []Verdict{all.ratio(Proxy, Direct)}
+	if !row.has(Nginx) {
+		return
+	}
+	row.Verdicts = append(row.Verdicts, row.ratio(Proxy, Nginx), row.ratio(Nginx, Direct))
+	used := s.row(cpu, "s/GiB")
+	used.Verdicts = []Verdict{used.ratio(Proxy, Nginx)}
+}
+
+// way finds a way by its name.
+func (b *Bench) way(name string) *Way {
+	for _, way := range b.ways {
+		if way.Name == name {
+			return way
+		}
+	}
+	return nil
+}

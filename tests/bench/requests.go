@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
+)
+
+// Targets of single requests.
+const (
+	maxAdded = 1000 // µs, at the median, for one client
+	// manifestSize is that of the manifest that is read, in bytes.
+	manifestSize = 4 << 10
+)
+
+// requests sends small requests, from one client and from many at once.
+func (b *Bench) requests(t testing.TB) {
+	t.Helper()
+	b.manifest(t)
+	for _, method := range []string{http.MethodHead, http.MethodGet} {
+		for _, clients := range []int{1, b.Clients} {
+			b.request(t, method, clients)
+		}
+	}
+	b.site.Wipe(t)
+}
+
+func (b *Bench) request(t testing.TB, method string, clients int) {
+	t.Helper()
+	each := b.Alone
+	if clients > 1 {
+		each = b.Each
+	}
+	what := "HEAD of a manifest"
+	if method == http.MethodGet {
+		what = "GET of a manifest of " + size(manifestSize)
+	}
+	s := newSampler(fmt.Sprintf("%s, %d at once", what, clients))
+	b.turns(t, s.scenario, b.ways, func(way *Way, counts bool) {
+		before := read(t, way)
+		start := time.Now()
+		times, err := way.ask(t.Context(), method, clients, each)
+		elapsed := time.Since(start)
+		check(t, err)
+		after := read(t, way)
+		if !counts {
+			return
+		}
+		s.add("median", "µs", way.Name, median(times))
+		s.add("99th percentile", "µs", way.Name, percentile(times, .99))
+		s.add("rate", "requests/s", way.Name, float64(len(times))/elapsed.Seconds())
+		if way.Server != nil {
+			s.add(cpu, "µs/request", way.Name, float64((after.CPU-before.CPU).Microseconds())/float64(len(times)))
+		}
+	})
+	middle, tail, rate := s.row("median", "µs"), s.row("99th percentile", "µs"), s.row("rate", "requests/s")
+	if clients == 1 {
+		middle.Verdicts = []Verdict{middle.added(Proxy, Direct).atMost(maxAdded)}
+		tail.Verdicts = []Verdict{tail.added(Proxy, Direct)}
+	}
+	rate.Verdicts = []Verdict{rate.ratio(Proxy, Direct)}
+	if rate.has(Nginx) {
+		rate.Verdicts = append(rate.Verdicts, rate.ratio(Proxy, Nginx))
+	}
+	b.keep(s)
+}
+
+// ask sends requests from clients at once, each its next when the last is answered, and gives their times in µs.
+func (w *Way) ask(ctx context.Context, method string, clients, each int) ([]float64, error) {
+	group, ctx := errgroup.WithContext(ctx)
+	header := http.Header{"Accept": {harness.ManifestType}}
+	times := make([][]float64, clients)
+	for client := range clients {
+		group.Go(func() error {
+			times[client] = make([]float64, each)
+			for i := range each {
+				start := time.Now()
+				_, n, err := w.send(ctx, method, w.url("/manifests/bench"), nil, header, http.StatusOK)
+				if err != nil {
+					return err
+				}
+				times[client][i] = float64(time.Since(start).Nanoseconds()) / 1000
+				if method == http.MethodGet && n != manifestSize {
+					return fmt.Errorf("%s: a manifest of %d bytes, want %d", w.Name, n, manifestSize)
+				}
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	return slices.Concat(times...), err
+}
+
+// manifest puts one of exactly manifestSize bytes onto the registry, with the blob that it names.
+func (b *Bench) manifest(t testing.TB) {
+	t.Helper()
+	direct := b.way(Direct)
+	config := newBlob(t, 100, 3)
+	check(t, direct.Push(t.Context(), config))
+	content := func(padding int) string {
+		text, err := json.Marshal(map[string]any{
+			"schemaVersion": 2, "mediaType": harness.ManifestType, "layers": []any{},
+			"config":  map[string]any{"mediaType": "application/vnd.docker.container.image.v1+json", "size": config.Size, "digest": config.Digest},
+			"padding": strings.Repeat("x", padding),
+		})
+		check(t, err)
+		return string(text)
+	}
+	text := content(manifestSize - len(content(0)))
+	header := http.Header{"Content-Type": {harness.ManifestType}}
+	answer, _, err := direct.send(t.Context(), http.MethodPut, direct.url("/manifests/bench"), strings.NewReader(text), header, http.StatusCreated)
+	check(t, err)
+	sum := sha256.Sum256([]byte(text))
+	if got, want := answer.Get("Docker-Content-Digest"), "sha256:"+hex.EncodeToString(sum[:]); got != want {
+		t.Fatalf("the registry has the manifest as %s, want %s", got, want)
+	}
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin_test
+
+import (
+	"archive/tar"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
+)
+
+// fill writes a tree with every owner's permission, and returns it as list describes it.
+func fill(t *testing.T, root string) map[string]string {
+	t.Helper()
+	for path, mode := range map[string]fs.FileMode{
+		"README.md": 0o644, "bin/run": 0o755, "bin/private": 0o700, "secret": 0o600, "fixed": 0o444, "a/b/c/deep": 0o664, "ünïcode": 0o644, "none": 0o400,
+	} {
+		full := filepath.Join(root, path)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		harness.WriteFile(t, full, []byte("content of "+path))
+		if err := os.Chmod(full, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return list(t, root)
+}
+
+// list is a tree as path to owner's permission and content. imgpkg gives group and others what the owner may, so only the owner's
+// bits can be compared.
+func list(t *testing.T, root string) map[string]string {
+	t.Helper()
+	got := map[string]string{}
+	err := filepath.WalkDir(root, func(path string, item fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		info, err := item.Info()
+		if err != nil {
+			return err
+		}
+		if item.IsDir() {
+			got[rel+"/"] = ""
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		got[rel] = (info.Mode() & 0o700).String() + " " + string(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// pulled asks the registry itself.
+func (p *place) pulled(t *testing.T, identifier string) v1.Image {
+	t.Helper()
+	img, err := remote.Image(p.upstream.Reference(t, identifier), p.upstream.Options(t)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+func TestPushedTreeComesBack(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	want := fill(t, p.tree)
+	reference, said := p.push(t)
+	if !strings.HasPrefix(reference, p.upstream.Host+"/"+harness.Repository+":dev-web@sha256:") || !strings.Contains(said, "uploaded.") {
+		t.Fatalf("reference %q\n%s", reference, said)
+	}
+	p.upstream.AssertArrived(t, "dev-web", digestOf(t, reference))
+	p.upstream.AssertArrived(t, strings.Replace(digestOf(t, reference), ":", "-", 1)+".imgpkg", digestOf(t, reference))
+
+	back := filepath.Join(t.TempDir(), "back")
+	p.run(t, harness.Tool(t, "imgpkg"), "pull", "-i", reference, "-o", back,
+		"--registry-username", p.upstream.Username, "--registry-password", p.upstream.Password)
+	if diff := cmp.Diff(want, list(t, back)); diff != "" {
+		t.Errorf("the tree that imgpkg pulls (-pushed +pulled):\n%s", diff)
+	}
+
+	before := p.server.Metric(t, "lsp_requests_total")
+	again, said := p.push(t)
+	if again != reference || !strings.Contains(said, "nothing was uploaded") {
+		t.Errorf("an unchanged tree: %s\n%s", again, said)
+	}
+	if asked := p.server.Metric(t, "lsp_requests_total") - before; asked > 2 {
+		t.Errorf("an unchanged tree took %v requests", asked)
+	}
+	harness.WriteFile(t, filepath.Join(p.tree, "README.md"), []byte("changed"))
+	changed, said := p.push(t)
+	if changed == reference || !strings.Contains(said, "uploaded.") {
+		t.Errorf("a changed tree: %s\n%s", changed, said)
+	}
+	p.upstream.AssertArrived(t, "dev-web", digestOf(t, changed))
+}
+
+// Empty directories and links are in the image; imgpkg alone does not unpack them.
+func TestEmptyDirectoriesAndLinksAreInTheImage(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	harness.WriteFile(t, filepath.Join(p.tree, "file"), []byte("x"))
+	if err := os.MkdirAll(filepath.Join(p.tree, "empty", "below"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("file", filepath.Join(p.tree, "link")); err != nil {
+		t.Fatal(err)
+	}
+	reference, _ := p.push(t)
+	layers, err := p.pulled(t, digestOf(t, reference)).Layers()
+	if err != nil || len(layers) != 1 {
+		t.Fatalf("%d layers, %v", len(layers), err)
+	}
+	r, err := layers[0].Uncompressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	got := map[string]byte{}
+	for archive := tar.NewReader(r); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[header.Name] = header.Typeflag
+	}
+	want := map[string]byte{".": tar.TypeDir, "empty": tar.TypeDir, "empty/below": tar.TypeDir, "file": tar.TypeReg, "link": tar.TypeSymlink}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("entries (-want +got):\n%s", diff)
+	}
+}
+
+// The tar stream is the one that imgpkg and the Apps CLI make of the same tree, so everything that reads theirs reads ours.
+func TestSameStreamAsImgpkg(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	fill(t, p.tree)
+	if err := os.MkdirAll(filepath.Join(p.tree, "empty"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	reference, _ := p.push(t)
+	p.run(t, harness.Tool(t, "imgpkg"), "push", "--tty", "-i", p.server.Host+"/source:theirs", "-f", p.tree)
+	diffIDs := func(identifier string) []v1.Hash {
+		config, err := p.pulled(t, identifier).ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return config.RootFS.DiffIDs
+	}
+	if diff := cmp.Diff(diffIDs("theirs"), diffIDs(digestOf(t, reference))); diff != "" {
+		t.Errorf("streams (-imgpkg +ours):\n%s", diff)
+	}
+	if _, err := name.NewDigest(reference); err != nil {
+		t.Errorf("the printed reference: %v", err)
+	}
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+
+	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
+)
+
+// openRegistry starts "kubectl lsp registry" and returns host:port/source.
+func (p *place) openRegistry(t *testing.T) string {
+	t.Helper()
+	process := harness.StartProcess(t, "kubectl lsp registry", p.command(t.Context(), plugin(), "registry", "--port", "0"))
+	var repository string
+	harness.Eventually(t, "the registry's address", func(context.Context) error {
+		if repository = strings.TrimSpace(process.Stdout.String()); repository == "" {
+			return errors.New("nothing is printed yet")
+		}
+		return nil
+	})
+	return repository
+}
+
+func TestRegistryForOtherClients(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	repository := p.openRegistry(t)
+	if !strings.HasPrefix(repository, "localhost:") || !strings.HasSuffix(repository, "/source") {
+		t.Fatalf("address %q", repository)
+	}
+
+	t.Run("skopeo", func(t *testing.T) {
+		image := harness.Image(t)
+		dir := harness.Layout(t, func(path layout.Path) error { return path.AppendImage(image, harness.RefName("x")) })
+		p.run(t, harness.System(t, "skopeo", "skopeo"), "--insecure-policy", "copy", "--dest-tls-verify=false", "--dest-no-creds",
+			"oci:"+dir+":x", "docker://"+repository+":skopeo")
+		p.upstream.AssertArrived(t, "skopeo", harness.Digest(t, image))
+	})
+	t.Run("imgpkg", func(t *testing.T) {
+		tree := t.TempDir()
+		fill(t, tree)
+		out, _ := p.run(t, harness.Tool(t, "imgpkg"), "push", "--tty", "-i", repository+":imgpkg", "-f", tree)
+		_, digest, found := strings.Cut(out, "@")
+		if !found {
+			t.Fatalf("imgpkg printed %s", out)
+		}
+		p.upstream.AssertArrived(t, "imgpkg", strings.TrimSuffix(strings.Fields(digest)[0], "'"))
+	})
+	t.Run("crane", func(t *testing.T) {
+		image := harness.Image(t)
+		dir := harness.Layout(t, func(path layout.Path) error { return path.AppendImage(image) })
+		p.run(t, harness.Tool(t, "crane"), "push", dir, repository+":crane")
+		p.upstream.AssertArrived(t, "crane", harness.Digest(t, image))
+	})
+}
+
+func TestFoundByKubectl(t *testing.T) {
+	t.Parallel()
+	kubectl := harness.System(t, "kubectl", "kubernetes-client")
+	p := newPlace(t)
+	fill(t, p.tree)
+	out, _ := p.run(t, kubectl, "lsp", "push", "--name", "web", "--local-path", p.tree)
+	p.upstream.AssertArrived(t, "dev-web", digestOf(t, strings.TrimSpace(out)))
+	if out, _ := p.run(t, kubectl, "lsp", "health"); !strings.Contains(out, "overall_health: true") {
+		t.Errorf("health: %s", out)
+	}
+	if out, _ := p.run(t, kubectl, "plugin", "list", "--name-only"); !strings.Contains(out, "kubectl-lsp") {
+		t.Errorf("plugins: %s", out)
+	}
+	if out, _ := p.run(t, kubectl, "__complete", "lsp", "do"); !strings.HasPrefix(out, "doctor\t") {
+		t.Errorf("completion of %q: %s", filepath.Base(kubectl)+" lsp do", out)
+	}
+}

@@ -17,8 +17,8 @@ import (
 func TestReplicas(t *testing.T) {
 	u := installFor(t, values{"proxy_configuration": values{"replicas": 3}})
 	waitForReplicas(t, 3)
-	// Eight seconds a push, so that every pod has one under way when it ends.
-	load := startPushes(t, 6, untilStopped, content{size: 200 << 20, pause: 40 * time.Millisecond})
+	// Ten seconds a push, so that there is time to end a pod in the middle of one.
+	load := startPushes(t, 4, untilStopped, content{size: 200 << 20, pause: 50 * time.Millisecond})
 	load.waitFor(t, 1)
 
 	for i, victim := range pods(t) {

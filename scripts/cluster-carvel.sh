@@ -52,7 +52,7 @@ chmod 0777 "$layer/etc/pki/tls/certs" "$layer/tmp" "$layer/home/kapp-controller"
 chmod 0666 "$layer"/etc/pki/tls/certs/*
 image kapp-controller:1 "$layer" --entrypoint /kapp-controller --user 1000 --env PATH=/
 
-kubectl() { "$state/bin/kubectl" --kubeconfig "$state/kubeconfig" "$@"; }
+kubectl() { "$state/bin/kubectl" --cache-dir "$state/cache" --kubeconfig "$state/kubeconfig" "$@"; }
 "$root/scripts/tool" ytt -f "$module/config/config" -f "$module/config/values-schema.yml" -f "$module/config-release/values-schema.yml" |
 	sed "s|image: kapp-controller\$|image: $packages_registry/kapp-controller:1|" >"$state/etc/kapp-controller.yml"
 kubectl apply --server-side -f "$state/etc/kapp-controller.yml" -f "$root/tests/cluster/secretgen-api.yml" >"$state/log/kapp-controller.log"

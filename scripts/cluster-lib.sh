@@ -7,7 +7,7 @@
 # hangs on the init of a PID namespace, with a network and a mount namespace of its own. End that process and the kernel ends
 # all others and forgets mounts, interfaces and firewall rules. What then remains is the directory and the pods' cgroups.
 # shellcheck disable=SC2034 # those that source this use it, as what follows
-clusters=${TMPDIR:-/tmp}/lsp-clusters
+clusters=/var/lib/lsp-clusters
 
 # In every cluster's own network: the node, the API server and the registry with the packages.
 # shellcheck disable=SC2034

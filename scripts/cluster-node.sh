@@ -13,16 +13,19 @@ state=$1 name=$2
 export PATH=$state/bin:/usr/local/sbin:/usr/sbin:/sbin:$PATH
 trap 'exit 143' TERM
 
-# What these programs write outside their directories is written to places of this cluster.
+# What these programs write outside the cluster's directory stays in memory, and ends with the mount namespace.
 mount -t tmpfs -o mode=0755 tmpfs /run
-for place in /var/log /var/lib/cni; do
-	mkdir -p "$place" "$state/places$place"
-	mount --bind "$state/places$place" "$place"
+mkdir -p /run/own/{clusters,sysctl,lib,log}
+mount --bind "$clusters" /run/own/clusters
+for place in lib log; do
+	mkdir "/run/own/$place/upper" "/run/own/$place/work"
+	mount -t overlay -o "lowerdir=/var/$place,upperdir=/run/own/$place/upper,workdir=/run/own/$place/work" overlay "/var/$place"
 done
+mount --bind /run/own/clusters "$clusters"
 # The kubelet sets these for the whole machine. It finds them as it wants them.
 for setting in vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/panic_on_oops=1 \
 	kernel/keys/root_maxkeys=1000000 kernel/keys/root_maxbytes=25000000; do
-	file=$state/places/sysctl/${setting%=*}
+	file=/run/own/sysctl/${setting%=*}
 	mkdir -p "$(dirname "$file")"
 	echo "${setting#*=}" >"$file"
 	mount --bind "$file" "/proc/sys/${setting%=*}"
@@ -69,7 +72,7 @@ start apiserver kube-apiserver --etcd-servers http://127.0.0.1:2379 --bind-addre
 until [[ -s $state/apiserver/apiserver.crt && $(http_status GET 127.0.0.1:2379 /health) == 200 ]]; do sleep 0.1; done
 start controller-manager kube-controller-manager --kubeconfig "$state/etc/controller-manager.kubeconfig" --leader-elect=false \
 	--use-service-account-credentials --root-ca-file "$state/apiserver/apiserver.crt" \
-	--service-account-private-key-file "$state/pki/service-accounts.key"
+	--service-account-private-key-file "$state/pki/service-accounts.key" --flex-volume-plugin-dir "$state/volume-plugins"
 start scheduler kube-scheduler --kubeconfig "$state/etc/scheduler.kubeconfig" --leader-elect=false
 start proxy kube-proxy --kubeconfig "$state/etc/proxy.kubeconfig" --proxy-mode iptables --conntrack-max-per-core 0 \
 	--hostname-override "$name"

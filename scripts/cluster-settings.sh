@@ -64,12 +64,15 @@ resolvConf: $state/etc/resolv.conf
 evictionHard: {memory.available: 50Mi, nodefs.available: 1%, imagefs.available: 1%}
 imageGCHighThresholdPercent: 100
 serializeImagePulls: false
+volumePluginDir: $state/volume-plugins
 EOT
 : >resolv.conf
 
 cat >containerd.toml <<EOT
 version = 2
 root = "$state/containerd"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "$state/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "$packages_registry/pause:1"
   restrict_oom_score_adj = true

@@ -46,5 +46,9 @@ LSP_TOOL_REGISTRY=$(scripts/tool --path registry)
 export LSP_TOOL_REGISTRY
 code=0
 (cd tests/cluster && nsenter --net="/proc/$(init_of "$state")/ns/net" "$work/cluster.test" -test.v -test.timeout 30m "${flags[@]}") || code=$?
+if [[ $code -ne 0 ]]; then
+	say "the last lines of the cluster's own logs"
+	tail -n 15 "$state"/log/{kubelet,containerd,apiserver,controller-manager,etcd,node}.log | cut -c 1-400
+fi
 [[ $code -eq 0 ]] || fail "the tests of the cluster failed after $SECONDS s"
 echo "cluster-test: all good, $SECONDS s"

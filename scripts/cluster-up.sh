@@ -71,7 +71,7 @@ echo $! >"$state/relay.pid"
 await 'relay' test -s "$state/relay"
 read -r api _ <"$state/relay"
 sed -n 's/^[^ ]* //p' "$state/relay" >"$state/registry"
-kubectl() { "$state/bin/kubectl" --kubeconfig "$state/kubeconfig" "$@"; }
+kubectl() { "$state/bin/kubectl" --cache-dir "$state/cache" --kubeconfig "$state/kubeconfig" "$@"; }
 
 await 'API server' test -s "$state/apiserver/apiserver.crt"
 # kubeconfig FILE SERVER: as the administrator.

@@ -76,7 +76,7 @@ func (c cluster) secret(t *testing.T, file string) string {
 // try runs kubectl as the administrator, with input, and returns what it printed and whether it succeeded.
 func try(ctx context.Context, input string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(here.dir, "bin", "kubectl"),
-		append([]string{"--kubeconfig", filepath.Join(here.dir, "kubeconfig.inside")}, args...)...)
+		append([]string{"--cache-dir", filepath.Join(here.dir, "cache"), "--kubeconfig", filepath.Join(here.dir, "kubeconfig.inside")}, args...)...)
 	cmd.Stdin = strings.NewReader(input)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -36,6 +36,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 go -C tests test -c -o "$work/bench" ./bench
+: >"$work/log" # there before it is read for the first time
 say 'measuring: about 10 minutes on two idle cores; blobs are kept in memory where it has 16 GiB free'
 (cd tests/bench && exec "$work/bench" -test.run '^TestBench$' -test.timeout 2h -test.v -full -memory "$memory" \
 	-results "$results/$name.json" "$@") >"$work/log" 2>&1 &

@@ -80,7 +80,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		UserAgent:     "local-source-proxy/" + cfg.Version,
 		Observer:      m,
 	})
-	sealer, err := openSessions(ctx, cfg.SessionKeyFile, from.Cluster, cfg.Logger)
+	sealer, err := openSessions(ctx, cfg.SessionKeyFile, from.Cluster)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	ctx, cancelCause := context.WithCancelCause(ctx)
 	defer cancelCause(nil)
 	go func() { cancelCause(<-stopped) }()
-	if err := serve(ctx, cfg, m, handler); err != nil {
+	if err := serve(ctx, cfg, from.Cluster != nil, m, handler); err != nil {
 		return err
 	}
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -100,7 +100,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	return nil
 }
 
-func serve(ctx context.Context, cfg Config, m *metrics.Metrics, door http.Handler) error {
+func serve(ctx context.Context, cfg Config, inCluster bool, m *metrics.Metrics, door http.Handler) error {
 	var group atomic.Pointer[server.Group]
 	ready := func() bool {
 		g := group.Load()
@@ -110,14 +110,17 @@ func serve(ctx context.Context, cfg Config, m *metrics.Metrics, door http.Handle
 	if cfg.Profiles {
 		admin = withProfiles(admin)
 	}
-	g, err := server.Listen(cfg.Logger,
-		server.Listener{Name: "admin", Address: cfg.AdminAddress, Handler: admin},
-		server.Listener{Name: source.DoorName, Address: cfg.ListenAddress, Handler: door},
+	g, err := server.Listen(ctx, cfg.Logger,
+		server.Listener{Name: "admin", Address: cfg.AdminAddress, Setting: "--admin-address", Handler: admin},
+		server.Listener{Name: source.DoorName, Address: cfg.ListenAddress, Setting: "--listen-address", Handler: door},
 	)
 	if err != nil {
 		return err
 	}
 	group.Store(g)
+	if cfg.SessionKeyFile == "" && !inCluster {
+		cfg.Logger.Info("upload sessions are sealed with a key of this process alone: they end with it, and no other replica can continue them; see --session-key-file")
+	}
 	return g.Serve(ctx, cfg.ShutdownTimeout)
 }
 

@@ -13,10 +13,10 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 )
 
-// openSessions finds the keys of upload sessions: in the given file, in the cluster's Secret, or else a random one. That one is
-// said, because neither a second replica nor a restarted one opens what it seals. In a cluster there is no such way out: several
-// replicas with a key each would break every other upload.
-func openSessions(ctx context.Context, file string, cluster *kube.Client, logger *slog.Logger) (*session.Sealer, error) {
+// openSessions finds the keys of upload sessions: in the given file, in the cluster's Secret, or else a random one, which neither
+// a second replica nor a restarted one has. In a cluster there is no such way out: replicas with a key each would break every
+// other upload.
+func openSessions(ctx context.Context, file string, cluster *kube.Client) (*session.Sealer, error) {
 	place, content := "random session key", session.GenerateKey()
 	var err error
 	switch {
@@ -30,8 +30,6 @@ func openSessions(ctx context.Context, file string, cluster *kube.Client, logger
 		if content, err = cluster.SessionKeys(ctx); err != nil {
 			return nil, fmt.Errorf("session key: %w", err)
 		}
-	default:
-		logger.Info("upload sessions are sealed with a key of this process alone: they end with it, and no other replica can continue them; see --session-key-file")
 	}
 	keys, err := session.ParseKeys(place, content)
 	if err != nil {

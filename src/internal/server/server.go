@@ -35,6 +35,8 @@ type Listener struct {
 	// Name for the log, such as the door's.
 	Name    string
 	Address string
+	// Setting is where the address was set, for errors.
+	Setting string
 	Handler http.Handler
 	// TLS makes it HTTPS; may be nil.
 	TLS *tls.Config
@@ -50,19 +52,19 @@ type Group struct {
 }
 
 // Listen opens all addresses, or none: when one is in use, the error names it.
-func Listen(logger *slog.Logger, all ...Listener) (*Group, error) {
-	return limits{connections: MaxConnections}.listen(logger, all...)
+func Listen(ctx context.Context, logger *slog.Logger, all ...Listener) (*Group, error) {
+	return limits{connections: MaxConnections}.listen(ctx, logger, all...)
 }
 
 type limits struct{ connections int }
 
-func (limit limits) listen(logger *slog.Logger, all ...Listener) (*Group, error) {
+func (limit limits) listen(ctx context.Context, logger *slog.Logger, all ...Listener) (*Group, error) {
 	g := &Group{logger: logger}
 	for _, l := range all {
-		listener, err := net.Listen("tcp", l.Address)
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.Address)
 		if err != nil {
 			g.close()
-			return nil, fmt.Errorf("%s: %w", l.Name, err)
+			return nil, fmt.Errorf("%w: choose another %s", err, l.Setting)
 		}
 		server := &http.Server{
 			Handler:           l.Handler,
@@ -73,7 +75,7 @@ func (limit limits) listen(logger *slog.Logger, all ...Listener) (*Group, error)
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		}
 		g.servers = append(g.servers, server)
-		g.listeners = append(g.listeners, netutil.LimitListener(listener, limit.connections))
+		g.listeners = append(g.listeners, readAhead(netutil.LimitListener(listener, limit.connections)))
 		g.names = append(g.names, l.Name)
 	}
 	return g, nil

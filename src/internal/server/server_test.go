@@ -36,7 +36,7 @@ func listen(t *testing.T, handlers ...http.Handler) *Group {
 	for _, handler := range handlers {
 		all = append(all, Listener{Name: "test", Address: "127.0.0.1:0", Handler: handler})
 	}
-	g, err := Listen(quiet(), all...)
+	g, err := Listen(t.Context(), quiet(), all...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestLargeHeadersAreRefused(t *testing.T) {
 
 // TestConnectionsAreLimited: the next one is served when one of those before it has ended.
 func TestConnectionsAreLimited(t *testing.T) {
-	g, err := (limits{connections: 1}).listen(quiet(), Listener{Name: "test", Address: "127.0.0.1:0", Handler: http.NotFoundHandler()})
+	g, err := (limits{connections: 1}).listen(t.Context(), quiet(), Listener{Name: "test", Address: "127.0.0.1:0", Handler: http.NotFoundHandler()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,8 +236,8 @@ func TestAnAddressInUse(t *testing.T) {
 	taken := httptest.NewServer(http.NotFoundHandler())
 	defer taken.Close()
 	address := taken.Listener.Addr().String()
-	_, err := Listen(quiet(), Listener{Name: "admin", Address: "127.0.0.1:0"}, Listener{Name: "source", Address: address})
-	if err == nil || !strings.HasPrefix(err.Error(), "source: listen tcp "+address) {
+	_, err := Listen(t.Context(), quiet(), Listener{Name: "admin", Address: "127.0.0.1:0"}, Listener{Name: "source", Address: address, Setting: "--listen-address"})
+	if err == nil || !strings.HasPrefix(err.Error(), "listen tcp "+address) || !strings.HasSuffix(err.Error(), "choose another --listen-address") {
 		t.Errorf("the error is %v", err)
 	}
 }

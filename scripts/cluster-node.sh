@@ -30,7 +30,14 @@ for setting in vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/p
 	echo "${setting#*=}" >"$file"
 	mount --bind "$file" "/proc/sys/${setting%=*}"
 done
-for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/*; do
+hierarchies=(/sys/fs/cgroup/*)
+if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then # version 2 has one, whose controllers its parent must pass on
+	hierarchies=(/sys/fs/cgroup)
+	for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
+		echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control || true
+	done
+fi
+for hierarchy in "${hierarchies[@]}"; do
 	[[ ! -e $hierarchy/cgroup.procs ]] || mkdir -p "$hierarchy/lsp-$name"
 done
 

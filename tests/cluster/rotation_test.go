@@ -21,7 +21,8 @@ func TestCredentialRotation(t *testing.T) {
 	setCredential(t, u.dockerConfig("successor", successor))
 	eventually(t, 15*time.Second, "the proxy uses the new account", func() error { return load.tokenBy(u, "successor") })
 
-	// A token of the old account may live on in the proxy; it must ask for none.
+	// Uploads that were under way at the exchange finish with the account that they began with.
+	load.waitFor(t, 4)
 	step(t, "the old account is closed")
 	u.tokens.SetUser("robot", u.closed())
 	u.user, u.password = "successor", successor

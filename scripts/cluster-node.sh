@@ -33,7 +33,8 @@ done
 hierarchies=(/sys/fs/cgroup/*)
 if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then # version 2 has one, whose controllers its parent must pass on
 	hierarchies=(/sys/fs/cgroup)
-	for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
+	read -r -a controllers </sys/fs/cgroup/cgroup.controllers
+	for controller in "${controllers[@]}"; do
 		echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control || true
 	done
 fi

@@ -132,7 +132,7 @@ func Storage(t testing.TB, plan Plan) (dir, kind string) {
 	if plan.Memory == "" || freeMemory() < 2*plan.stored() {
 		return t.TempDir(), "disk"
 	}
-	dir, err := os.MkdirTemp(plan.Memory, "")
+	dir, err := os.MkdirTemp(plan.Memory, "") //nolint:usetesting // not where tests keep theirs: in memory
 	if err != nil {
 		t.Fatal(err)
 	}

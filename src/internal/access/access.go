@@ -54,8 +54,11 @@ func (e *Entry) Received() int64 {
 	return e.body.read.Load()
 }
 
-// StopReading ends a read of the client's body that is still under way although the request has its answer. Otherwise a client
-// that stalls would keep its answer waiting: net/http closes a body only between two reads.
+// stallLimit is how long a client may stall that has more of a body to send than the registry wanted.
+const stallLimit = time.Second
+
+// StopReading ends the reading of the client's body soon, when it is not complete although the request has its answer. Otherwise a
+// client that stalls would keep its own answer waiting: net/http reads on before it sends one.
 func (e *Entry) StopReading() {
 	if e.body != nil && !e.body.complete() {
 		e.body.stop()
@@ -129,7 +132,7 @@ func (l Log) Handler(handle HandlerFunc) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), entryKey{}, t))
 		if r.Body != nil && r.Body != http.NoBody {
 			e.body = &countedBody{ReadCloser: r.Body, length: r.ContentLength, stop: func() {
-				_ = http.NewResponseController(w).SetReadDeadline(start)
+				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(stallLimit))
 			}}
 			r.Body = e.body
 		}

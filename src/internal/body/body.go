@@ -86,7 +86,7 @@ func (b *Body) Read(p []byte) (int, error) {
 	if !b.begin() {
 		return 0, ErrRecalled
 	}
-	return b.source.Reader.Read(p)
+	return b.source.Read(p)
 }
 
 func (b *Body) begin() bool {

@@ -28,11 +28,13 @@ import (
 )
 
 const (
-	// Host is the registry's, and Repository the one that door A pushes to.
-	Host       = "registry.example.com"
+	// Host is the registry's.
+	Host = "registry.example.com"
+	// Repository is the one that door A pushes to.
 	Repository = "team/code"
-	// User and Password are the operator's credential for it.
-	User     = "robot"
+	// User is the operator's robot there.
+	User = "robot"
+	// Password is the robot's.
 	Password = "s3cret-of-the-operator"
 )
 

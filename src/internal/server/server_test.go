@@ -115,7 +115,7 @@ func TestUploadsFinish(t *testing.T) {
 
 func get(t *testing.T, url string) int {
 	t.Helper()
-	resp, err := http.Get(url) //nolint:noctx // of this process
+	resp, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func get(t *testing.T, url string) int {
 func waitUntilClosed(t *testing.T, address string) {
 	t.Helper()
 	for t.Context().Err() == nil {
-		conn, err := net.Dial("tcp", address) //nolint:noctx // of this process
+		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			return
 		}
@@ -163,7 +163,7 @@ func TestASlowHeaderIsCut(t *testing.T) {
 	}
 	g.servers[0].ReadHeaderTimeout = time.Millisecond
 	start(t, g, time.Second)
-	conn, err := net.Dial("tcp", g.listeners[0].Addr().String()) //nolint:noctx // of this process
+	conn, err := net.Dial("tcp", g.listeners[0].Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestASlowHeaderIsCut(t *testing.T) {
 func TestLargeHeadersAreRefused(t *testing.T) {
 	g := listen(t, http.NotFoundHandler())
 	start(t, g, time.Second)
-	conn, err := net.Dial("tcp", g.listeners[0].Addr().String()) //nolint:noctx // of this process
+	conn, err := net.Dial("tcp", g.listeners[0].Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 	}
 	var conns []net.Conn
 	for range 2 {
-		conn, err := net.Dial("tcp", g.listeners[0].Addr().String()) //nolint:noctx // of this process
+		conn, err := net.Dial("tcp", g.listeners[0].Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -130,12 +130,12 @@ func (r *Registry) token(ctx context.Context, key tokenKey, c keychain.Credentia
 // fetchToken asks the realm. An identity token is traded by OAuth2's POST, and by GET where the realm takes no POST (quirk A6).
 func (r *Registry) fetchToken(ctx context.Context, key tokenKey, c keychain.Credential) (token, error) {
 	if c.IdentityToken != "" {
-		t, status, err := r.askRealm(ctx, key, func() (*http.Request, error) { return postToken(ctx, key, c) })
+		t, status, err := r.askRealm(key, func() (*http.Request, error) { return postToken(ctx, key, c) })
 		if status != http.StatusNotFound && status != http.StatusMethodNotAllowed && status != http.StatusNotImplemented {
 			return t, err
 		}
 	}
-	t, _, err := r.askRealm(ctx, key, func() (*http.Request, error) { return getToken(ctx, key, c) })
+	t, _, err := r.askRealm(key, func() (*http.Request, error) { return getToken(ctx, key, c) })
 	return t, err
 }
 
@@ -174,8 +174,8 @@ func getToken(ctx context.Context, key tokenKey, c keychain.Credential) (*http.R
 	return req, nil
 }
 
-func (r *Registry) askRealm(ctx context.Context, key tokenKey, make func() (*http.Request, error)) (token, int, error) {
-	req, err := make()
+func (r *Registry) askRealm(key tokenKey, ask func() (*http.Request, error)) (token, int, error) {
+	req, err := ask()
 	if err != nil {
 		return token{}, 0, fmt.Errorf("ask for a token: %w", err)
 	}

@@ -7,9 +7,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-export VERSION REGISTRY BASE_IMAGE PLAIN_HTTP CA_CERT_FILE
+export VERSION REGISTRY BASE_IMAGE PLAIN_HTTP CA_CERT_FILE CLUSTER TESTFLAGS
 
-.PHONY: help build run demo test bench lint verify render package publish clean
+.PHONY: help build run demo test cluster-test cluster-up cluster-down bench lint verify render package publish clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,15 @@ demo: ## Push a source tree through the proxy into a registry that demands a tok
 
 test: ## Run all tests that need no root (TIER=unit, blackbox or package for one part)
 	@scripts/test.sh $(TIER)
+
+cluster-test: ## Install and use the package in a real Kubernetes cluster (root; TESTFLAGS='-test.run Health')
+	@scripts/cluster-test.sh
+
+cluster-up: ## Start such a cluster to play with, and print its KUBECONFIG line (root; CLUSTER=play)
+	@scripts/cluster-up.sh
+
+cluster-down: ## Remove it without a trace
+	@scripts/cluster-down.sh
 
 bench: ## Measure the proxy beside the straight way and nginx (ten minutes)
 	@scripts/bench.sh

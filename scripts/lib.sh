@@ -30,7 +30,10 @@ modules() {
 
 # code_modules: those of them that hold Go code of ours; the others only pin tools.
 code_modules() {
-	modules | grep -v '^scripts/tools'
+	local module
+	modules | grep -v '^scripts/tools' | while IFS= read -r module; do
+		[[ -z $(files "$module/*.go" | head -n 1) ]] || echo "$module"
+	done
 }
 
 # shell_files: everything that bash reads.

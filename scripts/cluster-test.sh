@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# make cluster-test: starts a real cluster, publishes two versions of the packages into it, installs and uses them with
+# tests/cluster, and removes the cluster again. Needs root.
+#
+#   CLUSTER      a cluster that runs already (make cluster-up CLUSTER=…): it is used, and left as it is
+#   TESTFLAGS   for the test program: TESTFLAGS='-test.run Health'
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=scripts/cluster-lib.sh
+source "$root/scripts/cluster-lib.sh"
+cd "$root"
+need_root
+read -r -a flags <<<"${TESTFLAGS:-}"
+
+# Two runs at the same time get two clusters.
+export CLUSTER=${CLUSTER:-test-$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')}
+check_name "$CLUSTER"
+state=$clusters/$CLUSTER
+work=$(mktemp -d)
+keep=''
+! init_of "$state" >/dev/null || keep=yes
+cleanup() {
+	rm -rf "$work"
+	[[ -n $keep ]] || scripts/cluster-down.sh
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+scripts/cluster-up.sh
+registry=$(cat "$state/registry")
+stamp=$(date +%s)
+versions=("0.3.0-test.$stamp.1" "0.3.0-test.$stamp.2")
+for version in "${versions[@]}"; do
+	say "publishing version $version into the cluster's registry"
+	VERSION=$version REGISTRY=$registry/lsp CA_CERT_FILE=$state/pki/ca.crt scripts/publish.sh >"$work/publish.log" 2>&1 ||
+		{ cat "$work/publish.log" >&2; fail "publishing failed"; }
+done
+
+say 'testing'
+go -C tests/cluster test -c -o "$work/cluster.test" .
+export LSP_CLUSTER=$state LSP_PACKAGES=$packages_registry/lsp LSP_VERSIONS="${versions[*]}"
+LSP_TOOL_REGISTRY=$(scripts/tool --path registry)
+export LSP_TOOL_REGISTRY
+code=0
+(cd tests/cluster && nsenter --net="/proc/$(init_of "$state")/ns/net" "$work/cluster.test" -test.v -test.timeout 30m "${flags[@]}") || code=$?
+if [[ $code -ne 0 ]]; then
+	say "the last lines of the cluster's own logs"
+	tail -n 15 "$state"/log/{kubelet,containerd,apiserver,controller-manager,etcd,node}.log | cut -c 1-400
+fi
+[[ $code -eq 0 ]] || fail "the tests of the cluster failed after $SECONDS s"
+echo "cluster-test: all good, $SECONDS s"

@@ -44,6 +44,9 @@ go -C tests/cluster test -c -o "$work/cluster.test" .
 export LSP_CLUSTER=$state LSP_PACKAGES=$packages_registry/lsp LSP_VERSIONS="${versions[*]}"
 LSP_TOOL_REGISTRY=$(scripts/tool --path registry)
 export LSP_TOOL_REGISTRY
+# Gigabytes come together in the tests' directories: on the cluster's disk, not in a /tmp that may be memory.
+mkdir -p "$state/tests"
+export TMPDIR=$state/tests
 code=0
 (cd tests/cluster && nsenter --net="/proc/$(init_of "$state")/ns/net" "$work/cluster.test" -test.v -test.timeout 30m "${flags[@]}") || code=$?
 if [[ $code -ne 0 ]]; then

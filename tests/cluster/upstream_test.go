@@ -56,12 +56,7 @@ func startUpstream(t *testing.T) *upstream {
 	realm.StartTLS()
 	t.Cleanup(realm.Close)
 
-	// On the cluster's disk: many large blobs come together.
-	dir, err := os.MkdirTemp(here.dir, "upstream-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := t.TempDir()
 	u := &upstream{host: freeAddress(t), tokens: tokens, config: filepath.Join(dir, "registry.yml")}
 	u.user, u.password = "robot", u.addAccount("robot")
 	if err := os.WriteFile(filepath.Join(dir, "tokens.crt"), tokens.CertPEM(), 0o600); err != nil {

@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 
 export VERSION REGISTRY BASE_IMAGE PLAIN_HTTP CA_CERT_FILE CLUSTER TESTFLAGS
 
-.PHONY: help build run demo test cluster-test cluster-up cluster-down bench lint verify render package publish clean
+.PHONY: help build run demo test package-test cluster-test cluster-up cluster-down bench lint verify render package publish clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,8 +23,11 @@ run: build ## Run the proxy with a registry inside, until Ctrl-C
 demo: ## Push a source tree through the proxy into a registry that demands a token, and compare
 	@scripts/demo.sh
 
-test: ## Run all tests that need no root (TIER=unit, blackbox or package for one part)
+test: ## Run the tests of the programs; under ten minutes from nothing (TIER=unit or blackbox for one part)
 	@scripts/test.sh $(TIER)
+
+package-test: ## Run the tests of the packages, with the real tools
+	@scripts/test.sh package
 
 cluster-test: ## Install and use the package in a real Kubernetes cluster (root; TESTFLAGS='-test.run Health')
 	@scripts/cluster-test.sh

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# scripts/test.sh [unit|blackbox|package]: runs the tests that need no root; all tiers without an argument. CONTRIBUTING.md says
-# what each proves. TESTFLAGS is given to "go test" (TESTFLAGS='-run Push -v').
+# scripts/test.sh [unit|blackbox|package]: runs the tests that need no root; without an argument those of the programs, unit and
+# blackbox. CONTRIBUTING.md says what each proves. TESTFLAGS is given to "go test" (TESTFLAGS='-run Push -v').
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -10,7 +10,7 @@ cd "$root"
 tier=${1:-all}
 case $tier in
 all | unit | blackbox | package) ;;
-*) fail "no tier is called $tier: unit, blackbox, package, or nothing for all" ;;
+*) fail "no tier is called $tier: unit, blackbox, package, or nothing for the first two" ;;
 esac
 read -r -a flags <<<"${TESTFLAGS:-}"
 failed=()
@@ -54,7 +54,7 @@ if [[ $tier == all || $tier == blackbox ]]; then
 	run 'black-box tests: real clients, the built server, real registries' tests -count=1
 fi
 
-if [[ $tier == all || $tier == package ]]; then
+if [[ $tier == package ]]; then
 	for name in crane imgpkg kbld ko registry ytt; do
 		path=$(scripts/tool --path "$name")
 		export "LSP_TOOL_${name^^}=$path"

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Writes what is generated from the values schema, and is committed so that it can be read and reviewed:
+# Writes what is generated from the values schema and from door B's types, and is committed so that it can be read and reviewed:
 #
 #   bundle/openapi.yml                              the package's values as OpenAPI, which the Package carries
 #   package-repository/ootb-profiles/openapi.yml    the profile's
 #   config/README.md                                the table of values, between its two markers
+#   src/internal/imageproxy/zz_generated.deepcopy.go   what the API machinery needs of door B's objects
 #
 # scripts/generate.sh           write
 # scripts/generate.sh --check   write nothing; show what differs, and exit 1 if anything does
@@ -40,6 +41,8 @@ awk -v table="$new/table/values.txt" '
 	/^<!-- values: begin/ {skip = 1; print ""; while ((getline line <table) > 0) if (line != "") print line; print ""}
 ' config/README.md >"$new/README.md"
 
+scripts/tool controller-gen object:headerFile=scripts/generate/header.txt paths=./src/internal/imageproxy "output:dir=$new"
+
 status=0
 # place FILE DESTINATION: writes it, or compares.
 place() {
@@ -53,4 +56,5 @@ place() {
 place "$new/openapi.yml" bundle/openapi.yml
 place "$new/profile-openapi.yml" package-repository/ootb-profiles/openapi.yml
 place "$new/README.md" config/README.md
+place "$new/zz_generated.deepcopy.go" src/internal/imageproxy/zz_generated.deepcopy.go
 exit $status

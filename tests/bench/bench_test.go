@@ -16,7 +16,7 @@ import (
 
 var (
 	full    = flag.Bool("full", false, "measure with full sizes, instead of a smoke test with small ones")
-	only    = flag.String("only", "", "measure only these parts, by commas: idle, blob, crowds, ladder, requests, tree")
+	only    = flag.String("only", "", "measure only these parts, by commas: idle, ladder, blob, crowds, requests, tree, distance")
 	runs    = flag.Int("runs", 0, "how many runs count, instead of the plan's number")
 	results = flag.String("results", "", "`file` to write the report to, as JSON")
 	memory  = flag.String("memory", "", "`directory` in memory for blobs; empty: on disk")
@@ -42,6 +42,10 @@ func TestBench(t *testing.T) {
 		plan.Runs = *runs
 	}
 	plan.Memory = *memory
+	plan.Cluster = Cluster{
+		Kubernetes: os.Getenv("LSP_BENCH_KUBERNETES"), Plugin: os.Getenv("LSP_BENCH_PLUGIN"),
+		Address: os.Getenv("LSP_BENCH_ADDRESS"), Missing: os.Getenv("LSP_BENCH_MISSING"),
+	}
 	report := Run(t, plan)
 	for _, row := range report.Rows {
 		if len(row.Samples) == 0 {

@@ -14,7 +14,7 @@ const (
 // Plan says how much is measured.
 type Plan struct {
 	Name string
-	// Only these parts are measured: idle, blob, crowds, ladder, requests, tree; nil: all.
+	// Only these parts are measured, as [Run] names them; nil: all.
 	Only []string
 	// Memory is a directory in memory, where blobs are kept if it has room; empty: on disk.
 	Memory string
@@ -30,6 +30,9 @@ type Plan struct {
 	Alone, Clients, Each int
 	// Files of the source tree, and Bytes in all of them.
 	Files, Bytes int
+	// Far is the size of the source that is pushed through an API server far away, on this Cluster.
+	Far     int64
+	Cluster Cluster
 }
 
 // Crowd is a number of pushes at once.
@@ -49,6 +52,7 @@ func Full() Plan {
 		Ladder: []int64{mib, 16 * mib, 256 * mib, gib, 2 * gib, 4 * gib},
 		Alone:  1000, Clients: 64, Each: 50,
 		Files: 100, Bytes: 400 << 10,
+		Far: 64 * mib,
 	}
 }
 
@@ -61,6 +65,7 @@ func Smoke() Plan {
 		Ladder: []int64{64 * kib, mib},
 		Alone:  5, Clients: 4, Each: 3,
 		Files: 10, Bytes: 20 << 10,
+		Far: mib,
 	}
 }
 

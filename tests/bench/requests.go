@@ -49,7 +49,7 @@ func (b *Bench) request(t testing.TB, method string, clients int) {
 		what = "GET of a manifest of " + size(manifestSize)
 	}
 	s := newSampler(fmt.Sprintf("%s, %d at once", what, clients))
-	b.turns(t, s.scenario, b.ways, func(way *Way, counts bool) {
+	b.turns(t, s.scenario, b.site.ways, func(way *Way, counts bool) {
 		before := read(t, way)
 		start := time.Now()
 		times, err := way.ask(t.Context(), method, clients, each)
@@ -107,7 +107,7 @@ func (w *Way) ask(ctx context.Context, method string, clients, each int) ([]floa
 // manifest puts one of exactly manifestSize bytes onto the registry, with the blob that it names.
 func (b *Bench) manifest(t testing.TB) {
 	t.Helper()
-	direct := b.way(Direct)
+	direct := b.site.way(Direct)
 	config := newBlob(t, 100, 3)
 	check(t, direct.Push(t.Context(), config))
 	content := func(padding int) string {

@@ -26,11 +26,21 @@ LSP_TOOL_REGISTRY=$(scripts/tool --path registry)
 export LSP_BINARY=$root/bin/local-source-proxy LSP_TOOL_REGISTRY
 scripts/debian.sh nginx || echo "bench: without nginx its column stays empty"
 
+# asked PART: whether -only does not leave it out.
+arguments=" $* "
+asked() { [[ $arguments != *" -only "* || $arguments =~ [\ ,]$1[\ ,] ]]; }
+
+bundle=''
+if asked image; then
+	scripts/package.sh
+	bundle=$root/dist/local-source-proxy.tar
+fi
+
 # The API server takes no endpoint on loopback. So all of the benchmark runs in a network namespace of its own, where it has
 # another address, too, and nothing of this machine's network changes.
 export LSP_BENCH_PLUGIN=$root/bin/kubectl-lsp LSP_BENCH_ADDRESS=10.77.0.1 LSP_BENCH_KUBERNETES='' LSP_BENCH_MISSING=''
 network=()
-if [[ " $* " == *" -only "* && $* != *distance* ]]; then
+if ! asked distance; then
 	LSP_BENCH_MISSING='not asked for'
 elif [[ $EUID -ne 0 ]]; then
 	LSP_BENCH_MISSING='it needs root, for a network namespace'
@@ -55,9 +65,9 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 go -C tests test -c -o "$work/bench" ./bench
 : >"$work/log" # there before it is read for the first time
-say 'measuring: about 10 minutes on two idle cores; blobs are kept in memory where it has 16 GiB free'
+say 'measuring: about 20 minutes on two idle cores; blobs are kept in memory where it has 16 GiB free'
 (cd tests/bench && exec "${network[@]}" "$work/bench" -test.run '^TestBench$' -test.timeout 2h -test.v -full -memory "$memory" \
-	-results "$results/$name.json" "$@") >"$work/log" 2>&1 &
+	-bundle "$bundle" -results "$results/$name.json" "$@") >"$work/log" 2>&1 &
 pid=$!
 # The log of a failure is long; what people want to see of a run is one line a part, and the table.
 tail -n +1 -f --pid="$pid" "$work/log" | while IFS= read -r line; do

@@ -39,8 +39,8 @@ func Run(t testing.TB, plan Plan) Report {
 		measure func(testing.TB)
 	}{
 		// The ladder comes before the crowds: what many pushes have taken, a process gives back late.
-		{"idle", b.idle}, {"ladder", b.ladder}, {"blob", b.blob}, {"crowds", b.crowds}, {"requests", b.requests}, {"tree", b.tree},
-		{"distance", b.distance},
+		{"start", b.start}, {"image", b.image}, {"idle", b.idle}, {"ladder", b.ladder}, {"blob", b.blob}, {"crowds", b.crowds},
+		{"requests", b.requests}, {"tree", b.tree}, {"distance", b.distance},
 	} {
 		if len(plan.Only) == 0 || slices.Contains(plan.Only, part.name) {
 			part.measure(t)

@@ -19,7 +19,7 @@ const internalPath = "github.com/local-source-proxy/local-source-proxy/src/inter
 func mayImport() map[string][]string {
 	return map[string][]string{
 		// Facts about the protocol and nothing else.
-		"body": {}, "challenge": {}, "errcode": {}, "link": {}, "session": {}, "keychain": {},
+		"body": {}, "challenge": {}, "errcode": {}, "keyfile": {}, "link": {}, "keychain": {}, "session": {"keyfile"}, "ticket": {"keyfile"},
 		"route": {"errcode"},
 		// One registry; knows no door and no request of a client.
 		"upstream": {"body", "challenge", "keychain"},

@@ -21,6 +21,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/access"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keyfile"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/source"
@@ -107,7 +108,7 @@ func New(t testing.TB, network *registrytest.Network, cfg Config) *Proxy {
 		cfg.Keychain = Robot()
 	}
 	if cfg.Key == nil {
-		cfg.Key = session.GenerateKey()
+		cfg.Key = keyfile.Generate()
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

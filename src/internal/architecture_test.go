@@ -29,8 +29,11 @@ func mayImport() map[string][]string {
 		// Door A.
 		"source":    {"access", "engine", "errcode", "handshake", "route", "upstream"},
 		"handshake": {"errcode", "upstream"},
+		// Door B.
+		"catalog": {"upstream"}, "origin": {}, "throttle": {}, "pull": {},
+		"images": {"access", "catalog", "engine", "errcode", "origin", "pull", "route", "throttle", "ticket", "upstream"},
 		// Beside the path.
-		"check": {"handshake", "upstream"}, "metrics": {"access"}, "server": {}, "embedded": {},
+		"check": {"handshake", "upstream"}, "metrics": {"access", "pull"}, "server": {}, "embedded": {},
 	}
 }
 
@@ -42,7 +45,8 @@ func mustNotKnow() map[string][]string {
 		"github.com/docker/", "github.com/google/go-containerregistry", "github.com/prometheus/", "gopkg.in/yaml", "go.yaml.in/", "github.com/goccy/go-yaml", "github.com/spf13/",
 	}
 	return map[string][]string{
-		"source":   outside,
+		"source":   append(outside, internalPath+"images", internalPath+"catalog", internalPath+"ticket"),
+		"images":   append(outside, internalPath+"source", internalPath+"settings", internalPath+"live", internalPath+"imageproxy"),
 		"engine":   append(outside, internalPath+"source", internalPath+"handshake", internalPath+"images"),
 		"upstream": append(outside, internalPath+"errcode", internalPath+"route"),
 		"server":   append(outside, internalPath+"engine", internalPath+"upstream"),

@@ -4,6 +4,7 @@ package throttle_test
 
 import (
 	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,10 +15,18 @@ import (
 )
 
 // summaries are what a throttle has told, by source.
-type summaries map[string][]int
+type summaries struct {
+	mu  sync.Mutex
+	all map[string][]int
+}
 
-func (s summaries) add(source netip.Prefix, failures int) {
-	s[source.String()] = append(s[source.String()], failures)
+func (s *summaries) add(source netip.Prefix, failures int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil {
+		s.all = map[string][]int{}
+	}
+	s.all[source.String()] = append(s.all[source.String()], failures)
 }
 
 // exhaust fails until the limit is reached.
@@ -35,7 +44,7 @@ func exhaust(t *testing.T, throttled *throttle.Throttle, address string) (failur
 
 func TestLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		told := summaries{}
+		told := &summaries{}
 		throttled := throttle.New(told.add)
 		allowed := exhaust(t, throttled, "192.0.2.1")
 		if allowed < 2 || allowed > 100 {
@@ -59,7 +68,7 @@ func TestLimit(t *testing.T) {
 		}
 		time.Sleep(throttle.Pause)
 		synctest.Wait()
-		if diff := cmp.Diff(summaries{"192.0.2.1/32": {3}}, told); diff != "" {
+		if diff := cmp.Diff(map[string][]int{"192.0.2.1/32": {3}}, told.all); diff != "" {
 			t.Errorf("summaries (-want +got):\n%s", diff)
 		}
 	})
@@ -68,7 +77,7 @@ func TestLimit(t *testing.T) {
 // TestSummaries come once in a while, with all that was passed over since, and not when there was nothing.
 func TestSummaries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		told := summaries{}
+		told := &summaries{}
 		throttled := throttle.New(told.add)
 		address := netip.MustParseAddr("192.0.2.1")
 		exhaust(t, throttled, "192.0.2.1")
@@ -84,11 +93,11 @@ func TestSummaries(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		sum := 0
-		for _, n := range told["192.0.2.1/32"] {
+		for _, n := range told.all["192.0.2.1/32"] {
 			sum += n
 		}
-		if len(told["192.0.2.1/32"]) != 3 || sum != total {
-			t.Errorf("the summaries are %v, for %d failures", told, total)
+		if len(told.all["192.0.2.1/32"]) != 3 || sum != total {
+			t.Errorf("the summaries are %v, for %d failures", told.all, total)
 		}
 	})
 }
@@ -96,7 +105,7 @@ func TestSummaries(t *testing.T) {
 // TestNetworks: a client of IPv6 has as many addresses as it likes, all in one network.
 func TestNetworks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		told := summaries{}
+		told := &summaries{}
 		throttled := throttle.New(told.add)
 		exhaust(t, throttled, "2001:db8::1")
 		for address, same := range map[string]bool{"2001:db8::2": true, "2001:db8::ffff:ffff:ffff:ffff": true, "2001:db8:0:1::1": false, "192.0.2.1": false} {
@@ -109,8 +118,8 @@ func TestNetworks(t *testing.T) {
 		}
 		time.Sleep(throttle.Pause)
 		synctest.Wait()
-		if len(told) != 2 || len(told["2001:db8::/64"]) != 1 {
-			t.Errorf("the summaries are %v", told)
+		if len(told.all) != 2 || len(told.all["2001:db8::/64"]) != 1 {
+			t.Errorf("the summaries are %v", told.all)
 		}
 	})
 }

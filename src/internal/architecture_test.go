@@ -26,6 +26,8 @@ func mayImport() map[string][]string {
 		// One request; knows no door.
 		"access": {"errcode"},
 		"engine": {"access", "body", "errcode", "link", "route", "session", "upstream"},
+		// What door B knows; not where it is from.
+		"catalog": {"upstream"},
 		// Door A.
 		"source":    {"access", "engine", "errcode", "handshake", "route", "upstream"},
 		"handshake": {"errcode", "upstream"},
@@ -43,6 +45,7 @@ func mustNotKnow() map[string][]string {
 	}
 	return map[string][]string{
 		"source":   outside,
+		"catalog":  append(outside, internalPath+"imageproxy", internalPath+"objects"),
 		"engine":   append(outside, internalPath+"source", internalPath+"handshake", internalPath+"images"),
 		"upstream": append(outside, internalPath+"errcode", internalPath+"route"),
 		"server":   append(outside, internalPath+"engine", internalPath+"upstream"),

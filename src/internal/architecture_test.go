@@ -26,11 +26,13 @@ func mayImport() map[string][]string {
 		// One request; knows no door.
 		"access": {"errcode"},
 		"engine": {"access", "body", "errcode", "link", "route", "session", "upstream"},
+		// What door B knows; not where it is from.
+		"catalog": {"upstream"},
 		// Door A.
 		"source":    {"access", "engine", "errcode", "handshake", "route", "upstream"},
 		"handshake": {"errcode", "upstream"},
 		// Door B.
-		"catalog": {"upstream"}, "origin": {}, "throttle": {}, "pull": {},
+		"origin": {}, "throttle": {}, "pull": {},
 		"images": {"access", "catalog", "engine", "errcode", "origin", "pull", "route", "throttle", "ticket", "upstream"},
 		// Beside the path.
 		"check": {"handshake", "upstream"}, "metrics": {"access", "pull"}, "server": {}, "embedded": {},
@@ -46,7 +48,8 @@ func mustNotKnow() map[string][]string {
 	}
 	return map[string][]string{
 		"source":   append(outside, internalPath+"images", internalPath+"catalog", internalPath+"ticket"),
-		"images":   append(outside, internalPath+"source", internalPath+"settings", internalPath+"live", internalPath+"imageproxy"),
+		"images":   append(outside, internalPath+"source", internalPath+"settings", internalPath+"live", internalPath+"imageproxy", internalPath+"objects"),
+		"catalog":  append(outside, internalPath+"imageproxy", internalPath+"objects"),
 		"engine":   append(outside, internalPath+"source", internalPath+"handshake", internalPath+"images"),
 		"upstream": append(outside, internalPath+"errcode", internalPath+"route"),
 		"server":   append(outside, internalPath+"engine", internalPath+"upstream"),

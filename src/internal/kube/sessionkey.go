@@ -36,7 +36,7 @@ func (c *Client) SessionKeys(ctx context.Context) ([]byte, error) {
 			return c.sessionKeys(secret.Data)
 		}
 		// Without the right to create, there may still be one that the operator made.
-		if err = c.accessError("create", SessionKeySecret, err); !apierrors.IsAlreadyExists(err) && !apierrors.IsForbidden(err) {
+		if err = c.accessError("create", secretKind, SessionKeySecret, err); !apierrors.IsAlreadyExists(err) && !apierrors.IsForbidden(err) {
 			return nil, err
 		}
 		secret, getErr := c.Secrets.Get(ctx, SessionKeySecret, metav1.GetOptions{})
@@ -44,7 +44,7 @@ func (c *Client) SessionKeys(ctx context.Context) ([]byte, error) {
 			return c.sessionKeys(secret.Data)
 		}
 		if !apierrors.IsNotFound(getErr) {
-			return nil, c.accessError("read", SessionKeySecret, getErr)
+			return nil, c.accessError("read", secretKind, SessionKeySecret, getErr)
 		}
 	}
 	return nil, err
@@ -58,7 +58,7 @@ func (c *Client) WatchSessionKeys(ctx context.Context, deliver func(keyFile []by
 		switch {
 		case err != nil:
 		case secret == nil:
-			err = c.accessError("read", SessionKeySecret, errors.New("it was deleted: the next replica that starts makes a new one"))
+			err = c.accessError("read", secretKind, SessionKeySecret, errors.New("it was deleted: the next replica that starts makes a new one"))
 		default:
 			keys, err = c.sessionKeys(secret.Data)
 		}
@@ -86,7 +86,7 @@ func newSessionKey() *corev1.Secret {
 func (c *Client) sessionKeys(data map[string][]byte) ([]byte, error) {
 	keys := data[SessionKeyField]
 	if len(bytes.TrimSpace(keys)) == 0 {
-		return nil, c.accessError("read", SessionKeySecret, fmt.Errorf(
+		return nil, c.accessError("read", secretKind, SessionKeySecret, fmt.Errorf(
 			"it has no %q: put one base64 key of %d bytes a line there, or delete the Secret and restart", SessionKeyField, sessionKeySize))
 	}
 	return keys, nil

@@ -123,10 +123,11 @@ func (o *object) take(r report) {
 		r.created = o.created
 	}
 	switch {
-	case o.revoked && !o.revokedAt.IsZero() && !r.dated:
+	case !r.revoked, r.dated:
+	case o.revoked:
 		r.revokedAt = o.revokedAt
 	case r.revokedAt.IsZero():
-		r.revokedAt = time.Now()
+		r.revokedAt = time.Now().Truncate(time.Second)
 	}
 	if r.license != nil && r.license.Revoked {
 		r.license.RevokedAt = r.revokedAt

@@ -29,10 +29,10 @@ type file struct {
 	strays map[sum]int
 }
 
-// sight is when an object was last read, and in which document, if it was valid.
+// sight is when an object was last read, at which place of the file, and in which document, if it was valid.
 type sight struct {
-	read int
-	sum  sum
+	read, position int
+	sum            sum
 }
 
 // sum is enough of a digest to tell documents apart that nobody forges: they are the author's own.
@@ -106,7 +106,7 @@ func (f *file) read(path string, content filewatch.File) (reports []report, stra
 	newest := 0 // when the newest stray came
 	var problems []error
 	for i, document := range imageproxy.Split(path, content.Data) {
-		seen := sight{now.reads, sumOf(&document)}
+		seen := sight{now.reads, i, sumOf(&document)}
 		r, ok := reportOf(path, &document, valid)
 		switch _, twice := now.objects[r.key]; {
 		case !ok && document.Err == nil: // nothing in it
@@ -127,7 +127,9 @@ func (f *file) read(path string, content filewatch.File) (reports []report, stra
 				r.revokedAt = content.Modified.Unix()
 			}
 			now.objects[r.key] = seen
-			reports = append(reports, r)
+			if !r.same || f.objects[r.key].position != i {
+				reports = append(reports, r)
+			}
 		}
 	}
 	for k, seen := range f.objects {
@@ -135,7 +137,7 @@ func (f *file) read(path string, content filewatch.File) (reports []report, stra
 			continue
 		}
 		if newest > seen.read {
-			now.objects[k] = sight{read: seen.read}
+			now.objects[k] = sight{read: seen.read, position: seen.position}
 			continue
 		}
 		reports = append(reports, report{key: k, gone: true})

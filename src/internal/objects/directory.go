@@ -4,7 +4,6 @@ package objects
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,10 +24,21 @@ type directory struct {
 // file is what is known of one.
 type file struct {
 	reads   int
-	objects map[key]int // when each was last read
+	objects map[key]sight
 	// strays are documents of which it cannot be told which object they are, and when each was first read.
-	strays map[[sha256.Size]byte]int
+	strays map[sum]int
 }
+
+// sight is when an object was last read, at which place of the file, and in which document, if it was valid.
+type sight struct {
+	read, position int
+	sum            sum
+}
+
+// sum is enough of a digest to tell documents apart that nobody forges: they are the author's own.
+type sum [16]byte
+
+func sumOf(d *imageproxy.Document) sum { return sum(d.Sum[:16]) }
 
 func newDirectory(path string) *directory { return &directory{path: path, files: map[string]*file{}} }
 
@@ -58,6 +68,7 @@ func isYAML(name string) bool {
 func (d *directory) read(files map[string]filewatch.File) (reports []report, strays map[string]error) {
 	strays = map[string]error{d.path: nil}
 	for path, content := range files {
+		delete(files, path) // its content is not needed twice
 		known := d.files[path]
 		if known == nil {
 			known = &file{}
@@ -86,53 +97,73 @@ func (d *directory) read(files map[string]filewatch.File) (reports []report, str
 // read compares a file with what it held. An object that is missing is gone, unless it may be the one in a document that has become
 // unreadable since: what is not valid changes nothing.
 func (f *file) read(path string, content filewatch.File) (reports []report, stray error) {
-	f.reads++
-	objects, strays := map[key]int{}, map[[sha256.Size]byte]int{}
+	now := file{reads: f.reads + 1, objects: make(map[key]sight, len(f.objects)), strays: map[sum]int{}}
+	valid := make(map[sum]key, len(f.objects))
+	for k, s := range f.objects {
+		valid[s.sum] = k
+	}
+	delete(valid, sum{})
 	newest := 0 // when the newest stray came
 	var problems []error
-	for i, document := range imageproxy.Documents(path, content.Data) {
-		document.Validate(imageproxy.InDirectory)
-		if !document.Identified() {
-			since, known := f.strays[document.Sum]
+	for i, document := range imageproxy.Split(path, content.Data) {
+		seen := sight{now.reads, i, sumOf(&document)}
+		r, ok := reportOf(path, &document, valid)
+		switch _, twice := now.objects[r.key]; {
+		case !ok && document.Err == nil: // nothing in it
+		case !ok:
+			since, known := f.strays[seen.sum]
 			if !known {
-				since = f.reads
+				since = now.reads
 			}
-			strays[document.Sum], newest = since, max(newest, since)
+			now.strays[seen.sum], newest = since, max(newest, since)
 			problems = append(problems, document.Err)
-			continue
+		case twice:
+			problems = append(problems, fmt.Errorf("%s: %s %s is there twice: keep one of them", path, r.key.kind(), r.key.name))
+		default:
+			if r.problem != nil {
+				seen.sum = sum{}
+			}
+			if r.position = i; r.revokedAt == 0 {
+				r.revokedAt = content.Modified.Unix()
+			}
+			now.objects[r.key] = seen
+			if !r.same || f.objects[r.key].position != i {
+				reports = append(reports, r)
+			}
 		}
-		r := describe(path, document)
-		if _, twice := objects[r.key]; twice {
-			problems = append(problems, fmt.Errorf("%s: %s %s is there twice: keep one of them", path, document.Kind, document.Name))
-			continue
-		}
-		objects[r.key], r.position = f.reads, i
-		if r.revoked && r.revokedAt.IsZero() {
-			r.revokedAt = content.Modified
-		}
-		reports = append(reports, r)
 	}
-	for each, seen := range f.objects {
-		if _, there := objects[each]; there {
+	for k, seen := range f.objects {
+		if _, there := now.objects[k]; there {
 			continue
 		}
-		if newest > seen {
-			objects[each] = seen
+		if newest > seen.read {
+			now.objects[k] = sight{read: seen.read, position: seen.position}
 			continue
 		}
-		reports = append(reports, report{key: each, gone: true})
+		reports = append(reports, report{key: k, gone: true})
 	}
-	f.objects, f.strays = objects, strays
+	*f = now
 	return reports, errors.Join(problems...)
 }
 
-// describe makes a report of a document of which it is known which object it is.
-func describe(path string, document imageproxy.Document) report {
-	r := report{revoked: document.Revoked}
-	if document.Object != nil {
-		r = read(document.Object, nil)
+// reportOf makes a report of a document, unless it cannot be told which object it is. One that is the same as before is not read again.
+func reportOf(path string, document *imageproxy.Document, valid map[sum]key) (r report, ok bool) {
+	if known, same := valid[sumOf(document)]; same {
+		return report{key: known, same: true}, true
 	}
-	r.key, r.problem = key{place: path, kind: document.Kind, name: document.Name}, document.Err
+	if !document.Read() {
+		return report{}, false
+	}
+	document.Validate(imageproxy.InDirectory)
+	return describe(path, document), document.Identified()
+}
+
+// describe makes a report of a document of which it is known which object it is.
+func describe(path string, document *imageproxy.Document) report {
+	if document.Object == nil {
+		return report{key: newKey(path, document.Kind, document.Name), state: state{problem: document.Err, revoked: document.Revoked}}
+	}
+	r := read(path, document.Object, nil)
 	if r.registry != nil {
 		r.registry.credential = relative(path, r.registry.spec.Credentials.DockerConfigFile)
 	}

@@ -33,7 +33,9 @@ type set struct {
 
 // object is one object, and what is made of it.
 type object struct {
-	report
+	key key
+	state
+	gone bool
 	// force is what is in force: of this report, or of the last one that could be used.
 	force version
 	// clash is the object that this one contradicts, in words.
@@ -41,27 +43,39 @@ type object struct {
 	// unread is why the credential of a registry cannot be used.
 	unread error
 	link   *link
+	// told is the last verdict, and toldOf the generation that it was on.
 	told   verdict
+	toldOf int64
 }
 
 func newSet(base upstream.Config) *set {
-	return &set{base: base, objects: map[key]*object{}, strays: map[string]stray{}, credentials: map[string]*credential{}}
+	return &set{base: base, objects: map[key]*object{}, strays: map[string]stray{}, credentials: map[string]*credential{}, pending: map[string]bool{}}
 }
 
-// update takes what a source says of some objects.
-func (s *set) update(reports ...report) {
+// update takes what a source says of some objects, and reports whether that is anything new.
+func (s *set) update(reports ...report) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.take(reports)
+	return s.take(reports)
+}
+
+// expect says that nothing is complete before all objects of these kinds have been told of.
+func (s *set) expect(kinds ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, kind := range kinds {
+		s.pending[kind] = true
+	}
 }
 
 // replace takes what a source says of all objects of a kind.
 func (s *set) replace(kind string, reports map[string]report) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	delete(s.pending, kind)
 	var all []report
 	for _, o := range s.order {
-		if _, there := reports[o.key.name]; !there && o.key.kind == kind {
+		if _, there := reports[o.key.name]; !there && o.key.kind() == kind {
 			all = append(all, report{key: o.key, gone: true})
 		}
 	}
@@ -71,46 +85,59 @@ func (s *set) replace(kind string, reports map[string]report) {
 	s.take(all)
 }
 
-func (s *set) take(reports []report) {
+func (s *set) take(reports []report) (news bool) {
+	var left, order bool
 	for _, r := range reports {
 		o, known := s.objects[r.key]
 		switch {
 		case r.gone && known:
-			o.gone = true
+			o.gone, left = true, true
 			s.retire(o)
 			delete(s.objects, r.key)
-			continue
-		case r.gone:
-			continue
-		case !known:
-			o = &object{}
-			s.objects[r.key] = o
-			s.order = append(s.order, o)
+		case r.gone, r.same && !known:
+		case r.same:
+			order = order || o.position != r.position
+			o.position = r.position
+		case known && o.edition == r.edition && r.edition != [16]byte{}:
+			o.observed = r.observed
+		default:
+			if !known {
+				o = &object{key: r.key}
+				s.objects[r.key] = o
+				s.order = append(s.order, o)
+			}
+			o.take(r.state)
+			news, order = true, true
 		}
-		o.take(r)
 	}
-	s.order = slices.DeleteFunc(s.order, func(o *object) bool { return o.gone })
-	slices.SortStableFunc(s.order, func(a, b *object) int {
-		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.key.place, b.key.place), cmp.Compare(a.position, b.position),
-			cmp.Compare(a.key.name, b.key.name))
-	})
+	if left {
+		s.order = slices.DeleteFunc(s.order, func(o *object) bool { return o.gone })
+	}
+	if order {
+		slices.SortFunc(s.order, func(a, b *object) int {
+			return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.key.place(), b.key.place()), cmp.Compare(a.position, b.position),
+				cmp.Compare(a.key.name, b.key.name), cmp.Compare(a.key.kind(), b.key.kind()))
+		})
+	}
+	return news || left || order
 }
 
 // take replaces what the source said before.
-func (o *object) take(r report) {
-	if r.empty() && !o.created.IsZero() {
-		r.created = o.created
+func (o *object) take(s state) {
+	if s.empty() && s.created == 0 {
+		s.created = o.created
 	}
 	switch {
-	case o.revoked && !o.revokedAt.IsZero() && !r.dated:
-		r.revokedAt = o.revokedAt
-	case r.revokedAt.IsZero():
-		r.revokedAt = time.Now()
+	case !s.revoked, s.dated:
+	case o.revoked:
+		s.revokedAt = o.revokedAt
+	case s.revokedAt == 0:
+		s.revokedAt = time.Now().Unix()
 	}
-	if r.license != nil && r.license.Revoked {
-		r.license.RevokedAt = r.revokedAt
+	if s.license != nil && s.license.Revoked {
+		s.license.RevokedAt = time.Unix(s.revokedAt, 0).UTC()
 	}
-	o.report = r
+	o.state = s
 }
 
 // settle decides what is in force, and makes the catalog of it.
@@ -121,7 +148,7 @@ func (s *set) settle() settled {
 	for _, o := range s.order {
 		b.settle(o)
 	}
-	done := settled{catalog: b.Catalog(), retired: s.retired, numbers: map[string]number{}}
+	done := settled{catalog: b.Catalog(), retired: s.retired, numbers: map[string]*number{}, wishes: map[key]*wish{}}
 	s.retired = nil
 	s.judge(&done)
 	return done
@@ -161,7 +188,7 @@ func (b *build) settle(o *object) {
 
 // try puts a version in force, or says what it contradicts.
 func (b *build) try(o *object, v version) error {
-	identity := key{kind: o.key.kind, name: o.key.name}
+	identity := newKey("", o.key.kind(), o.key.name)
 	if other, twice := b.names[identity]; twice {
 		return fmt.Errorf("metadata.name: is that of %s, which comes first: choose another name", other.key)
 	}
@@ -172,7 +199,9 @@ func (b *build) try(o *object, v version) error {
 	if err := add(o, v); err != nil {
 		return err
 	}
-	b.names[identity] = o
+	if o.key.place() != "" {
+		b.names[identity] = o
+	}
 	o.force = v
 	return nil
 }

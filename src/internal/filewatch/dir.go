@@ -18,7 +18,8 @@ import (
 // has. While the directory itself cannot be read, an error under its own path says so once, and the files count as unchanged. Folders
 // in it are passed over. The rest is as with [Watch].
 //
-// What the files held is not kept, so that many of them cost little.
+// What the files held is not kept, and those that look untouched are not read again, so that many of them cost little. A file looks
+// untouched when it is the same one, with the same size and time.
 func Dir(ctx context.Context, path string, pick func(name string) bool, changed func(map[string]File)) error {
 	d := &dir{path: path, pick: pick, known: map[string]trace{}}
 	first := true
@@ -41,14 +42,32 @@ type dir struct {
 type trace struct {
 	sum [sha256.Size]byte
 	err string
+	// info is of the file before it was read; nil when it has to be read again, whatever it looks like.
+	info fs.FileInfo
 }
 
-func traceOf(file File) trace {
+// granularity is more than that of the times of any file system: a file that was written so shortly before it was read may be written
+// again and look the same.
+const granularity = 3 * time.Second
+
+func traceOf(file File, info fs.FileInfo, read time.Time) trace {
 	if file.Err != nil {
 		return trace{err: file.Err.Error()}
 	}
-	return trace{sum: sha256.Sum256(file.Data)}
+	t := trace{sum: sha256.Sum256(file.Data)}
+	if read.Sub(info.ModTime()) > granularity {
+		t.info = info
+	}
+	return t
 }
+
+// untouched says that a file need not be read again.
+func (t trace) untouched(now fs.FileInfo) bool {
+	return t.info != nil && os.SameFile(t.info, now) && t.info.Size() == now.Size() && t.info.ModTime().Equal(now.ModTime())
+}
+
+// differs says that there is something to tell.
+func (t trace) differs(before trace) bool { return t.sum != before.sum || t.err != before.err }
 
 // links are the directory and the links in it: changes of all other files show in the directory itself.
 func (d *dir) links() []string {
@@ -80,17 +99,22 @@ func (d *dir) look() map[string]File {
 			continue
 		}
 		path := filepath.Join(d.path, entry.Name())
-		content.Reset()
-		modified, err := d.read(&content, path)
-		if os.IsNotExist(err) {
+		before, seen := d.known[path]
+		info, err := os.Stat(path)
+		if err == nil && before.untouched(info) {
+			known[path] = before
 			continue
 		}
-		now := File{Modified: modified, Data: content.Bytes(), Err: err}
-		if err != nil {
-			now.Data = nil
+		at := time.Now()
+		now := File{Err: err}
+		if err == nil {
+			now = readRegular(&content, path, info)
 		}
-		known[path] = traceOf(now)
-		if before, ok := d.known[path]; !ok || before != known[path] {
+		if os.IsNotExist(now.Err) {
+			continue
+		}
+		known[path] = traceOf(now, info, at)
+		if !seen || known[path].differs(before) {
 			now.Data = bytes.Clone(now.Data)
 			different[path] = now
 		}
@@ -104,14 +128,15 @@ func (d *dir) look() map[string]File {
 	return different
 }
 
-// read refuses what is no file: opening a pipe would wait for somebody to write to it.
-func (d *dir) read(content *bytes.Buffer, path string) (modified time.Time, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return time.Time{}, err
-	}
+// readRegular refuses what is no file: opening a pipe would wait for somebody to write to it. The data is that of the buffer.
+func readRegular(content *bytes.Buffer, path string, info fs.FileInfo) File {
 	if !info.Mode().IsRegular() {
-		return time.Time{}, fmt.Errorf("read %s: it is not a file: remove it, or give it another name", path)
+		return File{Err: fmt.Errorf("read %s: it is not a file: remove it, or give it another name", path)}
 	}
-	return readInto(content, path)
+	content.Reset()
+	modified, err := readInto(content, path)
+	if err != nil {
+		return File{Err: err}
+	}
+	return File{Modified: modified, Data: content.Bytes()}
 }

@@ -48,18 +48,20 @@ if [[ $tier == all || $tier == blackbox ]]; then
 	say "building the server${race[0]:+ with the race detector}"
 	go build "${race[@]}" -o "$work/local-source-proxy" ./src/cmd/local-source-proxy
 	export LSP_BINARY=$work/local-source-proxy
-	scripts/debian.sh skopeo docker-registry ||
-		echo "test: without skopeo or docker-registry their tests are skipped"
+	scripts/debian.sh skopeo podman docker-registry ||
+		echo "test: without skopeo, podman or docker-registry their tests are skipped"
 	# Results of programs outside the test binary must not come from Go's cache.
 	run 'black-box tests: real clients, the built server, real registries' tests -count=1
 fi
 
 if [[ $tier == package ]]; then
-	for name in crane imgpkg kbld ko registry ytt; do
+	for name in crane imgpkg kbld ko krew registry ytt; do
 		path=$(scripts/tool --path "$name")
 		export "LSP_TOOL_${name^^}=$path"
 	done
 	run 'the packages: rendered, published and relocated with the real tools' tests/package -count=1
+	# Here, where ko is built anyway.
+	run "ko, through the plugin's registry" tests/plugin -count=1 -run TestKo
 fi
 
 if [[ ${#failed[@]} -gt 0 ]]; then

@@ -27,6 +27,8 @@ type Document struct {
 	Kind, Name string
 	// Revoked says that a license that is otherwise wrong says clearly that it is revoked.
 	Revoked bool
+	// Start and End are where in the data the document is, with the line that begins it.
+	Start, End int
 
 	place string
 	lines int // above the document
@@ -53,7 +55,7 @@ func Parse(place string, data []byte) ([]Object, error) {
 func Documents(place string, data []byte) []Document {
 	var documents []Document
 	for _, part := range split(data) {
-		document := Document{place: place, lines: part.line}
+		document := Document{Start: part.start, End: part.start + len(part.data), place: place, lines: part.line}
 		if document.read(part.data) {
 			documents = append(documents, document)
 		}
@@ -61,10 +63,10 @@ func Documents(place string, data []byte) []Document {
 	return documents
 }
 
-// part is one document of a file, and the number of lines above it.
+// part is one document of a file, and how many lines and bytes are above it.
 type part struct {
-	line int
-	data []byte
+	line, start int
+	data        []byte
 }
 
 // split cuts at the lines that begin a document. The YAML library cannot go on behind a document that it does not understand.
@@ -75,7 +77,7 @@ func split(data []byte) []part {
 	for text := range bytes.Lines(data) {
 		if marker, rest := bytes.CutPrefix(text, []byte("---")); rest && (len(marker) == 0 || bytes.ContainsAny(marker[:1], " \t\r\n")) {
 			parts = append(parts, current)
-			current = part{line: line}
+			current = part{line: line, start: current.start + len(current.data)}
 		}
 		current.data = append(current.data, text...)
 		line++

@@ -20,22 +20,25 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/pull"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/pulls"
 )
 
 func at(minute int) time.Time { return time.Date(2026, 11, 21, 8, minute, 0, 0, time.UTC) }
 
-// line is what the server's own logger writes.
+// line is what the server writes.
 func line(minute int, license, reference string) string {
 	var out bytes.Buffer
-	record := slog.NewRecord(at(minute), slog.LevelInfo, "pull", 0)
-	record.AddAttrs(
-		slog.String("id", "REQUEST"), slog.String("customer", "Acme"), slog.String("license", license), slog.String("app", "shop"),
-		slog.String("action", "manifest"), slog.String("image", "quay.io/team/api"), slog.String("reference", reference),
-		slog.Int("status", 200), slog.Bool("success", true), slog.Int64("bytes", 12), slog.Duration("duration", 3*time.Millisecond),
-		slog.String("remote", "192.0.2.7"),
-	)
-	_ = slog.NewJSONHandler(&out, nil).Handle(context.Background(), record) // a buffer takes everything
+	logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			a.Value = slog.TimeValue(at(minute))
+		}
+		return a
+	}}))
+	pull.Record{
+		ID: "REQUEST", Customer: "Acme", License: license, App: "shop", Action: pull.Manifest, Image: "quay.io/team/api", Reference: reference,
+		Status: 200, Success: true, Bytes: 12, Duration: 3 * time.Millisecond, Remote: "192.0.2.7", Err: errors.New("the client went away"),
+	}.Log(context.Background(), logger)
 	return out.String()
 }
 
@@ -55,6 +58,7 @@ func TestReadKeepsEveryField(t *testing.T) {
 	want := []pulls.Pull{{
 		Time: at(1), ID: "REQUEST", License: "acme", Customer: "Acme", App: "shop", Action: "manifest", Image: "quay.io/team/api",
 		Reference: "v1", Status: 200, Success: true, Bytes: 12, Duration: 3 * time.Millisecond, Remote: "192.0.2.7",
+		Error: "the client went away",
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -100,6 +100,10 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 		"tap-local-source-system/Role/image-proxy",
 		"tap-local-source-system/RoleBinding/image-proxy",
 	}
+	definitions := []string{
+		"/CustomResourceDefinition/licenses.imageproxy.apps.tanzu.vmware.com",
+		"/CustomResourceDefinition/externalregistries.imageproxy.apps.tanzu.vmware.com",
+	}
 	without := func(id string) []string {
 		return slices.DeleteFunc(slices.Clone(always), func(other string) bool { return other == id })
 	}
@@ -117,9 +121,7 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 			"tap-local-source-system/SecretImport/registries", "tap-install/SecretExport/registries"),
 		"one-secret-for-both": append(without("/Namespace/tap-local-source-system"),
 			"tap-local-source-system/SecretImport/registry", "tap-install/SecretExport/registry"),
-		"image-proxy": slices.Concat(always, images, []string{
-			"/CustomResourceDefinition/licenses.imageproxy.apps.tanzu.vmware.com",
-			"/CustomResourceDefinition/externalregistries.imageproxy.apps.tanzu.vmware.com",
+		"image-proxy": slices.Concat(always, images, definitions, []string{
 			"tap-local-source-system/PodDisruptionBudget/image-proxy",
 			"tap-local-source-system/NetworkPolicy/image-proxy",
 			"tap-local-source-system/NetworkPolicy/local-source-proxy",
@@ -127,6 +129,11 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 		}),
 		"image-proxy-ingress": slices.Concat(without("/Namespace/tap-local-source-system"), images, []string{
 			"tap-local-source-system/Ingress/image-proxy",
+		}),
+		"monitoring": slices.Concat(always, images, definitions, []string{
+			"tap-local-source-system/PodDisruptionBudget/image-proxy",
+			"tap-local-source-system/PrometheusRule/local-source-proxy",
+			"tap-local-source-system/ConfigMap/local-source-proxy-dashboard",
 		}),
 		"secret-in-place": append(slices.Clone(always), "tap-install/SecretExport/pull"),
 	}

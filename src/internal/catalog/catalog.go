@@ -90,7 +90,9 @@ func New(credentials []*Credential, registries []*Registry) *Catalog {
 
 // Credential finds the credential of a license id. How long that takes says nothing about the ids that there are: they are
 // looked up by hash.
-func (c *Catalog) Credential(id string) (*Credential, bool) { return c.ByHash(sha256.Sum256([]byte(id))) }
+func (c *Catalog) Credential(id string) (*Credential, bool) {
+	return c.ByHash(sha256.Sum256([]byte(id)))
+}
 
 // ByHash finds a credential by the SHA-256 of its id.
 func (c *Catalog) ByHash(hash [sha256.Size]byte) (*Credential, bool) {
@@ -102,7 +104,9 @@ func (c *Catalog) ByHash(hash [sha256.Size]byte) (*Credential, bool) {
 }
 
 // Knows reports whether a path segment of a reference names a registry, by host name or alias.
-func (c *Catalog) Knows(segment string) bool { return len(c.registries[upstream.Canonical(segment)]) > 0 }
+func (c *Catalog) Knows(segment string) bool {
+	return len(c.registries[upstream.Canonical(segment)]) > 0
+}
 
 // Registry finds the registry that a reference of an application names, by host name or alias. The error is [ErrNoRegistry] or
 // [ErrNotOpen].

@@ -8,6 +8,8 @@
 // others to know.
 package settings
 
+import "github.com/local-source-proxy/local-source-proxy/src/internal/cabundle"
+
 // Values are the package's values as they are written. Keys that the server does not use are checked for their type only;
 // what they may hold is the business of the schema of the package.
 type Values struct {
@@ -93,6 +95,12 @@ type Limits struct {
 // Quantity is a Kubernetes quantity as it is written: "500m", or a bare number such as 1.
 type Quantity string
 
+// UnmarshalText implements [encoding.TextUnmarshaler], so that a bare number will do.
+func (q *Quantity) UnmarshalText(text []byte) error {
+	*q = Quantity(text)
+	return nil
+}
+
 // NetworkPolicy is the value network_policy.
 type NetworkPolicy struct {
 	Enabled      bool     `yaml:"enabled"`
@@ -159,7 +167,7 @@ func (v Values) WithShared() Values {
 		v.PushSecret.Namespace = v.Shared.ImageRegistry.Secret.Namespace
 	}
 	if v.Shared.CACertData != v.CACertData {
-		v.CACertData = joinPEM(v.CACertData, v.Shared.CACertData)
+		v.CACertData = cabundle.Join(v.CACertData, v.Shared.CACertData)
 	}
 	return v
 }

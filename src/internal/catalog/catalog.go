@@ -69,23 +69,16 @@ type Catalog struct {
 	registries  map[string][]*Registry
 }
 
-// New makes a catalog. Which of several objects that contradict each other counts has been decided before.
+// New makes a catalog. Of those that contradict each other, the first is in it.
 func New(credentials []*Credential, registries []*Registry) *Catalog {
-	c := &Catalog{
-		credentials: make(map[[sha256.Size]byte]*Credential, len(credentials)),
-		registries:  make(map[string][]*Registry, 2*len(registries)),
-	}
+	b := NewBuilder(len(credentials))
 	for _, each := range credentials {
-		c.credentials[each.Hash] = each
+		b.License([]*Credential{each})
 	}
 	for _, each := range registries {
-		host := upstream.Canonical(each.Hostname)
-		c.registries[host] = append(c.registries[host], each)
-		if each.Alias != "" && each.Alias != host {
-			c.registries[each.Alias] = append(c.registries[each.Alias], each)
-		}
+		b.Registry(each)
 	}
-	return c
+	return b.Catalog()
 }
 
 // Credential finds the credential of a license id. How long that takes says nothing about the ids that there are: they are

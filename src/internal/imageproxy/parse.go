@@ -4,6 +4,7 @@ package imageproxy
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/defect"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/strictyaml"
@@ -29,6 +31,8 @@ type Document struct {
 	Kind, Name string
 	// Revoked says that a license that is otherwise wrong says clearly that it is revoked.
 	Revoked bool
+	// Sum tells texts of documents apart.
+	Sum [sha256.Size]byte
 
 	place string
 	lines int // above the document
@@ -55,7 +59,7 @@ func Parse(place string, data []byte) ([]Object, error) {
 func Documents(place string, data []byte) []Document {
 	var documents []Document
 	for _, part := range split(data) {
-		document := Document{place: place, lines: part.line}
+		document := Document{place: place, lines: part.line, Sum: sha256.Sum256(part.data)}
 		if document.read(part.data) {
 			documents = append(documents, document)
 		}
@@ -129,6 +133,11 @@ func (d *Document) read(data []byte) bool {
 	}
 	d.Object = object
 	return true
+}
+
+// Identified reports whether it is known which object this is meant to be, however wrong it is otherwise.
+func (d *Document) Identified() bool {
+	return (d.Kind == LicenseKind || d.Kind == RegistryKind) && len(validation.IsDNS1123Subdomain(d.Name)) == 0
 }
 
 // identify takes what little is needed to say which object this is meant to be.

@@ -3,7 +3,7 @@
 // Package kube reads the few Secrets of its own namespace that the server lives by.
 //
 // The Role that goes with it is the smallest there can be, so every list and watch is for one Secret by its name; the package
-// refuses to look at a namespace as a whole, and it writes nothing but the session key. The client is built on client-go's
+// refuses to look at a namespace as a whole, and it writes nothing but the keys that replicas share. The client is built on client-go's
 // REST client with a scheme of one kind: the generated clients register every kind of Kubernetes, which costs 9 MiB of
 // resident memory before the first request.
 package kube

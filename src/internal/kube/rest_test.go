@@ -93,7 +93,7 @@ func exercise(t *testing.T, s Secrets) {
 	}
 	got, err := s.Get(ctx, "s", metav1.GetOptions{})
 	check("get", got, err)
-	created, err := s.Create(ctx, newSessionKey(), metav1.CreateOptions{})
+	created, err := s.Create(ctx, newKey(SessionKeySecret), metav1.CreateOptions{})
 	check("create", created, err)
 	list, err := s.List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=s"})
 	if err != nil || len(list.Items) != 1 || list.ResourceVersion != "7" {

@@ -166,6 +166,6 @@ func followKeys(ctx context.Context, cfg Config, cluster *kube.Client, sealer *s
 			cfg.Logger.Error("session keys are not watched", "problem", err.Error())
 		}
 	case cluster != nil:
-		cluster.WatchSessionKeys(ctx, rotate(sealer, "Secret "+kube.SessionKeySecret, cfg.Logger))
+		cluster.WatchKeys(ctx, kube.SessionKeySecret, rotate(sealer, "Secret "+kube.SessionKeySecret, cfg.Logger))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keyfile"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 )
@@ -17,7 +18,7 @@ import (
 // a second replica nor a restarted one has. In a cluster there is no such way out: replicas with a key each would break every
 // other upload.
 func openSessions(ctx context.Context, file string, cluster *kube.Client) (*session.Sealer, error) {
-	place, content := "random session key", session.GenerateKey()
+	place, content := "random session key", keyfile.Generate()
 	var err error
 	switch {
 	case file != "":
@@ -27,7 +28,7 @@ func openSessions(ctx context.Context, file string, cluster *kube.Client) (*sess
 		}
 	case cluster != nil:
 		place = "Secret " + kube.SessionKeySecret
-		if content, err = cluster.SessionKeys(ctx); err != nil {
+		if content, err = cluster.Keys(ctx, kube.SessionKeySecret); err != nil {
 			return nil, fmt.Errorf("session key: %w", err)
 		}
 	}

@@ -23,18 +23,18 @@ import (
 
 func keySecret(content, version string) *corev1.Secret {
 	s := secret(kube.SessionKeySecret, "", version)
-	s.Data = map[string][]byte{kube.SessionKeyField: []byte(content)}
+	s.Data = map[string][]byte{kube.KeyField: []byte(content)}
 	return s
 }
 
-func TestSessionKeysAreTheSameForReplicasThatRace(t *testing.T) {
+func TestKeysAreTheSameForReplicasThatRace(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
 		const replicas = 4
 		var keys [replicas]string
 		var group sync.WaitGroup
 		for i := range replicas {
 			group.Go(func() {
-				key, err := c.client.SessionKeys(t.Context())
+				key, err := c.client.Keys(t.Context(), kube.SessionKeySecret)
 				if err != nil {
 					t.Error(err)
 				}
@@ -54,11 +54,11 @@ func TestSessionKeysAreTheSameForReplicasThatRace(t *testing.T) {
 	})
 }
 
-func TestSessionKeysDiffer(t *testing.T) {
+func TestKeysDiffer(t *testing.T) {
 	var keys []string
 	for range 2 {
 		inCluster(t, func(t *testing.T, c *cluster) {
-			key, err := c.client.SessionKeys(t.Context())
+			key, err := c.client.Keys(t.Context(), kube.SessionKeySecret)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,7 +70,7 @@ func TestSessionKeysDiffer(t *testing.T) {
 	}
 }
 
-func TestSessionKeysWhenDeletedBetweenTheSteps(t *testing.T) {
+func TestKeysWhenDeletedBetweenTheSteps(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
 		conflict := true
 		c.PrependReactor("create", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
@@ -78,23 +78,23 @@ func TestSessionKeysWhenDeletedBetweenTheSteps(t *testing.T) {
 			conflict = false
 			return first, nil, apierrors.NewAlreadyExists(corev1.Resource("secrets"), kube.SessionKeySecret)
 		})
-		if key, err := c.client.SessionKeys(t.Context()); err != nil || len(key) == 0 {
+		if key, err := c.client.Keys(t.Context(), kube.SessionKeySecret); err != nil || len(key) == 0 {
 			t.Errorf("key of %d bytes, error %v", len(key), err)
 		}
 	})
 }
 
-func TestSessionKeysMadeByTheOperator(t *testing.T) {
+func TestKeysMadeByTheOperator(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
 		c.PrependReactor("create", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, forbidden() })
 		c.put(t, keySecret("theirs", "1"))
-		if key, err := c.client.SessionKeys(t.Context()); err != nil || string(key) != "theirs" {
+		if key, err := c.client.Keys(t.Context(), kube.SessionKeySecret); err != nil || string(key) != "theirs" {
 			t.Errorf("key %q, error %v", key, err)
 		}
 	})
 }
 
-func TestSessionKeysErrors(t *testing.T) {
+func TestKeysErrors(t *testing.T) {
 	const secretIn = " Secret " + kube.SessionKeySecret + " in namespace " + namespace + ": "
 	fail := func(verb string, err error) func(*testing.T, *cluster) {
 		return func(_ *testing.T, c *cluster) {
@@ -121,7 +121,7 @@ func TestSessionKeysErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inCluster(t, func(t *testing.T, cl *cluster) {
 				c.arrange(t, cl)
-				_, err := cl.client.SessionKeys(t.Context())
+				_, err := cl.client.Keys(t.Context(), kube.SessionKeySecret)
 				var access *kube.AccessError
 				if !errors.As(err, &access) || access.Name != kube.SessionKeySecret || err.Error() != c.want {
 					t.Errorf("error\n%v\nwant\n%s", err, c.want)
@@ -131,13 +131,13 @@ func TestSessionKeysErrors(t *testing.T) {
 	}
 }
 
-func TestWatchSessionKeysRotates(t *testing.T) {
+func TestWatchKeysRotates(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		c.put(t, keySecret("old", "1"))
 		var got []string
-		go c.client.WatchSessionKeys(ctx, func(keys []byte) { got = append(got, string(keys)) })
+		go c.client.WatchKeys(ctx, kube.SessionKeySecret, func(keys []byte) { got = append(got, string(keys)) })
 		synctest.Wait()
 		c.send(watch.Modified, keySecret("new\nold", "2"))
 		c.send(watch.Modified, keySecret("", "3"))

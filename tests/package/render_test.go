@@ -97,6 +97,7 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 		"tap-local-source-system/Service/image-proxy",
 		"tap-local-source-system/Deployment/image-proxy",
 		"tap-local-source-system/ServiceAccount/image-proxy",
+		"tap-local-source-system/Secret/image-proxy-token-key",
 		"tap-local-source-system/Role/image-proxy",
 		"tap-local-source-system/RoleBinding/image-proxy",
 	}

@@ -17,7 +17,11 @@ import (
 func Check(ctx context.Context, sources Sources, report func(check.Step)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	from, err := sources.feed(slog.New(slog.DiscardHandler))
+	cluster, err := sources.cluster(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	from, err := sources.feed(cluster)
 	if err != nil {
 		return err
 	}

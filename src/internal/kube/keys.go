@@ -36,7 +36,7 @@ func (c *Client) Keys(ctx context.Context, name string) ([]byte, error) {
 			return c.keys(name, secret.Data)
 		}
 		// Without the right to create, there may still be one that the operator made.
-		if err = c.accessError("create", name, err); !apierrors.IsAlreadyExists(err) && !apierrors.IsForbidden(err) {
+		if err = c.accessError("create", secretKind, name, err); !apierrors.IsAlreadyExists(err) && !apierrors.IsForbidden(err) {
 			return nil, err
 		}
 		secret, getErr := c.filled(ctx, name)
@@ -44,7 +44,7 @@ func (c *Client) Keys(ctx context.Context, name string) ([]byte, error) {
 			return c.keys(name, secret.Data)
 		}
 		if !apierrors.IsNotFound(getErr) && !apierrors.IsConflict(getErr) {
-			return nil, c.accessError("read", name, getErr)
+			return nil, c.accessError("read", secretKind, name, getErr)
 		}
 	}
 	return nil, err
@@ -76,7 +76,7 @@ func (c *Client) WatchKeys(ctx context.Context, name string, deliver func(keyFil
 		switch {
 		case err != nil:
 		case secret == nil:
-			err = c.accessError("read", name, errors.New("it was deleted: the next replica that starts makes a new one"))
+			err = c.accessError("read", secretKind, name, errors.New("it was deleted: the next replica that starts makes a new one"))
 		default:
 			keys, err = c.keys(name, secret.Data)
 		}
@@ -101,7 +101,7 @@ func newKey(name string) *corev1.Secret {
 
 func (c *Client) keys(name string, data map[string][]byte) ([]byte, error) {
 	if !hasKeys(data) {
-		return nil, c.accessError("read", name, fmt.Errorf(
+		return nil, c.accessError("read", secretKind, name, fmt.Errorf(
 			"it has no %q: put one base64 key of %d bytes a line there, or delete the Secret and restart", KeyField, keyfile.Size))
 	}
 	return data[KeyField], nil

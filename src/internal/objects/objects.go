@@ -9,7 +9,6 @@ package objects
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -74,11 +73,12 @@ func Follow(ctx context.Context, cfg Config) (*Objects, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	from := source(newDirectory(cfg.Dir))
 	if cfg.Dir == "" {
-		return nil, errors.New("custom resources are not followed yet")
+		from = &cluster{cfg.Cluster, cfg.Log}
 	}
 	o := &Objects{
-		cfg: cfg, store: catalog.NewStore(), set: newSet(cfg.Upstream), source: newDirectory(cfg.Dir),
+		cfg: cfg, store: catalog.NewStore(), set: newSet(cfg.Upstream), source: from,
 		changed: make(chan struct{}, 1), loaded: make(chan struct{}), ended: make(chan struct{}),
 	}
 	go o.run(ctx)

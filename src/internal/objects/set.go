@@ -45,7 +45,7 @@ type object struct {
 }
 
 func newSet(base upstream.Config) *set {
-	return &set{base: base, objects: map[key]*object{}, strays: map[string]stray{}, credentials: map[string]*credential{}}
+	return &set{base: base, objects: map[key]*object{}, strays: map[string]stray{}, credentials: map[string]*credential{}, pending: map[string]bool{}}
 }
 
 // update takes what a source says of some objects.
@@ -55,10 +55,20 @@ func (s *set) update(reports ...report) {
 	s.take(reports)
 }
 
+// expect says that nothing is complete before all objects of these kinds have been told of.
+func (s *set) expect(kinds ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, kind := range kinds {
+		s.pending[kind] = true
+	}
+}
+
 // replace takes what a source says of all objects of a kind.
 func (s *set) replace(kind string, reports map[string]report) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	delete(s.pending, kind)
 	var all []report
 	for _, o := range s.order {
 		if _, there := reports[o.key.name]; !there && o.key.kind == kind {

@@ -4,6 +4,9 @@ package objects
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"sync"
 
@@ -23,14 +26,15 @@ func (c *cluster) run(ctx context.Context, s *set, changed func()) error {
 	var watching sync.WaitGroup
 	for kind, resources := range map[string]kube.Resources{imageproxy.LicenseKind: c.client.Licenses, imageproxy.RegistryKind: c.client.Registries} {
 		handler := kube.Handler[report]{
-			Convert: func(object imageproxy.Object) report { return read(object, object.Validate(imageproxy.InCluster)) },
+			Convert: convert,
 			Replace: func(all map[string]report) {
 				s.replace(kind, all)
 				changed()
 			},
 			Set: func(r report) {
-				s.update(r)
-				changed()
+				if s.update(r) {
+					changed()
+				}
 			},
 			Delete: func(name string) {
 				s.update(report{key: key{kind: kind, name: name}, gone: true})
@@ -44,6 +48,26 @@ func (c *cluster) run(ctx context.Context, s *set, changed func()) error {
 	}
 	watching.Wait()
 	return nil
+}
+
+// convert makes a report of a custom resource.
+func convert(object imageproxy.Object) report {
+	r := read(object, object.Validate(imageproxy.InCluster))
+	var spec any
+	switch o := object.(type) {
+	case *imageproxy.License:
+		spec = o.Spec
+	case *imageproxy.ExternalRegistry:
+		spec = o.Spec
+	}
+	text, err := json.Marshal(spec)
+	if err != nil { // there is nothing in it that could not be written
+		return r
+	}
+	about := fmt.Sprintf("%s %d %s ", object.GetUID(), object.GetGeneration(), object.GetAnnotations()[imageproxy.RevokedAtAnnotation])
+	sum := sha256.Sum256(append([]byte(about), text...))
+	r.edition = [16]byte(sum[:16])
+	return r
 }
 
 // credentials implements [source].

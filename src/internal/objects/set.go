@@ -41,18 +41,20 @@ type object struct {
 	// unread is why the credential of a registry cannot be used.
 	unread error
 	link   *link
+	// told is the last verdict, and toldOf the generation that it was on.
 	told   verdict
+	toldOf int64
 }
 
 func newSet(base upstream.Config) *set {
 	return &set{base: base, objects: map[key]*object{}, strays: map[string]stray{}, credentials: map[string]*credential{}, pending: map[string]bool{}}
 }
 
-// update takes what a source says of some objects.
-func (s *set) update(reports ...report) {
+// update takes what a source says of some objects, and reports whether that is anything new.
+func (s *set) update(reports ...report) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.take(reports)
+	return s.take(reports)
 }
 
 // expect says that nothing is complete before all objects of these kinds have been told of.
@@ -81,7 +83,7 @@ func (s *set) replace(kind string, reports map[string]report) {
 	s.take(all)
 }
 
-func (s *set) take(reports []report) {
+func (s *set) take(reports []report) (news bool) {
 	for _, r := range reports {
 		o, known := s.objects[r.key]
 		switch {
@@ -89,8 +91,12 @@ func (s *set) take(reports []report) {
 			o.gone = true
 			s.retire(o)
 			delete(s.objects, r.key)
+			news = true
 			continue
 		case r.gone:
+			continue
+		case known && o.edition == r.edition && r.edition != [16]byte{}:
+			o.observed = r.observed
 			continue
 		case !known:
 			o = &object{}
@@ -98,12 +104,17 @@ func (s *set) take(reports []report) {
 			s.order = append(s.order, o)
 		}
 		o.take(r)
+		news = true
+	}
+	if !news {
+		return false
 	}
 	s.order = slices.DeleteFunc(s.order, func(o *object) bool { return o.gone })
 	slices.SortStableFunc(s.order, func(a, b *object) int {
 		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.key.place, b.key.place), cmp.Compare(a.position, b.position),
 			cmp.Compare(a.key.name, b.key.name))
 	})
+	return true
 }
 
 // take replaces what the source said before.
@@ -131,7 +142,7 @@ func (s *set) settle() settled {
 	for _, o := range s.order {
 		b.settle(o)
 	}
-	done := settled{catalog: b.Catalog(), retired: s.retired, numbers: map[string]number{}}
+	done := settled{catalog: b.Catalog(), retired: s.retired, numbers: map[string]number{}, wishes: map[key]*wish{}}
 	s.retired = nil
 	s.judge(&done)
 	return done

@@ -60,7 +60,11 @@ func (i Images) check(inCluster bool) error {
 
 // openImages opens door B. What it follows ends with close, and not with the context: a license that is revoked while the last
 // downloads finish still counts.
-func openImages(ctx context.Context, cfg Config, cluster *kube.Client, m *metrics.Metrics) (*part, error) {
+func openImages(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, error) {
+	cluster, err := cfg.Sources.cluster(kube.NewImageProxy, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p := &part{ready: always, close: func() error { cancel(); return nil }}
 	secured, err := openTLS(ctx, cfg)

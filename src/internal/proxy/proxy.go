@@ -71,20 +71,16 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	cluster, err := cfg.Sources.cluster(cfg.Logger)
-	if err != nil {
-		return err
-	}
 	m := metrics.New(cfg.Version)
 	var parts []*part
 	for _, door := range []struct {
 		address string
-		open    func(context.Context, Config, *kube.Client, *metrics.Metrics) (*part, error)
+		open    func(context.Context, Config, *metrics.Metrics) (*part, error)
 	}{{cfg.ListenAddress, openSource}, {cfg.Images.Address, openImages}} {
 		if door.address == "" {
 			continue
 		}
-		p, openErr := door.open(ctx, cfg, cluster, m)
+		p, openErr := door.open(ctx, cfg, m)
 		if p != nil {
 			defer func() { err = errors.Join(err, p.close()) }()
 		}

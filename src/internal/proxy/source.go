@@ -29,7 +29,11 @@ type Embedded struct {
 const embeddedRepository = "source"
 
 // openSource opens door A, with settings that have been read.
-func openSource(ctx context.Context, cfg Config, cluster *kube.Client, m *metrics.Metrics) (*part, error) {
+func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, error) {
+	cluster, err := cfg.Sources.cluster(kube.New, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
 	from, err := cfg.Sources.feed(cluster)
 	if err != nil {
 		return nil, err

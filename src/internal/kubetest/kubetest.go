@@ -54,8 +54,32 @@ func New(t *testing.T) *Server {
 // Config is how a client reaches the server.
 func (s *Server) Config() *rest.Config { return &rest.Config{Host: "http://apiserver", Transport: s} }
 
-// Put creates an object, or replaces it. It is anything that has the form of one.
+// Put creates an object, or replaces all of it but its status. It is anything that has the form of one.
 func (s *Server) Put(object any) {
+	s.t.Helper()
+	o := s.content(object)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kind := plural(o.GetKind())
+	if before, known := s.objects[kind][o.GetName()]; known {
+		o.Object["status"] = before.Object["status"]
+	}
+	s.put(kind, o)
+}
+
+// PutStatus replaces the status of an object.
+func (s *Server) PutStatus(object any) {
+	s.t.Helper()
+	o := s.content(object)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kind := plural(o.GetKind())
+	changed := s.objects[kind][o.GetName()].DeepCopy()
+	changed.Object["status"] = o.Object["status"]
+	s.put(kind, changed)
+}
+
+func (s *Server) content(object any) *unstructured.Unstructured {
 	s.t.Helper()
 	text, err := json.Marshal(object)
 	if err != nil {
@@ -65,9 +89,7 @@ func (s *Server) Put(object any) {
 	if err := json.Unmarshal(text, &content.Object); err != nil {
 		s.t.Fatal(err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.put(plural(content.GetKind()), &content)
+	return &content
 }
 
 // put stores an object as the API server does. The lock is held.

@@ -182,6 +182,13 @@ func (o *Objects) isLoaded() bool {
 
 // put brings what was settled into force.
 func (o *Objects) put(next settled) {
+	for _, each := range next.news {
+		if each.verdict.message == "" {
+			o.cfg.Log.Info("object usable again", "object", each.what)
+		} else {
+			o.cfg.Log.Error("object not usable", "object", each.what, "problem", each.verdict.message, "consequence", each.consequence)
+		}
+	}
 	o.store.Replace(next.catalog)
 	for _, registry := range next.retired {
 		registry.Close()
@@ -194,13 +201,6 @@ func (o *Objects) put(next settled) {
 	if o.statuses != nil {
 		for k, w := range next.wishes {
 			o.statuses.note(k, seen{wish: w})
-		}
-	}
-	for _, each := range next.news {
-		if each.verdict.message == "" {
-			o.cfg.Log.Info("object in force again", "object", each.what)
-		} else {
-			o.cfg.Log.Error("object not usable", "object", each.what, "problem", each.verdict.message, "consequence", each.consequence)
 		}
 	}
 	if !o.isLoaded() {

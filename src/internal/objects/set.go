@@ -84,37 +84,40 @@ func (s *set) replace(kind string, reports map[string]report) {
 }
 
 func (s *set) take(reports []report) (news bool) {
+	var left, order bool
 	for _, r := range reports {
 		o, known := s.objects[r.key]
 		switch {
 		case r.gone && known:
-			o.gone = true
+			o.gone, left = true, true
 			s.retire(o)
 			delete(s.objects, r.key)
-			news = true
-			continue
-		case r.gone:
-			continue
+		case r.gone, r.same && !known:
+		case r.same:
+			order = order || o.position != r.position
+			o.position = r.position
 		case known && o.edition == r.edition && r.edition != [16]byte{}:
 			o.observed = r.observed
-			continue
-		case !known:
-			o = &object{}
-			s.objects[r.key] = o
-			s.order = append(s.order, o)
+		default:
+			if !known {
+				o = &object{}
+				s.objects[r.key] = o
+				s.order = append(s.order, o)
+			}
+			o.take(r)
+			news, order = true, true
 		}
-		o.take(r)
-		news = true
 	}
-	if !news {
-		return false
+	if left {
+		s.order = slices.DeleteFunc(s.order, func(o *object) bool { return o.gone })
 	}
-	s.order = slices.DeleteFunc(s.order, func(o *object) bool { return o.gone })
-	slices.SortStableFunc(s.order, func(a, b *object) int {
-		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.key.place, b.key.place), cmp.Compare(a.position, b.position),
-			cmp.Compare(a.key.name, b.key.name))
-	})
-	return true
+	if order {
+		slices.SortFunc(s.order, func(a, b *object) int {
+			return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.key.place, b.key.place), cmp.Compare(a.position, b.position),
+				cmp.Compare(a.key.name, b.key.name), cmp.Compare(a.key.kind, b.key.kind))
+		})
+	}
+	return news || left || order
 }
 
 // take replaces what the source said before.
@@ -123,10 +126,11 @@ func (o *object) take(r report) {
 		r.created = o.created
 	}
 	switch {
-	case o.revoked && !o.revokedAt.IsZero() && !r.dated:
+	case !r.revoked, r.dated:
+	case o.revoked:
 		r.revokedAt = o.revokedAt
 	case r.revokedAt.IsZero():
-		r.revokedAt = time.Now()
+		r.revokedAt = time.Now().Truncate(time.Second)
 	}
 	if r.license != nil && r.license.Revoked {
 		r.license.RevokedAt = r.revokedAt
@@ -142,7 +146,7 @@ func (s *set) settle() settled {
 	for _, o := range s.order {
 		b.settle(o)
 	}
-	done := settled{catalog: b.Catalog(), retired: s.retired, numbers: map[string]number{}, wishes: map[key]*wish{}}
+	done := settled{catalog: b.Catalog(), retired: s.retired, numbers: map[string]*number{}, wishes: map[key]*wish{}}
 	s.retired = nil
 	s.judge(&done)
 	return done
@@ -193,7 +197,9 @@ func (b *build) try(o *object, v version) error {
 	if err := add(o, v); err != nil {
 		return err
 	}
-	b.names[identity] = o
+	if o.key.place != "" {
+		b.names[identity] = o
+	}
 	o.force = v
 	return nil
 }

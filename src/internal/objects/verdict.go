@@ -17,7 +17,7 @@ type settled struct {
 	catalog *catalog.Catalog
 	// retired are registries that the catalog does not need any more, to be closed once it is in force.
 	retired []*upstream.Registry
-	numbers map[string]number // by kind
+	numbers map[string]*number // by kind
 	news    []told
 	// wishes are the conditions that should be other ones.
 	wishes map[key]*wish
@@ -76,25 +76,26 @@ func (s *set) stray(strays map[string]error) {
 
 // judge counts objects, and tells of those whose verdict has changed.
 func (s *set) judge(done *settled) {
-	count := func(kind string, v verdict) {
-		n := done.numbers[kind]
-		if v.message == "" {
-			n.valid++
-		} else {
-			n.invalid++
-		}
-		done.numbers[kind] = n
-	}
 	for _, kind := range []string{imageproxy.LicenseKind, imageproxy.RegistryKind, unknownKind} {
-		done.numbers[kind] = number{}
+		done.numbers[kind] = &number{}
+	}
+	count := func(kind string, v verdict) {
+		if v.message == "" {
+			done.numbers[kind].valid++
+		} else {
+			done.numbers[kind].invalid++
+		}
 	}
 	for _, o := range s.order {
 		v := o.verdict()
 		count(o.key.kind, v)
-		if v != o.told && (v.message != "" || o.told.message != "") {
+		if v == o.told && o.generation == o.toldOf {
+			continue
+		}
+		if v.message != o.told.message {
 			done.news = append(done.news, told{o.key.String(), o.consequence(), v})
 		}
-		if w := o.wish(v); v.reason != "" && (v != o.told || o.generation != o.toldOf) && unique.Make(w.standing) != o.observed {
+		if w := o.wish(v); v.reason != "" && unique.Make(w.standing) != o.observed {
 			done.wishes[o.key] = w
 		}
 		o.told, o.toldOf = v, o.generation

@@ -36,6 +36,8 @@ type report struct {
 	key key
 	// gone says that there is no such object any more; nothing else is set then.
 	gone bool
+	// same says that the object is as it was, but for its position; nothing else is set then.
+	same bool
 	// created is the object's age, and position its place among those of the same age.
 	created  time.Time
 	position int

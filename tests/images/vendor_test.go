@@ -102,7 +102,12 @@ func (l *license) remove() {
 func (l *license) auth() http.Header { return basic(l.id) }
 
 func basic(id string) http.Header {
-	return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("ops@acme.example:"+id))}}
+	return showing("Basic " + base64.StdEncoding.EncodeToString([]byte("ops@acme.example:"+id)))
+}
+
+// showing is what a client sends that knows today's manifests.
+func showing(authorization string) http.Header {
+	return http.Header{"Authorization": {authorization}, "Accept": {"application/vnd.oci.image.manifest.v1+json"}}
 }
 
 // serve starts a server with door B alone, unless flags say otherwise. No id may be seen in its log or metrics.

@@ -28,7 +28,6 @@ type Metrics struct {
 	upstream *prometheus.HistogramVec
 	tokens   *prometheus.CounterVec
 	reloads  *prometheus.CounterVec
-	objects  *prometheus.GaugeVec
 }
 
 // New makes the metrics, with those of the process and of the Go runtime.
@@ -50,13 +49,10 @@ func New(version string) *Metrics {
 		tokens:  counter("lsp_token_fetches_total", "Tokens asked of the registry's token server, by result: ok, refused, error.", "result"),
 		reloads: counter("lsp_settings_reloads_total", "Changes of the settings, by result: applied, refused.", "result"),
 	}
-	m.objects = prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "lsp_image_objects", Help: "Licenses and registries of the image proxy, by kind and state: valid, invalid. Of the kind unknown are documents that tell none.",
-	}, []string{"kind", "state"})
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "lsp_build_info", Help: "1, with the version as a label.", ConstLabels: prometheus.Labels{"version": version},
 	}, func() float64 { return 1 })
-	m.registry.MustRegister(m.requests, m.duration, m.bytes, m.uploads, m.upstream, m.tokens, m.reloads, m.objects, build,
+	m.registry.MustRegister(m.requests, m.duration, m.bytes, m.uploads, m.upstream, m.tokens, m.reloads, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	// Series that alerts look at exist from the start.
 	for _, result := range []string{"applied", "refused"} {
@@ -118,9 +114,3 @@ func (m *Metrics) TokenFetch(result string) { m.tokens.WithLabelValues(result).I
 
 // Reload counts a change of the settings; result is "applied" or "refused".
 func (m *Metrics) Reload(result string) { m.reloads.WithLabelValues(result).Inc() }
-
-// Objects implements the observer of package objects.
-func (m *Metrics) Objects(kind string, valid, invalid int) {
-	m.objects.WithLabelValues(kind, "valid").Set(float64(valid))
-	m.objects.WithLabelValues(kind, "invalid").Set(float64(invalid))
-}

@@ -97,19 +97,3 @@ func TestUploadsInFlight(t *testing.T) {
 		t.Errorf("in flight: %s, want 0", in())
 	}
 }
-
-func TestObjects(t *testing.T) {
-	m := metrics.New("dev")
-	m.Objects("License", 3, 1)
-	m.Objects("License", 2, 0)
-	var got []string
-	for _, line := range scrape(t, m) {
-		if strings.HasPrefix(line, "lsp_image_objects") {
-			got = append(got, line)
-		}
-	}
-	want := []string{`lsp_image_objects{kind="License",state="invalid"} 0`, `lsp_image_objects{kind="License",state="valid"} 2`}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("series (-want +got):\n%s", diff)
-	}
-}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package licenses
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// newFileMode is the mode of a new file: the server may run as somebody else, and a hash is no secret.
+const newFileMode = 0o644
+
+// createFile makes a file that is whole from the first moment, or fails with [fs.ErrExist].
+func createFile(path string, data []byte) error {
+	temporary, err := writeTemporary(path, data, newFileMode)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.Link(temporary, path), os.Remove(temporary))
+}
+
+// replaceFile puts a whole file in the place of another one, and keeps its mode. A link stays one.
+func replaceFile(path string, data []byte) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	temporary, err := writeTemporary(path, data, info.Mode().Perm())
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return errors.Join(err, os.Remove(temporary))
+	}
+	return nil
+}
+
+// writeTemporary writes a file beside the path, under a name that the server does not read.
+func writeTemporary(path string, data []byte, mode os.FileMode) (name string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".license-*.tmp")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
+}

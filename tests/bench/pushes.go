@@ -41,7 +41,7 @@ func (b *Bench) blob(t testing.TB) {
 		s := newSampler("one blob of " + size(b.Blob) + variant.what)
 		b.push(t, s, variant.site, variant.site.ways, []Blob{newBlob(t, b.Blob, 1)})
 		compare(s)
-		if row := s.row(throughput, "MiB/s"); row.has(Nginx) {
+		if row := s.row(throughput, "MiB/s"); row.hasNginx() {
 			row.Verdicts[1] = row.Verdicts[1].atLeast(1)
 		}
 		b.keep(s)
@@ -72,7 +72,7 @@ func (b *Bench) crowd(t testing.TB, crowd Crowd) {
 		compare(s)
 	}
 	memory := s.row(peak, "MiB")
-	memory.Verdicts = []Verdict{memory.of(Proxy).atMost(maxPeak)}
+	memory.Verdicts = []Verdict{memory.ofProxy().atMost(maxPeak)}
 	b.keep(s)
 }
 
@@ -171,7 +171,7 @@ func compare(s *sampler) {
 	row.Verdicts = []Verdict{row.ratio(Proxy, Direct).atLeast(minThroughput)}
 	all := s.row(allCPU, "s/GiB")
 	all.Verdicts = []Verdict{all.ratio(Proxy, Direct)}
-	if !row.has(Nginx) {
+	if !row.hasNginx() {
 		return
 	}
 	row.Verdicts = append(row.Verdicts, row.ratio(Proxy, Nginx), row.ratio(Nginx, Direct))

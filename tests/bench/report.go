@@ -74,16 +74,16 @@ func (r *Row) ratio(way, to string) Verdict {
 	}))
 }
 
-// added is what one way has more than another, within each run.
-func (r *Row) added(way, to string) Verdict {
-	return verdict("added by the "+way, r.Unit, paired(r.Samples[way], r.Samples[to], func(a, b float64) float64 { return a - b }))
+// added is what a way has more than the straight one, within each run.
+func (r *Row) added(way string) Verdict {
+	return verdict("added by the "+way, r.Unit, paired(r.Samples[way], r.Samples[Direct], func(a, b float64) float64 { return a - b }))
 }
 
-// of is one way by itself.
-func (r *Row) of(way string) Verdict { return verdict(way, r.Unit, r.Samples[way]) }
+// ofProxy is the way through the proxy by itself.
+func (r *Row) ofProxy() Verdict { return verdict(Proxy, r.Unit, r.Samples[Proxy]) }
 
-// has says whether a way was measured.
-func (r *Row) has(way string) bool { return len(r.Samples[way]) > 0 }
+// hasNginx says whether the way through nginx was measured.
+func (r *Row) hasNginx() bool { return len(r.Samples[Nginx]) > 0 }
 
 func paired(a, b []float64, f func(a, b float64) float64) []float64 {
 	out := make([]float64, min(len(a), len(b)))

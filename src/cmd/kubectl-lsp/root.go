@@ -185,8 +185,8 @@ func (a *app) sessions() *push.Sessions {
 	return sessions
 }
 
-// ask asks on the terminal. Without one nobody can answer, so --yes is needed.
-func (a *app) ask(yes bool, question string) error {
+// consent asks on the terminal. Without one nobody can answer, so --yes is needed.
+func (a *app) consent(yes bool, question string) error {
 	if yes {
 		return nil
 	}

@@ -89,7 +89,7 @@ func TestLicenseCreate(t *testing.T) {
 		if l == nil || l.Spec.Credentials[0].SHA256 != imageproxy.Hash(h.ID) || l.Spec.CustomerEmail != "ops@acme.example" || l.Spec.ExpiresAt != "2099-01-01T00:00:00Z" {
 			t.Fatalf("stored: %+v", l)
 		}
-		config, err := dockerconfig.ParseSecret("x/y", h.PullSecret.Data)
+		config, err := dockerconfig.Parse("pull Secret", h.PullSecret.Data[".dockerconfigjson"])
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -112,7 +112,7 @@ func TestWhoMustNotKnowWhat(t *testing.T) {
 
 // TestTestSupportIsForTests: no package that is built into a binary imports it.
 func TestTestSupportIsForTests(t *testing.T) {
-	support := []string{internalPath + "registrytest", internalPath + "proxytest"}
+	support := []string{internalPath + "registrytest", internalPath + "proxytest", internalPath + "kubetest"}
 	for name, p := range packages(t) {
 		if slices.Contains(support, p.ImportPath) {
 			continue

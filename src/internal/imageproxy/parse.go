@@ -20,6 +20,8 @@ import (
 )
 
 // Document is one YAML document and what became of it.
+//
+// +kubebuilder:object:generate=false
 type Document struct {
 	// Object is nil with an error.
 	Object Object
@@ -36,6 +38,7 @@ type Document struct {
 
 	place string
 	lines int // above the document
+	text  []byte
 	root  *yaml.Node
 }
 
@@ -58,42 +61,38 @@ func Parse(place string, data []byte) ([]Object, error) {
 // Documents reads the same, with what is known of those that are wrong. Empty documents are left out.
 func Documents(place string, data []byte) []Document {
 	var documents []Document
-	for _, part := range split(data) {
-		document := Document{
-			Start: part.start, End: part.start + len(part.data), Sum: sha256.Sum256(part.data), place: place, lines: part.line,
-		}
-		if document.read(part.data) {
+	for _, document := range Split(place, data) {
+		if document.Read() {
 			documents = append(documents, document)
 		}
 	}
 	return documents
 }
 
-// part is one document of a file, and how many lines and bytes are above it.
-type part struct {
-	line, start int
-	data        []byte
-}
-
-// split cuts at the lines that begin a document. The YAML library cannot go on behind a document that it does not understand.
-func split(data []byte) []part {
-	var parts []part
-	var current part
-	line := 0
+// Split gives the documents of a file, which are to be read one by one: it cuts at the lines that begin a document. The YAML library
+// cannot go on behind one that it does not understand.
+func Split(place string, data []byte) []Document {
+	var documents []Document
+	begin, end, line, first := 0, 0, 0, 0
+	cut := func() {
+		text := data[begin:end]
+		documents = append(documents, Document{Start: begin, End: end, Sum: sha256.Sum256(text), place: place, lines: first, text: text})
+		begin, first = end, line
+	}
 	for text := range bytes.Lines(data) {
-		if marker, rest := bytes.CutPrefix(text, []byte("---")); rest && (len(marker) == 0 || bytes.ContainsAny(marker[:1], " \t\r\n")) {
-			parts = append(parts, current)
-			current = part{line: line, start: current.start + len(current.data)}
+		if rest, marker := bytes.CutPrefix(text, []byte("---")); marker && (len(rest) == 0 || bytes.ContainsAny(rest[:1], " \t\r\n")) {
+			cut()
 		}
-		current.data = append(current.data, text...)
+		end += len(text)
 		line++
 	}
-	return append(parts, current)
+	cut()
+	return documents
 }
 
-// read reports whether there is anything.
-func (d *Document) read(data []byte) bool {
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
+// Read reads a document, and reports whether there is anything in it.
+func (d *Document) Read() bool {
+	decoder := yaml.NewDecoder(bytes.NewReader(d.text))
 	var node, second yaml.Node
 	switch err := decoder.Decode(&node); {
 	case errors.Is(err, io.EOF):

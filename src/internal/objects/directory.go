@@ -26,6 +26,8 @@ type directory struct {
 type file struct {
 	reads   int
 	objects map[key]int // when each was last read
+	// valid are the documents that need not be read again as long as they are the same.
+	valid map[[sha256.Size]byte]key
 	// strays are documents of which it cannot be told which object they are, and when each was first read.
 	strays map[[sha256.Size]byte]int
 }
@@ -86,48 +88,61 @@ func (d *directory) read(files map[string]filewatch.File) (reports []report, str
 // read compares a file with what it held. An object that is missing is gone, unless it may be the one in a document that has become
 // unreadable since: what is not valid changes nothing.
 func (f *file) read(path string, content filewatch.File) (reports []report, stray error) {
-	f.reads++
-	objects, strays := map[key]int{}, map[[sha256.Size]byte]int{}
+	now := file{reads: f.reads + 1, objects: map[key]int{}, valid: map[[sha256.Size]byte]key{}, strays: map[[sha256.Size]byte]int{}}
 	newest := 0 // when the newest stray came
 	var problems []error
-	for i, document := range imageproxy.Documents(path, content.Data) {
-		document.Validate(imageproxy.InDirectory)
-		if !document.Identified() {
+	for i, document := range imageproxy.Split(path, content.Data) {
+		r, ok := f.report(path, &document)
+		switch _, twice := now.objects[r.key]; {
+		case !ok && document.Err == nil: // nothing in it
+		case !ok:
 			since, known := f.strays[document.Sum]
 			if !known {
-				since = f.reads
+				since = now.reads
 			}
-			strays[document.Sum], newest = since, max(newest, since)
+			now.strays[document.Sum], newest = since, max(newest, since)
 			problems = append(problems, document.Err)
-			continue
+		case twice:
+			problems = append(problems, fmt.Errorf("%s: %s %s is there twice: keep one of them", path, r.key.kind, r.key.name))
+		default:
+			if r.problem == nil {
+				now.valid[document.Sum] = r.key
+			}
+			if r.position = i; r.revokedAt.IsZero() {
+				r.revokedAt = content.Modified
+			}
+			now.objects[r.key] = now.reads
+			reports = append(reports, r)
 		}
-		r := describe(path, document)
-		if _, twice := objects[r.key]; twice {
-			problems = append(problems, fmt.Errorf("%s: %s %s is there twice: keep one of them", path, document.Kind, document.Name))
-			continue
-		}
-		objects[r.key], r.position = f.reads, i
-		if r.revoked && r.revokedAt.IsZero() {
-			r.revokedAt = content.Modified
-		}
-		reports = append(reports, r)
 	}
 	for each, seen := range f.objects {
-		if _, there := objects[each]; there {
+		if _, there := now.objects[each]; there {
 			continue
 		}
 		if newest > seen {
-			objects[each] = seen
+			now.objects[each] = seen
 			continue
 		}
 		reports = append(reports, report{key: each, gone: true})
 	}
-	f.objects, f.strays = objects, strays
+	*f = now
 	return reports, errors.Join(problems...)
 }
 
+// report makes a report of a document, unless it cannot be told which object it is. What is the same as before is not read again.
+func (f *file) report(path string, document *imageproxy.Document) (r report, ok bool) {
+	if known, same := f.valid[document.Sum]; same {
+		return report{key: known, same: true}, true
+	}
+	if !document.Read() {
+		return report{}, false
+	}
+	document.Validate(imageproxy.InDirectory)
+	return describe(path, document), document.Identified()
+}
+
 // describe makes a report of a document of which it is known which object it is.
-func describe(path string, document imageproxy.Document) report {
+func describe(path string, document *imageproxy.Document) report {
 	r := report{revoked: document.Revoked}
 	if document.Object != nil {
 		r = read(document.Object, nil)

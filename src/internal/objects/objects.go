@@ -9,7 +9,6 @@ package objects
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -42,14 +41,16 @@ type Observer interface {
 
 // Objects are being followed.
 type Objects struct {
-	cfg     Config
-	store   *catalog.Store
-	set     *set
-	source  source
-	changed chan struct{} // holds one: something has changed since the last look
-	loaded  chan struct{}
-	ended   chan struct{}
-	err     error // once ended
+	cfg    Config
+	store  *catalog.Store
+	set    *set
+	source source
+	// statuses writes into the cluster; nil with a directory.
+	statuses *statuses
+	changed  chan struct{} // holds one: something has changed since the last look
+	loaded   chan struct{}
+	ended    chan struct{}
+	err      error // once ended
 }
 
 // source is where objects come from.
@@ -74,12 +75,14 @@ func Follow(ctx context.Context, cfg Config) (*Objects, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Dir == "" {
-		return nil, errors.New("custom resources are not followed yet")
-	}
 	o := &Objects{
-		cfg: cfg, store: catalog.NewStore(), set: newSet(cfg.Upstream), source: newDirectory(cfg.Dir),
+		cfg: cfg, store: catalog.NewStore(), set: newSet(cfg.Upstream),
 		changed: make(chan struct{}, 1), loaded: make(chan struct{}), ended: make(chan struct{}),
+	}
+	if cfg.Dir != "" {
+		o.source = newDirectory(cfg.Dir)
+	} else {
+		o.source, o.statuses = &cluster{cfg.Cluster, cfg.Log}, newStatuses(cfg.Cluster, cfg.Log)
 	}
 	go o.run(ctx)
 	if cfg.Dir != "" {
@@ -100,7 +103,16 @@ func (o *Objects) Loaded() <-chan struct{} { return o.loaded }
 
 // Pulled takes note that an image, or a part of one, was given out for a license: a manifest that was asked for with GET counts as
 // a pull, anything else is only a sign of life. It does not block.
-func (o *Objects) Pulled(_ string, _ bool, _ time.Time) {}
+func (o *Objects) Pulled(license string, manifest bool, at time.Time) {
+	if o.statuses == nil {
+		return
+	}
+	what := seen{lastPulled: at}
+	if manifest {
+		what.pulls = 1
+	}
+	o.statuses.note(key{kind: imageproxy.LicenseKind, name: license}, what)
+}
 
 // Wait returns when ctx has ended and what was noted has been written. An error is why objects are no longer followed.
 func (o *Objects) Wait() error {
@@ -114,6 +126,9 @@ func (o *Objects) run(ctx context.Context) {
 	defer cancel()
 	var keeping sync.WaitGroup
 	keeping.Go(func() { o.keep(ctx) })
+	if o.statuses != nil {
+		keeping.Go(func() { o.statuses.run(ctx) })
+	}
 	o.err = o.source.run(ctx, o.set, o.look)
 	cancel()
 	keeping.Wait()
@@ -167,6 +182,13 @@ func (o *Objects) isLoaded() bool {
 
 // put brings what was settled into force.
 func (o *Objects) put(next settled) {
+	for _, each := range next.news {
+		if each.verdict.message == "" {
+			o.cfg.Log.Info("object usable again", "object", each.what)
+		} else {
+			o.cfg.Log.Error("object not usable", "object", each.what, "problem", each.verdict.message, "consequence", each.consequence)
+		}
+	}
 	o.store.Replace(next.catalog)
 	for _, registry := range next.retired {
 		registry.Close()
@@ -176,11 +198,9 @@ func (o *Objects) put(next settled) {
 			o.cfg.Observer.Objects(kind, n.valid, n.invalid)
 		}
 	}
-	for _, each := range next.news {
-		if each.verdict.message == "" {
-			o.cfg.Log.Info("object in force again", "object", each.what)
-		} else {
-			o.cfg.Log.Error("object not usable", "object", each.what, "problem", each.verdict.message)
+	if o.statuses != nil {
+		for k, w := range next.wishes {
+			o.statuses.note(k, seen{wish: w})
 		}
 	}
 	if !o.isLoaded() {

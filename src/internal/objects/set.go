@@ -41,24 +41,36 @@ type object struct {
 	// unread is why the credential of a registry cannot be used.
 	unread error
 	link   *link
+	// told is the last verdict, and toldOf the generation that it was on.
 	told   verdict
+	toldOf int64
 }
 
 func newSet(base upstream.Config) *set {
-	return &set{base: base, objects: map[key]*object{}, strays: map[string]stray{}, credentials: map[string]*credential{}}
+	return &set{base: base, objects: map[key]*object{}, strays: map[string]stray{}, credentials: map[string]*credential{}, pending: map[string]bool{}}
 }
 
-// update takes what a source says of some objects.
-func (s *set) update(reports ...report) {
+// update takes what a source says of some objects, and reports whether that is anything new.
+func (s *set) update(reports ...report) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.take(reports)
+	return s.take(reports)
+}
+
+// expect says that nothing is complete before all objects of these kinds have been told of.
+func (s *set) expect(kinds ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, kind := range kinds {
+		s.pending[kind] = true
+	}
 }
 
 // replace takes what a source says of all objects of a kind.
 func (s *set) replace(kind string, reports map[string]report) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	delete(s.pending, kind)
 	var all []report
 	for _, o := range s.order {
 		if _, there := reports[o.key.name]; !there && o.key.kind == kind {
@@ -71,29 +83,41 @@ func (s *set) replace(kind string, reports map[string]report) {
 	s.take(all)
 }
 
-func (s *set) take(reports []report) {
+func (s *set) take(reports []report) (news bool) {
+	var left, order bool
 	for _, r := range reports {
 		o, known := s.objects[r.key]
 		switch {
 		case r.gone && known:
-			o.gone = true
+			o.gone, left = true, true
 			s.retire(o)
 			delete(s.objects, r.key)
-			continue
-		case r.gone:
-			continue
-		case !known:
-			o = &object{}
-			s.objects[r.key] = o
-			s.order = append(s.order, o)
+		case r.gone, r.same && !known:
+		case r.same:
+			order = order || o.position != r.position
+			o.position = r.position
+		case known && o.edition == r.edition && r.edition != [16]byte{}:
+			o.observed = r.observed
+		default:
+			if !known {
+				o = &object{}
+				s.objects[r.key] = o
+				s.order = append(s.order, o)
+			}
+			o.take(r)
+			news, order = true, true
 		}
-		o.take(r)
 	}
-	s.order = slices.DeleteFunc(s.order, func(o *object) bool { return o.gone })
-	slices.SortStableFunc(s.order, func(a, b *object) int {
-		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.key.place, b.key.place), cmp.Compare(a.position, b.position),
-			cmp.Compare(a.key.name, b.key.name))
-	})
+	if left {
+		s.order = slices.DeleteFunc(s.order, func(o *object) bool { return o.gone })
+	}
+	if order {
+		slices.SortFunc(s.order, func(a, b *object) int {
+			return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.key.place, b.key.place), cmp.Compare(a.position, b.position),
+				cmp.Compare(a.key.name, b.key.name), cmp.Compare(a.key.kind, b.key.kind))
+		})
+	}
+	return news || left || order
 }
 
 // take replaces what the source said before.
@@ -102,10 +126,11 @@ func (o *object) take(r report) {
 		r.created = o.created
 	}
 	switch {
-	case o.revoked && !o.revokedAt.IsZero() && !r.dated:
+	case !r.revoked, r.dated:
+	case o.revoked:
 		r.revokedAt = o.revokedAt
 	case r.revokedAt.IsZero():
-		r.revokedAt = time.Now()
+		r.revokedAt = time.Now().Truncate(time.Second)
 	}
 	if r.license != nil && r.license.Revoked {
 		r.license.RevokedAt = r.revokedAt
@@ -121,7 +146,7 @@ func (s *set) settle() settled {
 	for _, o := range s.order {
 		b.settle(o)
 	}
-	done := settled{catalog: b.Catalog(), retired: s.retired, numbers: map[string]number{}}
+	done := settled{catalog: b.Catalog(), retired: s.retired, numbers: map[string]*number{}, wishes: map[key]*wish{}}
 	s.retired = nil
 	s.judge(&done)
 	return done
@@ -172,7 +197,9 @@ func (b *build) try(o *object, v version) error {
 	if err := add(o, v); err != nil {
 		return err
 	}
-	b.names[identity] = o
+	if o.key.place != "" {
+		b.names[identity] = o
+	}
 	o.force = v
 	return nil
 }

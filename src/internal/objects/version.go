@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"time"
+	"unique"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,6 +36,8 @@ type report struct {
 	key key
 	// gone says that there is no such object any more; nothing else is set then.
 	gone bool
+	// same says that the object is as it was, but for its position; nothing else is set then.
+	same bool
 	// created is the object's age, and position its place among those of the same age.
 	created  time.Time
 	position int
@@ -47,8 +50,11 @@ type report struct {
 	// revokedAt is since when, as far as that is known; dated says that the author wrote it.
 	revokedAt time.Time
 	dated     bool
-	// observed is what the object's status says already; only in a cluster.
-	observed observed
+	// edition tells what an author wrote apart; zero where that is not known.
+	edition [16]byte
+	// generation is the API server's number of it, and observed what the conditions say.
+	generation int64
+	observed   unique.Handle[standing]
 }
 
 // version is a license or a registry that is valid, or nothing.
@@ -74,19 +80,19 @@ type registry struct {
 
 // read makes a report of an object, with what was found wrong with it.
 func read(object imageproxy.Object, problem error) report {
-	r := report{created: object.GetCreationTimestamp().Time, problem: problem}
+	r := report{created: object.GetCreationTimestamp().Time, problem: problem, generation: object.GetGeneration()}
 	switch o := object.(type) {
 	case *imageproxy.License:
 		r.key = key{kind: imageproxy.LicenseKind, name: o.Name}
 		r.revoked = o.Spec.Revoked
 		r.revokedAt, r.dated = revokedAt(o)
-		r.observed = observe(o.Generation, o.Status.Conditions)
+		r.observed = observe(o.Status.Conditions)
 		if r.problem == nil {
 			r.license = newLicense(o, r.revokedAt)
 		}
 	case *imageproxy.ExternalRegistry:
 		r.key = key{kind: imageproxy.RegistryKind, name: o.Name}
-		r.observed = observe(o.Generation, o.Status.Conditions)
+		r.observed = observe(o.Status.Conditions)
 		if r.problem == nil {
 			r.registry = &registry{spec: o.Spec, credential: o.Spec.Credentials.SecretRef.Name}
 		}

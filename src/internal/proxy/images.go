@@ -60,16 +60,24 @@ func (i Images) check(inCluster bool) error {
 
 // openImages opens door B. What it follows ends with close, and not with the context: a license that is revoked while the last
 // downloads finish still counts.
-func openImages(ctx context.Context, cfg Config, cluster *kube.Client, m *metrics.Metrics) (*part, error) {
+func openImages(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, error) {
+	cluster, err := cfg.Sources.cluster(kube.NewImageProxy, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p := &part{ready: always, close: func() error { cancel(); return nil }}
 	secured, err := openTLS(ctx, cfg)
 	if err != nil {
 		return p, err
 	}
-	office, err := openTickets(ctx, cfg, cluster)
+	shared := keys{what: "token keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.TokenKeySecret, logger: cfg.Logger}
+	office, err := openTickets(ctx, shared)
 	if err != nil {
 		return p, err
+	}
+	if shared.alone() {
+		p.note = "tokens end with it, and no other replica takes them; see --session-key-file"
 	}
 	proxies, err := origin.Parse(cfg.Images.TrustedProxies)
 	if err != nil {
@@ -150,8 +158,7 @@ func openTLS(ctx context.Context, cfg Config) (*tls.Config, error) {
 }
 
 // openTickets makes what signs tokens, with keys that are followed until the context ends.
-func openTickets(ctx context.Context, cfg Config, cluster *kube.Client) (*ticket.Office, error) {
-	shared := keys{what: "token keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.TokenKeySecret, logger: cfg.Logger}
+func openTickets(ctx context.Context, shared keys) (*ticket.Office, error) {
 	content, err := shared.read(ctx)
 	if err != nil {
 		return nil, err
@@ -161,9 +168,6 @@ func openTickets(ctx context.Context, cfg Config, cluster *kube.Client) (*ticket
 		return nil, err
 	}
 	office := ticket.NewOffice(first, time.Now)
-	if shared.alone() {
-		cfg.Logger.Info("tokens of the image proxy are signed with a key of this process alone: no other replica takes them; see --session-key-file")
-	}
 	go shared.follow(ctx, func(place string, content []byte) error {
 		next, err := ticket.ParseKeys(place, content)
 		if err == nil {

@@ -53,6 +53,8 @@ func (c Config) check(inCluster bool) error {
 // part is one door, open for being served.
 type part struct {
 	listener server.Listener
+	// note is for the log, once it is served; may be empty.
+	note string
 	// ready says that it can answer.
 	ready func() bool
 	// stopped gives what keeps it from going on, if something does.
@@ -71,20 +73,16 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	cluster, err := cfg.Sources.cluster(cfg.Logger)
-	if err != nil {
-		return err
-	}
 	m := metrics.New(cfg.Version)
 	var parts []*part
 	for _, door := range []struct {
 		address string
-		open    func(context.Context, Config, *kube.Client, *metrics.Metrics) (*part, error)
+		open    func(context.Context, Config, *metrics.Metrics) (*part, error)
 	}{{cfg.ListenAddress, openSource}, {cfg.Images.Address, openImages}} {
 		if door.address == "" {
 			continue
 		}
-		p, openErr := door.open(ctx, cfg, cluster, m)
+		p, openErr := door.open(ctx, cfg, m)
 		if p != nil {
 			defer func() { err = errors.Join(err, p.close()) }()
 		}
@@ -130,5 +128,10 @@ func serve(ctx context.Context, cfg Config, m *metrics.Metrics, parts []*part) e
 		return err
 	}
 	group.Store(g)
+	for _, p := range parts {
+		if p.note != "" {
+			cfg.Logger.Info("this process has a key of its own", "door", p.listener.Name, "note", p.note)
+		}
+	}
 	return g.Serve(ctx, cfg.ShutdownTimeout)
 }

@@ -24,8 +24,8 @@ type Sources struct {
 // UsageError is a mistake in how the program was called, as opposed to one in what it was given.
 type UsageError struct{ error }
 
-// cluster gives the client of the cluster that this process runs in; nil outside of one.
-func (s Sources) cluster(logger *slog.Logger) (*kube.Client, error) {
+// cluster gives a door's client of the cluster that this process runs in; nil outside of one.
+func (s Sources) cluster(connect func(namespace string, logger *slog.Logger) (*kube.Client, error), logger *slog.Logger) (*kube.Client, error) {
 	if !kube.InCluster() {
 		if s.Namespace != "" {
 			return nil, UsageError{errors.New("--namespace has a meaning in a cluster only, and this process does not run in one")}
@@ -40,7 +40,7 @@ func (s Sources) cluster(logger *slog.Logger) (*kube.Client, error) {
 		}
 		namespace = own
 	}
-	client, err := kube.New(namespace, logger)
+	client, err := connect(namespace, logger)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the cluster: %w", err)
 	}

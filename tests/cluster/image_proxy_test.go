@@ -68,6 +68,9 @@ func installImageProxy(t *testing.T) *imageProxy {
 	}})
 	// The version before had no door B.
 	install(t, here.versions[1], p.values)
+	for _, pod := range podsOf(t, "image-proxy") {
+		step(t, "%s is ready after %d restarts", pod.name, pod.restarts)
+	}
 	p.trust(t)
 	return p
 }
@@ -121,7 +124,7 @@ func removeImageProxy(t *testing.T) {
 	defer cancel()
 	for _, what := range [][]string{
 		{"namespace", customerNamespace},
-		{"packageinstall", "-n", installNamespace, "local-source-proxy"},
+		{"packageinstall", "-n", installNamespace, "profiles", "local-source-proxy"},
 		{"customresourcedefinition", "licenses." + objectGroup, "externalregistries." + objectGroup},
 		{"namespace", namespace},
 	} {
@@ -383,4 +386,45 @@ func TestLicensesOutliveThePackage(t *testing.T) {
 	}
 	install(t, here.versions[1], p.values)
 	p.replicas(t, p.client(t))
+}
+
+// A platform's profile brings door B by an account that has no right on the cluster, and takes no licenses when it goes.
+func TestProfileWithImageProxy(t *testing.T) {
+	explain(t)
+	uninstall(t)
+	t.Cleanup(func() { removeImageProxy(t) })
+	u := startUpstream(t)
+	addRepository(t, here.versions[0])
+	since := nextSecond(t)
+	platform := values{"profile": "full", "local_source_proxy": values{
+		"repository": u.host + "/" + repository, "image_proxy": values{"enabled": true, "replicas": 1}, "monitoring": values{"grafana_dashboard": true},
+	}}
+	applyInstall(t, "profiles", profilesName, here.versions[0], platform)
+	reconciled(t, "profiles", here.versions[0], since)
+	kubectl(t, "wait", "-n", namespace, "deployment/image-proxy", "--for=condition=Available", "--timeout=1m")
+	apply(t, manifest(t, object("License", license, values{"appSlug": appSlug, "customerName": "Acme"})))
+	kubectl(t, "wait", "-n", namespace, "license/"+license, "--for=condition=Valid", "--timeout=1m")
+
+	step(t, "door B is turned off")
+	since = nextSecond(t)
+	platform["local_source_proxy"] = values{"repository": u.host + "/" + repository, "image_proxy": values{"enabled": false}}
+	applyInstall(t, "profiles", profilesName, here.versions[0], platform)
+	reconciled(t, "profiles", here.versions[0], since)
+	if left := kubectl(t, "get", "deployment,serviceaccount,configmap", "-n", namespace, "-l", "app.kubernetes.io/name=image-proxy", "-o", "name"); left != "" {
+		t.Errorf("left behind: %s", left)
+	}
+
+	step(t, "on again, and then the profile is another")
+	since = nextSecond(t)
+	platform["local_source_proxy"] = values{"repository": u.host + "/" + repository, "image_proxy": values{"enabled": true, "replicas": 1}}
+	applyInstall(t, "profiles", profilesName, here.versions[0], platform)
+	reconciled(t, "profiles", here.versions[0], since)
+	since = nextSecond(t)
+	platform["profile"] = "run"
+	applyInstall(t, "profiles", profilesName, here.versions[0], platform)
+	reconciled(t, "profiles", here.versions[0], since)
+	if left := kubectl(t, "get", "deployments", "-n", namespace, "-o", "name"); left != "" {
+		t.Errorf("left behind: %s", left)
+	}
+	kubectl(t, "get", "-n", namespace, "license/"+license)
 }

@@ -28,7 +28,7 @@ func (b *Bench) paced(t testing.TB, method, what string) {
 	half, most := s.row(middle, "µs"), s.row(tail, "µs")
 	half.Verdicts = []Verdict{half.added(Proxy).atMost(maxAdded)}
 	most.Verdicts = []Verdict{most.added(Proxy).atMost(maxAddedTail)}
-	if half.hasNginx() {
+	if half.has(Nginx) {
 		half.Verdicts = append(half.Verdicts, half.added(Nginx))
 		most.Verdicts = append(most.Verdicts, most.added(Nginx))
 	}

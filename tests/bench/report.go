@@ -79,11 +79,11 @@ func (r *Row) added(way string) Verdict {
 	return verdict("added by the "+way, r.Unit, paired(r.Samples[way], r.Samples[Direct], func(a, b float64) float64 { return a - b }))
 }
 
-// ofProxy is the way through the proxy by itself.
-func (r *Row) ofProxy() Verdict { return verdict(Proxy, r.Unit, r.Samples[Proxy]) }
+// of is one way by itself.
+func (r *Row) of(way string) Verdict { return verdict(way, r.Unit, r.Samples[way]) }
 
-// hasNginx says whether the way through nginx was measured.
-func (r *Row) hasNginx() bool { return len(r.Samples[Nginx]) > 0 }
+// has says whether a way was measured.
+func (r *Row) has(way string) bool { return len(r.Samples[way]) > 0 }
 
 func paired(a, b []float64, f func(a, b float64) float64) []float64 {
 	out := make([]float64, min(len(a), len(b)))

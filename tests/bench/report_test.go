@@ -53,7 +53,7 @@ func TestRatioIsOfOneRun(t *testing.T) {
 
 func TestTableNamesWhatIsMissed(t *testing.T) {
 	row := Row{Scenario: "a push", Measure: "throughput", Unit: "MiB/s", Samples: map[string][]float64{Proxy: {80, 85}, Direct: {100, 100}}}
-	row.Verdicts = []Verdict{row.ratio(Proxy, Direct).atLeast(.9), row.ofProxy().atMost(100)}
+	row.Verdicts = []Verdict{row.ratio(Proxy, Direct).atLeast(.9), row.of(Proxy).atMost(100)}
 	table := Report{LeftOut: []string{"nginx is not installed"}, Rows: []Row{row}}.Table()
 	for _, want := range []string{
 		"Left out: nginx is not installed.",

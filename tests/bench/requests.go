@@ -85,7 +85,7 @@ func (b *Bench) request(t testing.TB, method, what string, clients int) {
 		used.Verdicts = []Verdict{perCore(used.Samples[Proxy]).atLeast(min(minPerCore, median(rate.Samples[Direct])))}
 	}
 	rate.Verdicts = []Verdict{rate.ratio(Proxy, Direct)}
-	if rate.hasNginx() {
+	if rate.has(Nginx) {
 		rate.Verdicts = append(rate.Verdicts, rate.ratio(Proxy, Nginx))
 	}
 	b.keep(s)

@@ -47,7 +47,7 @@ func (b *Bench) start(t testing.TB) {
 		}
 	})
 	row := s.row("start to ready", "ms")
-	row.Verdicts = []Verdict{row.ofProxy().atMost(maxStart)}
+	row.Verdicts = []Verdict{row.of(Proxy).atMost(maxStart)}
 	b.keep(s)
 }
 
@@ -82,7 +82,7 @@ func (b *Bench) idle(t testing.TB) {
 	s := newSampler("server started, nothing done yet")
 	s.add("resident memory", "MiB", Proxy, inMiB(usage.Resident))
 	row := s.row("resident memory", "MiB")
-	row.Verdicts = []Verdict{row.ofProxy().atMost(maxIdle)}
+	row.Verdicts = []Verdict{row.of(Proxy).atMost(maxIdle)}
 	b.keep(s)
 }
 
@@ -99,7 +99,7 @@ func (b *Bench) image(t testing.TB) {
 	for _, one := range sizes {
 		s.add(one.platform, "MiB", Proxy, inMiB(one.bytes))
 		row := s.row(one.platform, "MiB")
-		row.Verdicts = []Verdict{row.ofProxy().atMost(maxImage)}
+		row.Verdicts = []Verdict{row.of(Proxy).atMost(maxImage)}
 	}
 	b.keep(s)
 }

@@ -95,7 +95,7 @@ func (a *app) confirm(f *applyFlags, existing *unstructured.Unstructured) error 
 	if existing == nil {
 		verb = "Create"
 	}
-	return a.ask(f.yes, fmt.Sprintf("%s Workload %s in namespace %s?", verb, f.request.Name, f.request.Namespace))
+	return a.consent(f.yes, fmt.Sprintf("%s Workload %s in namespace %s?", verb, f.request.Name, f.request.Namespace))
 }
 
 func store(ctx context.Context, workloads dynamic.ResourceInterface, existing, wanted *unstructured.Unstructured) (*unstructured.Unstructured, error) {

@@ -153,7 +153,7 @@ func (p *licensePlace) askAbout(ctx context.Context, name string, f *changeFlags
 		return err
 	}
 	kept := p.dryRun == dryRunClient || p.dryRun == dryRunServer
-	return p.ask(f.yes || kept, fmt.Sprintf("%s license %s of %q for %s in %s?", verb, l.Name, l.Spec.CustomerName, l.Spec.AppSlug, p))
+	return p.consent(f.yes || kept, fmt.Sprintf("%s license %s of %q for %s in %s?", verb, l.Name, l.Spec.CustomerName, l.Spec.AppSlug, p))
 }
 
 // change edits a license and prints what became of it.

@@ -57,6 +57,9 @@ everything else to standard error.`,
   # Something does not work: find out what
   kubectl lsp doctor
 
+  # Let a customer pull private images for a month
+  kubectl lsp license create --app shop --customer Acme --expires 30d --domain proxy.example.com
+
   # A registry on this machine for docker, ko, Tilt, Skaffold, crane, imgpkg ...
   kubectl lsp registry --port 5001`,
 		Version:       version.Get().String(),
@@ -182,8 +185,8 @@ func (a *app) sessions() *push.Sessions {
 	return sessions
 }
 
-// ask asks on the terminal. Without one nobody can answer, so --yes is needed.
-func (a *app) ask(yes bool, question string) error {
+// consent asks on the terminal. Without one nobody can answer, so --yes is needed.
+func (a *app) consent(yes bool, question string) error {
 	if yes {
 		return nil
 	}

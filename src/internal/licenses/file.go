@@ -11,13 +11,16 @@ import (
 // newFileMode is the mode of a new file: the server may run as somebody else, and a hash is no secret.
 const newFileMode = 0o644
 
-// createFile makes a file that is whole from the first moment, or fails with [fs.ErrExist].
+// createFile makes a file, or fails with [fs.ErrExist]. Until it is whole it is empty, in which the server finds nothing wrong.
 func createFile(path string, data []byte) error {
-	temporary, err := writeTemporary(path, data, newFileMode)
+	taken, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, newFileMode)
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.Link(temporary, path), os.Remove(temporary))
+	if err := errors.Join(taken.Chmod(newFileMode), taken.Close(), replaceFile(path, data)); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
 }
 
 // replaceFile puts a whole file in the place of another one, and keeps its mode. A link stays one.

@@ -105,7 +105,7 @@ func (s *secrets) dockerConfig(name string, secret *kube.Secret) ([]byte, error)
 	}
 	data, err := secret.DockerConfig()
 	if err != nil {
-		return nil, fmt.Errorf("read the Secret %s: %w", name, err)
+		return nil, fmt.Errorf("the Secret %s: %w", name, err)
 	}
 	return data, nil
 }

@@ -25,10 +25,11 @@ const (
 )
 
 // Keys returns the key file (package keyfile) of that Secret, which all replicas share. The first replica creates it with a
-// random key; those that come later, or at the same moment, read that one. The content is not checked beyond being there.
+// random key, or puts one into it where it was made empty; those that come later, or at the same moment, read that one. The content
+// is not checked beyond being there.
 func (c *Client) Keys(ctx context.Context, name string) ([]byte, error) {
 	var err error
-	for range 3 { // the Secret can be deleted between the two steps
+	for range 3 { // the Secret can be deleted between the steps, or filled by another replica
 		var secret *corev1.Secret
 		secret, err = c.Secrets.Create(ctx, newKey(name), metav1.CreateOptions{})
 		if err == nil {
@@ -38,16 +39,34 @@ func (c *Client) Keys(ctx context.Context, name string) ([]byte, error) {
 		if err = c.accessError("create", secretKind, name, err); !apierrors.IsAlreadyExists(err) && !apierrors.IsForbidden(err) {
 			return nil, err
 		}
-		secret, getErr := c.Secrets.Get(ctx, name, metav1.GetOptions{})
+		secret, getErr := c.filled(ctx, name)
 		if getErr == nil {
 			return c.keys(name, secret.Data)
 		}
-		if !apierrors.IsNotFound(getErr) {
+		if !apierrors.IsNotFound(getErr) && !apierrors.IsConflict(getErr) {
 			return nil, c.accessError("read", secretKind, name, getErr)
 		}
 	}
 	return nil, err
 }
+
+// filled reads the Secret, and gives a key to one without. Whoever may change this one need not be able to create others: a Secret
+// of the right type and name would be given the token of another ServiceAccount.
+func (c *Client) filled(ctx context.Context, name string) (*corev1.Secret, error) {
+	found, err := c.Secrets.Get(ctx, name, metav1.GetOptions{})
+	if err != nil || hasKeys(found.Data) {
+		return found, err
+	}
+	empty := found.DeepCopy() // its version: a second replica's change is a conflict
+	empty.Data = newKey(name).Data
+	changed, err := c.Secrets.Update(ctx, empty, metav1.UpdateOptions{})
+	if apierrors.IsForbidden(err) {
+		return found, nil
+	}
+	return changed, err
+}
+
+func hasKeys(data map[string][]byte) bool { return len(bytes.TrimSpace(data[KeyField])) > 0 }
 
 // WatchKeys calls deliver with the key file, at once and whenever it changes, until ctx ends. A Secret that is deleted or holds
 // no keys is logged and changes nothing: what was made with the keys that are in use depends on them.
@@ -81,10 +100,9 @@ func newKey(name string) *corev1.Secret {
 }
 
 func (c *Client) keys(name string, data map[string][]byte) ([]byte, error) {
-	keys := data[KeyField]
-	if len(bytes.TrimSpace(keys)) == 0 {
+	if !hasKeys(data) {
 		return nil, c.accessError("read", secretKind, name, fmt.Errorf(
 			"it has no %q: put one base64 key of %d bytes a line there, or delete the Secret and restart", KeyField, keyfile.Size))
 	}
-	return keys, nil
+	return data[KeyField], nil
 }

@@ -94,6 +94,38 @@ func TestKeysMadeByTheOperator(t *testing.T) {
 	})
 }
 
+// An account that may not create Secrets, such as door B's, finds an empty one.
+func TestKeysFillASecretThatWasMadeEmpty(t *testing.T) {
+	for name, others := range map[string]string{"alone": "", "another replica was first": "theirs"} {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(t *testing.T, c *cluster) {
+				c.PrependReactor("create", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, forbidden() })
+				c.put(t, keySecret("", "1"))
+				c.PrependReactor("update", "secrets", func(action clienttesting.Action) (bool, runtime.Object, error) {
+					update, _ := action.(clienttesting.UpdateAction)
+					if sent, _ := update.GetObject().(*corev1.Secret); sent.ResourceVersion != "1" {
+						t.Errorf("changed whatever the version is: %q", sent.ResourceVersion)
+					}
+					if others == "" {
+						return false, nil, nil
+					}
+					if err := c.Tracker().Update(corev1.SchemeGroupVersion.WithResource("secrets"), keySecret(others, "2"), namespace); err != nil {
+						t.Error(err)
+					}
+					return true, nil, apierrors.NewConflict(corev1.Resource("secrets"), kube.SessionKeySecret, errors.New("changed"))
+				})
+				first, err := c.client.Keys(t.Context(), kube.SessionKeySecret)
+				if err != nil || len(first) == 0 || others != "" && string(first) != others {
+					t.Fatalf("key %q, error %v", first, err)
+				}
+				if again, err := c.client.Keys(t.Context(), kube.SessionKeySecret); err != nil || string(again) != string(first) {
+					t.Errorf("the next replica has another key, error %v", err)
+				}
+			})
+		})
+	}
+}
+
 func TestKeysErrors(t *testing.T) {
 	const secretIn = " Secret " + kube.SessionKeySecret + " in namespace " + namespace + ": "
 	fail := func(verb string, err error) func(*testing.T, *cluster) {
@@ -113,8 +145,10 @@ func TestKeysErrors(t *testing.T) {
 			c.put(t, keySecret("k", "1"))
 			fail("get", errors.New("connection refused"))(t, c)
 		}, "read" + secretIn + "connection refused"},
-		"empty": {func(t *testing.T, c *cluster) { c.put(t, keySecret("\n", "1")) }, "read" + secretIn +
-			`it has no "keys": put one base64 key of 32 bytes a line there, or delete the Secret and restart`},
+		"empty": {func(t *testing.T, c *cluster) {
+			c.put(t, keySecret("\n", "1"))
+			fail("update", forbidden())(t, c)
+		}, "read" + secretIn + `it has no "keys": put one base64 key of 32 bytes a line there, or delete the Secret and restart`},
 		"never settles": {fail("create", apierrors.NewAlreadyExists(corev1.Resource("secrets"), kube.SessionKeySecret)),
 			"create" + secretIn + `secrets "` + kube.SessionKeySecret + `" already exists`},
 	} {

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// Dir calls changed with the files of a directory whose names are picked, by path: at once with all there are, and then, after each
-// burst of changes, with those that are different or new. A file that is gone has an error that wraps [io/fs.ErrNotExist], and no other
-// has. While the directory itself cannot be read, an error under its own path says so once, and the files count as unchanged. Folders
-// in it are passed over. The rest is as with [Watch].
+// Dir calls changed with the files of a directory whose names are picked, by path: at once with all there are, and then, after
+// each burst of changes, with those that are different or new. A file that is gone has an error that wraps [io/fs.ErrNotExist],
+// and no other has. While the directory itself cannot be read, an error under its own path says so once, and the files count as
+// unchanged. Folders in it are passed over. The rest is as with [Watch].
 //
-// What the files held is not kept, and those that look untouched are not read again, so that many of them cost little. A file looks
-// untouched when it is the same one, with the same size and time.
+// What the files held is not kept, and those that look untouched are not read again, so that many of them cost little. A file
+// looks untouched when it is the same one, with the same size and time.
 func Dir(ctx context.Context, path string, pick func(name string) bool, changed func(map[string]File)) error {
 	d := &dir{path: path, pick: pick, known: map[string]trace{}}
 	first := true
@@ -46,8 +46,8 @@ type trace struct {
 	info fs.FileInfo
 }
 
-// granularity is more than that of the times of any file system: a file that was written so shortly before it was read may be written
-// again and look the same.
+// granularity is more than that of the times of any file system: a file that was written so shortly before it was read may be
+// written again and look the same.
 const granularity = 3 * time.Second
 
 func traceOf(file File, info fs.FileInfo, read time.Time) trace {

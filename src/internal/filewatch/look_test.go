@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestLookReadsWhatLooksTouched: of many files, a change costs the reading of one. Whatever changes about a file makes it look touched,
-// and one that is so young that it could change and look the same always does.
+// TestLookReadsWhatLooksTouched: of many files, a change costs the reading of one. Whatever changes about a file makes it look
+// touched, and one that is so young that it could change and look the same always does.
 func TestLookReadsWhatLooksTouched(t *testing.T) {
 	d := &dir{path: t.TempDir(), pick: func(string) bool { return true }, known: map[string]trace{}}
 	old := time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC)

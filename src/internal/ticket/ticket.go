@@ -61,13 +61,17 @@ type access struct {
 
 // Office signs and checks tickets. It is safe for concurrent use.
 type Office struct {
-	keys atomic.Pointer[Keys]
-	now  func() time.Time
+	keys   atomic.Pointer[Keys]
+	now    func() time.Time
+	parser *jwt.Parser
 }
 
 // NewOffice makes an office; now is the clock, [time.Now] outside tests.
 func NewOffice(keys *Keys, now func() time.Time) *Office {
-	o := &Office{now: now}
+	o := &Office{now: now, parser: jwt.NewParser(
+		jwt.WithValidMethods([]string{algorithm().Alg()}), jwt.WithStrictDecoding(), jwt.WithTimeFunc(now),
+		jwt.WithExpirationRequired(), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
+	)}
 	o.keys.Store(keys)
 	return o
 }
@@ -101,9 +105,7 @@ func (o *Office) Issue(credential [sha256.Size]byte, repositories []string) (tok
 // Check gives the ticket of a token. The error is [ErrExpired] or [ErrInvalid].
 func (o *Office) Check(token string) (Ticket, error) {
 	var c claims
-	_, err := jwt.ParseWithClaims(token, &c, o.keys.Load().all,
-		jwt.WithValidMethods([]string{algorithm().Alg()}), jwt.WithStrictDecoding(), jwt.WithTimeFunc(o.now),
-		jwt.WithExpirationRequired(), jwt.WithIssuer(issuer), jwt.WithAudience(audience))
+	_, err := o.parser.ParseWithClaims(token, &c, o.keys.Load().all)
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return Ticket{}, ErrExpired

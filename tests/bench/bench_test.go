@@ -16,7 +16,7 @@ import (
 
 var (
 	full    = flag.Bool("full", false, "measure with full sizes, instead of a smoke test with small ones")
-	only    = flag.String("only", "", "measure only these parts, by commas: start, image, idle, ladder, blob, crowds, requests, tree, distance")
+	only    = flag.String("only", "", "measure only these `parts`, by commas, such as blob,requests; README.md has their names")
 	runs    = flag.Int("runs", 0, "how many runs count, instead of the plan's number")
 	results = flag.String("results", "", "`file` to write the report to, as JSON")
 	memory  = flag.String("memory", "", "`directory` in memory for blobs; empty: on disk")

@@ -41,6 +41,8 @@ http {
 			proxy_http_version 1.1;
 			proxy_request_buffering off;
 			proxy_buffering off;
+			proxy_buffer_size 64k;
+			proxy_buffers 8 64k;
 			proxy_read_timeout 1h;
 			proxy_set_header Connection "";
 			proxy_set_header Host $http_host;

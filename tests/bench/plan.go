@@ -34,6 +34,10 @@ type Plan struct {
 	// Far is the size of the source that is pushed through an API server far away, on this Cluster.
 	Far     int64
 	Cluster Cluster
+	// Licenses of the vendor whose images are pulled, and how many of them are revoked, one after the other: Trials.
+	Licenses, Trials int
+	// Admission is how long one run of its benchmark lasts, as go test -benchtime has it.
+	Admission string
 	// Bundle is the package's, as imgpkg saved it, with the image in it; empty: its size is not measured.
 	Bundle string
 }
@@ -55,7 +59,8 @@ func Full() Plan {
 		Ladder: []int64{mib, 16 * mib, 256 * mib, gib, 2 * gib, 4 * gib},
 		Alone:  1000, Clients: 64, Each: 50, Paced: 2000, Rate: 500,
 		Files: 100, Bytes: 400 << 10,
-		Far: 64 * mib,
+		Far:      64 * mib,
+		Licenses: 10_000, Trials: 100, Admission: "1s",
 	}
 }
 
@@ -68,7 +73,8 @@ func Smoke() Plan {
 		Ladder: []int64{64 * kib, mib},
 		Alone:  5, Clients: 4, Each: 3, Paced: 10, Rate: 500,
 		Files: 10, Bytes: 20 << 10,
-		Far: mib,
+		Far:      mib,
+		Licenses: 20, Trials: 2, Admission: "10x",
 	}
 }
 

@@ -101,28 +101,46 @@ func (b *Bench) push(t testing.TB, s *sampler, site *Site, ways []*Way, blobs []
 	}
 	b.turns(t, s.scenario, ways, func(way *Way, counts bool) {
 		site.Wipe(t)
-		before, ends := reset(t, way), site.ends(t)
-		start := time.Now()
-		check(t, way.PushAll(t.Context(), blobs))
-		elapsed := time.Since(start)
-		after := read(t, way)
-		spent := after.CPU - before.CPU
-		all := spent + site.ends(t) - ends
+		cost := site.transfer(t, way, func() error { return way.PushAll(t.Context(), blobs) })
 		for _, blob := range blobs {
 			check(t, site.way(Direct).Confirm(t.Context(), blob))
 		}
-		if !counts {
-			return
-		}
-		inGiB := float64(total) / float64(gib)
-		s.add(throughput, "MiB/s", way.Name, inMiB(total)/elapsed.Seconds())
-		s.add(allCPU, "s/GiB", way.Name, all.Seconds()/inGiB)
-		if way.Server != nil {
-			s.add(cpu, "s/GiB", way.Name, spent.Seconds()/inGiB)
-			s.add(peak, "MiB", way.Name, inMiB(after.Peak))
+		if counts {
+			cost.sample(s, way, total)
 		}
 	})
 	site.Wipe(t)
+}
+
+// cost of a transfer.
+type cost struct {
+	elapsed time.Duration
+	// server and all are CPU times: of what stands between, and of the client and the registry besides.
+	server, all time.Duration
+	peak        int64
+}
+
+// transfer measures what moves content on one way.
+func (s *Site) transfer(t testing.TB, way *Way, move func() error) cost {
+	t.Helper()
+	before, ends := reset(t, way), s.ends(t)
+	start := time.Now()
+	check(t, move())
+	elapsed := time.Since(start)
+	after := read(t, way)
+	spent := after.CPU - before.CPU
+	return cost{elapsed, spent, spent + s.ends(t) - ends, after.Peak}
+}
+
+// sample notes a transfer of so many bytes.
+func (c cost) sample(s *sampler, way *Way, bytes int64) {
+	inGiB := float64(bytes) / float64(gib)
+	s.add(throughput, "MiB/s", way.Name, inMiB(bytes)/c.elapsed.Seconds())
+	s.add(allCPU, "s/GiB", way.Name, c.all.Seconds()/inGiB)
+	if way.Server != nil {
+		s.add(cpu, "s/GiB", way.Name, c.server.Seconds()/inGiB)
+		s.add(peak, "MiB", way.Name, inMiB(c.peak))
+	}
 }
 
 // ends is the CPU time that the client, which is this process, and the registry have used.

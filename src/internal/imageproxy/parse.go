@@ -72,7 +72,7 @@ func Documents(place string, data []byte) []Document {
 // Split gives the documents of a file, which are to be read one by one: it cuts at the lines that begin a document. The YAML library
 // cannot go on behind one that it does not understand.
 func Split(place string, data []byte) []Document {
-	var documents []Document
+	documents := make([]Document, 0, 1+bytes.Count(data, []byte("\n---")))
 	begin, end, line, first := 0, 0, 0, 0
 	cut := func() {
 		text := data[begin:end]

@@ -5,6 +5,8 @@ package objects
 import (
 	"cmp"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -56,7 +58,7 @@ func newSet(base upstream.Config) *set {
 func (s *set) update(reports ...report) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.take(reports)
+	return s.take(slices.Values(reports))
 }
 
 // expect says that nothing is complete before all objects of these kinds have been told of.
@@ -73,21 +75,19 @@ func (s *set) replace(kind string, reports map[string]report) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.pending, kind)
-	var all []report
+	var gone []report
 	for _, o := range s.order {
 		if _, there := reports[o.key.name]; !there && o.key.kind() == kind {
-			all = append(all, report{key: o.key, gone: true})
+			gone = append(gone, report{key: o.key, gone: true})
 		}
 	}
-	for _, each := range reports {
-		all = append(all, each)
-	}
-	s.take(all)
+	s.take(slices.Values(gone))
+	s.take(maps.Values(reports))
 }
 
-func (s *set) take(reports []report) (news bool) {
+func (s *set) take(reports iter.Seq[report]) (news bool) {
 	var left, order bool
-	for _, r := range reports {
+	for r := range reports {
 		o, known := s.objects[r.key]
 		switch {
 		case r.gone && known:

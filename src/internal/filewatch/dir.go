@@ -14,15 +14,17 @@ import (
 
 // Dir calls changed with the files of a directory whose names are picked, by path: at once with all there are, and then, after each
 // burst of changes, with those that are different or new. A file that is gone has an error that wraps [io/fs.ErrNotExist], and no other
-// has. While the directory itself cannot be read, an error under its own path says so once, and the files count as unchanged. Folders
-// in it are passed over. The rest is as with [Watch].
+// has. When the directory itself cannot be read any more, an error under its own path says so, and the files count as unchanged until
+// the next call. Folders in it are passed over. The rest is as with [Watch].
 //
 // What the files held is not kept, so that many of them cost little.
 func Dir(ctx context.Context, path string, pick func(name string) bool, changed func(map[string]File)) error {
 	d := &dir{path: path, pick: pick, known: map[string]trace{}}
 	first := true
 	return follow(ctx, d.links, func() {
-		if now := d.look(); first || len(now) > 0 {
+		away := d.fault != ""
+		now := d.look()
+		if back := away && d.fault == ""; first || back || len(now) > 0 {
 			first = false
 			changed(now)
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/catalog"
@@ -310,5 +311,52 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestAProviderIsForItsOwnRegistries(t *testing.T) {
+	f := follow(t, map[string]string{
+		"quay.yml": externalRegistry("quay", "quay.io", "  credentials: {provider: aws}"),
+		"ecr.yml":  externalRegistry("ecr", "123456789012.dkr.ecr.eu-west-3.amazonaws.com", "  credentials: {provider: aws}"),
+	})
+	c := f.Store().Current()
+	want := "provider aws has no registry quay.io: name the cloud that the registry belongs to, or give a docker config"
+	if found, err := c.Registry("quay.io", "app"); err != nil || found.Upstream != nil || found.Problem == nil || found.Problem.Error() != want {
+		t.Errorf("%+v, error %v", found, err)
+	}
+	if found, err := c.Registry("123456789012.dkr.ecr.eu-west-3.amazonaws.com", "app"); err != nil || found.Upstream == nil {
+		t.Errorf("%+v, error %v", found, err)
+	}
+}
+
+// observer keeps the last numbers of each kind.
+type observer struct {
+	mu      sync.Mutex
+	numbers map[string][2]int
+}
+
+func (o *observer) Objects(kind string, valid, invalid int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.numbers[kind] = [2]int{valid, invalid}
+}
+
+func TestCountsObjects(t *testing.T) {
+	dir := t.TempDir()
+	text := license("a", "one") + "---\n" + license("b", "two", "  x: y") + "---\nkind: Secret\n---\n" + externalRegistry("quay", "quay.io")
+	must(t, os.WriteFile(filepath.Join(dir, "a.yml"), []byte(text), 0o600))
+	ctx, cancel := context.WithCancel(t.Context())
+	counted := &observer{numbers: map[string][2]int{}}
+	followed, err := objects.Follow(ctx, objects.Config{Dir: dir, Observer: counted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := followed.Wait(); err != nil {
+		t.Error(err)
+	}
+	want := map[string][2]int{"License": {1, 1}, "ExternalRegistry": {1, 0}, "unknown": {0, 1}}
+	if diff := cmp.Diff(want, counted.numbers); diff != "" {
+		t.Errorf("numbers (-want +got):\n%s", diff)
 	}
 }

@@ -40,6 +40,7 @@ type Client struct {
 // Secrets is what is used of client-go's SecretInterface, which satisfies it.
 type Secrets interface {
 	Create(context.Context, *corev1.Secret, metav1.CreateOptions) (*corev1.Secret, error)
+	Update(context.Context, *corev1.Secret, metav1.UpdateOptions) (*corev1.Secret, error)
 	Get(context.Context, string, metav1.GetOptions) (*corev1.Secret, error)
 	List(context.Context, metav1.ListOptions) (*corev1.SecretList, error)
 	Watch(context.Context, metav1.ListOptions) (watch.Interface, error)

@@ -86,6 +86,12 @@ func (s *secrets) Create(ctx context.Context, secret *corev1.Secret, options met
 	return created, err
 }
 
+func (s *secrets) Update(ctx context.Context, secret *corev1.Secret, options metav1.UpdateOptions) (*corev1.Secret, error) {
+	updated := &corev1.Secret{}
+	err := s.request(s.client.Put()).Name(secret.Name).VersionedParams(&options, s.parameters).Body(secret).Do(ctx).Into(updated)
+	return updated, err
+}
+
 func (s *secrets) Get(ctx context.Context, name string, options metav1.GetOptions) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
 	err := s.request(s.client.Get()).Name(name).VersionedParams(&options, s.parameters).Do(ctx).Into(secret)

@@ -41,8 +41,10 @@ type Values struct {
 	CreateNamespace bool `yaml:"create_namespace"`
 	// NetworkPolicy restricts who reaches door A inside the cluster.
 	NetworkPolicy NetworkPolicy `yaml:"network_policy"`
-	// ImageProxy configures door B. It is opaque here.
-	ImageProxy map[string]any `yaml:"image_proxy"`
+	// ImageProxy shapes door B's manifests; its server is told by flags.
+	ImageProxy ImageProxy `yaml:"image_proxy"`
+	// Monitoring adds alerts and a dashboard.
+	Monitoring Monitoring `yaml:"monitoring"`
 	// Shared is the platform's; keys in it that are not listed in [Shared] are ignored.
 	Shared Shared `yaml:"shared" keys:"open"`
 }
@@ -103,6 +105,40 @@ func (q *Quantity) UnmarshalText(text []byte) error {
 type NetworkPolicy struct {
 	Enabled      bool     `yaml:"enabled"`
 	IngressCIDRs []string `yaml:"ingress_cidrs"`
+}
+
+// ImageProxy is the value image_proxy.
+type ImageProxy struct {
+	Enabled           bool     `yaml:"enabled"`
+	CreateCRDs        bool     `yaml:"create_crds"`
+	Replicas          int      `yaml:"replicas"`
+	Limits            Limits   `yaml:"limits"`
+	RegistrySecrets   []string `yaml:"registry_secrets"`
+	Domains           []string `yaml:"domains"`
+	TLSSecret         string   `yaml:"tls_secret"`
+	Service           Service  `yaml:"service"`
+	Ingress           Ingress  `yaml:"ingress"`
+	TerminateOnRevoke bool     `yaml:"terminate_on_revoke"`
+	TrustedProxies    []string `yaml:"trusted_proxies"`
+}
+
+// Service is the value image_proxy.service.
+type Service struct {
+	Type        string         `yaml:"type"`
+	Annotations map[string]any `yaml:"annotations"`
+}
+
+// Ingress is the value image_proxy.ingress.
+type Ingress struct {
+	Enabled     bool           `yaml:"enabled"`
+	ClassName   string         `yaml:"class_name"`
+	Annotations map[string]any `yaml:"annotations"`
+}
+
+// Monitoring is the value monitoring.
+type Monitoring struct {
+	PrometheusRule   bool `yaml:"prometheus_rule"`
+	GrafanaDashboard bool `yaml:"grafana_dashboard"`
 }
 
 // Shared holds the platform's values that this package falls back to.

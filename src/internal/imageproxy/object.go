@@ -23,6 +23,8 @@ const (
 )
 
 // Object is a [*License] or an [*ExternalRegistry].
+//
+// +kubebuilder:object:generate=false
 type Object interface {
 	metav1.Object
 	runtime.Object

@@ -20,6 +20,8 @@ import (
 )
 
 // Document is one YAML document and what became of it.
+//
+// +kubebuilder:object:generate=false
 type Document struct {
 	// Object is nil with an error.
 	Object Object

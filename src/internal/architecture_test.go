@@ -35,7 +35,7 @@ func mayImport() map[string][]string {
 		"origin": {}, "throttle": {}, "pull": {},
 		"images": {"access", "catalog", "engine", "errcode", "origin", "pull", "route", "throttle", "ticket", "upstream"},
 		// Beside the path.
-		"check": {"handshake", "upstream"}, "metrics": {"access", "pull"}, "server": {}, "embedded": {},
+		"check": {"handshake", "upstream"}, "metrics": {"access", "pull"}, "server": {}, "certificate": {"filewatch"}, "embedded": {},
 	}
 }
 

@@ -31,6 +31,8 @@ type Document struct {
 	Kind, Name string
 	// Revoked says that a license that is otherwise wrong says clearly that it is revoked.
 	Revoked bool
+	// Start and End are where in the data the document is, with the line that begins it.
+	Start, End int
 	// Sum tells texts of documents apart.
 	Sum [sha256.Size]byte
 
@@ -74,7 +76,7 @@ func Split(place string, data []byte) []Document {
 	begin, end, line, first := 0, 0, 0, 0
 	cut := func() {
 		text := data[begin:end]
-		documents = append(documents, Document{place: place, lines: first, text: text, Sum: sha256.Sum256(text)})
+		documents = append(documents, Document{Start: begin, End: end, Sum: sha256.Sum256(text), place: place, lines: first, text: text})
 		begin, first = end, line
 	}
 	for text := range bytes.Lines(data) {

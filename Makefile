@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 
 export VERSION REGISTRY BASE_IMAGE PLAIN_HTTP CA_CERT_FILE CLUSTER TESTFLAGS
 
-.PHONY: help build run demo test package-test cluster-test cluster-up cluster-down bench lint verify render package publish clean
+.PHONY: help build run demo test package-test cluster-test cluster-up cluster-down bench lint verify render package publish krew clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ package: ## Build the image, the bundles and the package repository into dist/ (
 
 publish: ## The same, pushed below a registry path (REGISTRY=host/path VERSION=0.3.0)
 	@scripts/publish.sh
+
+krew: ## Build the plugin's archives and its krew manifest into dist/ (VERSION=0.3.0)
+	@scripts/krew.sh $(VERSION)
 
 clean: ## Remove what was built
 	rm -rf bin dist .tools

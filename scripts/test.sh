@@ -55,11 +55,13 @@ if [[ $tier == all || $tier == blackbox ]]; then
 fi
 
 if [[ $tier == package ]]; then
-	for name in crane imgpkg kbld ko registry ytt; do
+	for name in crane imgpkg kbld ko krew registry ytt; do
 		path=$(scripts/tool --path "$name")
 		export "LSP_TOOL_${name^^}=$path"
 	done
 	run 'the packages: rendered, published and relocated with the real tools' tests/package -count=1
+	# Here, where ko is built anyway.
+	run "ko, through the plugin's registry" tests/plugin -count=1 -run TestKo
 fi
 
 if [[ ${#failed[@]} -gt 0 ]]; then

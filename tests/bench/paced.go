@@ -26,11 +26,11 @@ func (b *Bench) paced(t testing.TB, method, what string) {
 		}
 	})
 	half, most := s.row(middle, "µs"), s.row(tail, "µs")
-	half.Verdicts = []Verdict{half.added(Proxy, Direct).atMost(maxAdded)}
-	most.Verdicts = []Verdict{most.added(Proxy, Direct).atMost(maxAddedTail)}
+	half.Verdicts = []Verdict{half.added(Proxy).atMost(maxAdded)}
+	most.Verdicts = []Verdict{most.added(Proxy).atMost(maxAddedTail)}
 	if half.has(Nginx) {
-		half.Verdicts = append(half.Verdicts, half.added(Nginx, Direct))
-		most.Verdicts = append(most.Verdicts, most.added(Nginx, Direct))
+		half.Verdicts = append(half.Verdicts, half.added(Nginx))
+		most.Verdicts = append(most.Verdicts, most.added(Nginx))
 	}
 	b.keep(s)
 }

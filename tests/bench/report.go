@@ -74,9 +74,9 @@ func (r *Row) ratio(way, to string) Verdict {
 	}))
 }
 
-// added is what one way has more than another, within each run.
-func (r *Row) added(way, to string) Verdict {
-	return verdict("added by the "+way, r.Unit, paired(r.Samples[way], r.Samples[to], func(a, b float64) float64 { return a - b }))
+// added is what a way has more than the straight one, within each run.
+func (r *Row) added(way string) Verdict {
+	return verdict("added by the "+way, r.Unit, paired(r.Samples[way], r.Samples[Direct], func(a, b float64) float64 { return a - b }))
 }
 
 // of is one way by itself.

@@ -77,8 +77,8 @@ func (b *Bench) request(t testing.TB, method, what string, clients int) {
 	rate := s.row("rate", "requests/s")
 	if clients == 1 {
 		half, most := s.row(middle, "µs"), s.row(tail, "µs")
-		half.Verdicts = []Verdict{half.added(Proxy, Direct).atMost(maxAdded)}
-		most.Verdicts = []Verdict{most.added(Proxy, Direct).atMost(maxAddedTail)}
+		half.Verdicts = []Verdict{half.added(Proxy).atMost(maxAdded)}
+		most.Verdicts = []Verdict{most.added(Proxy).atMost(maxAddedTail)}
 	} else {
 		// A core of the proxy's need not do more than the registry can.
 		used := s.row(cpu, "µs/request")

@@ -5,6 +5,7 @@ package plugin_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -42,6 +43,40 @@ func TestRegistryForOtherClients(t *testing.T) {
 		p.run(t, harness.System(t, "skopeo", "skopeo"), "--insecure-policy", "copy", "--dest-tls-verify=false", "--dest-no-creds",
 			"oci:"+dir+":x", "docker://"+repository+":skopeo")
 		p.upstream.AssertArrived(t, "skopeo", harness.Digest(t, image))
+	})
+	t.Run("podman", func(t *testing.T) {
+		podman := harness.System(t, "podman", "podman")
+		if os.Geteuid() != 0 {
+			t.Skip("podman needs subordinate user ids for any other user than root")
+		}
+		image := harness.Image(t)
+		dir := harness.Layout(t, func(path layout.Path) error { return path.AppendImage(image, harness.RefName("x")) })
+		own, err := os.MkdirTemp("", "lsp-podman-") //nolint:usetesting // podman takes a path of at most 50 letters
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := os.RemoveAll(own); err != nil {
+				t.Error(err)
+			}
+		})
+		// It makes a name of the path, which has to be in small letters.
+		if err := os.CopyFS(filepath.Join(own, "image"), os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		podmanRun := func(command string, args ...string) string {
+			out, _ := p.run(t, podman, append([]string{
+				"--root", filepath.Join(own, "root"), "--runroot", filepath.Join(own, "run"), "--storage-driver", "vfs", command,
+				"--signature-policy", harness.WriteFile(t, filepath.Join(own, "policy.json"), []byte(`{"default": [{"type": "insecureAcceptAnything"}]}`)),
+				"--authfile", harness.WriteFile(t, filepath.Join(own, "auth.json"), []byte(`{}`)), "--quiet",
+			}, args...)...)
+			return strings.TrimSpace(out)
+		}
+		id := podmanRun("pull", "oci:"+filepath.Join(own, "image")+":x")
+		podmanRun("push", "--tls-verify=false", id, "docker://"+repository+":podman")
+		if _, err := p.pulled(t, "podman").Manifest(); err != nil { // it compresses anew: another digest
+			t.Fatal(err)
+		}
 	})
 	t.Run("imgpkg", func(t *testing.T) {
 		tree := t.TempDir()

@@ -78,7 +78,7 @@ everything else to standard error.`,
 			f.Hidden = true
 		}
 	}
-	root.AddCommand(newPush(a), newHealth(a), newDoctor(a), newWorkload(a), newRegistry(a))
+	root.AddCommand(newPush(a), newHealth(a), newDoctor(a), newWorkload(a), newRegistry(a), newRewrite(a), newHelmValues(a))
 	a.completeKubeFlags(root)
 	return root
 }

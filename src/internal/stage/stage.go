@@ -89,7 +89,9 @@ func (s *Stage) add(file File) error {
 }
 
 // tooOpen reports whether a file that only its owner may read is open to others.
-func tooOpen(is, wanted fs.FileMode) bool { return wanted&0o077 == 0 && is.Perm()&0o077 != 0 && filepath.Separator == '/' }
+func tooOpen(is, wanted fs.FileMode) bool {
+	return wanted&0o077 == 0 && is.Perm()&0o077 != 0 && filepath.Separator == '/'
+}
 
 // Files are the staged ones in the order of their paths.
 func (s *Stage) Files() []File {

@@ -83,12 +83,21 @@ func parse(content []byte) ([]*yaml.Node, error) {
 			return docs, nil
 		}
 		if err != nil {
-			return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+			return nil, errors.New(located(err))
 		}
 		if len(doc.Content) == 1 && doc.Content[0].ShortTag() != "!!null" {
 			docs = append(docs, doc.Content[0])
 		}
 	}
+}
+
+// located is what is wrong with a file, and where; the decoder does not say so of the first line.
+func located(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if !strings.HasPrefix(text, "line ") {
+		return "line 1: " + text
+	}
+	return text
 }
 
 // kustomization is the name of the base's own; empty: it has none.

@@ -29,6 +29,10 @@ func mayImport() map[string][]string {
 		// Door A.
 		"source":    {"access", "engine", "errcode", "handshake", "route", "upstream"},
 		"handshake": {"errcode", "upstream"},
+		// The customer's side of door B.
+		"imageref": {}, "podimages": {}, "privacy": {}, "stage": {},
+		"appbase":   {"customerlicense", "imageref", "podimages", "stage"},
+		"midstream": {"appbase", "customerlicense", "imageref", "podimages", "privacy", "stage"},
 		// Beside the path.
 		"check": {"handshake", "upstream"}, "metrics": {"access"}, "server": {}, "embedded": {},
 	}
@@ -43,6 +47,8 @@ func mustNotKnow() map[string][]string {
 	}
 	return map[string][]string{
 		"source":   outside,
+		"imageref": {"k8s.io/", "sigs.k8s.io/", "net/http/httputil", "go.yaml.in/"},
+		"privacy":  {"k8s.io/", "sigs.k8s.io/", "go.yaml.in/", "github.com/spf13/"},
 		"engine":   append(outside, internalPath+"source", internalPath+"handshake", internalPath+"images"),
 		"upstream": append(outside, internalPath+"errcode", internalPath+"route"),
 		"server":   append(outside, internalPath+"engine", internalPath+"upstream"),

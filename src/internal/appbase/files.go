@@ -49,20 +49,13 @@ func walk(dir string) (*files, error) {
 			return fs.SkipDir
 		case hidden || err == nil && info.IsDir():
 			return nil
-		case err != nil:
-			return err
 		}
 		name := filepath.ToSlash(relative)
 		switch {
 		case slices.Contains(konfig.RecognizedKustomizationFileNames(), entry.Name()):
 			found.kustomize[filepath.ToSlash(filepath.Dir(relative))] = entry.Name()
 		case slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(name))):
-			content, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			docs, err := parse(content)
-			found.manifests = append(found.manifests, manifest{name, docs, err})
+			found.manifests = append(found.manifests, read(path, name))
 		}
 		return nil
 	})
@@ -70,6 +63,16 @@ func walk(dir string) (*files, error) {
 		return nil, fmt.Errorf("read the base: %w", err)
 	}
 	return found, nil
+}
+
+// read keeps an error for later: a file that the base's own kustomization does not list need not be readable.
+func read(path, name string) manifest {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return manifest{path: name, err: err}
+	}
+	docs, err := parse(content)
+	return manifest{name, docs, err}
 }
 
 // parse reads YAML documents; empty ones are none.

@@ -3,25 +3,15 @@
 package midstream_test
 
 import (
-	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/stage"
 )
-
-func base64Field(secret *yaml.RNode) ([]byte, error) {
-	node, err := secret.Pipe(yaml.Lookup("data", ".dockerconfigjson"))
-	if err != nil {
-		return nil, err
-	}
-	return base64.StdEncoding.DecodeString(node.YNode().Value)
-}
 
 // TestEditedByItsUser: comments, order and entries that are not ours stay, whatever changes in the base.
 func TestEditedByItsUser(t *testing.T) {

@@ -7,6 +7,7 @@
 #   package-repository/ootb-profiles/openapi.yml    the profile's
 #   config/README.md                                the table of values, between its two markers
 #   src/internal/imageproxy/zz_generated.deepcopy.go   what the API machinery needs of door B's objects
+#   config/crd-{licenses,externalregistries}.yml    their CustomResourceDefinitions
 #
 # scripts/generate.sh           write
 # scripts/generate.sh --check   write nothing; show what differs, and exit 1 if anything does
@@ -43,6 +44,23 @@ awk -v table="$new/table/values.txt" '
 
 scripts/tool controller-gen object:headerFile=scripts/generate/header.txt paths=./src/internal/imageproxy "output:dir=$new"
 
+mkdir "$new/crd"
+scripts/tool controller-gen crd paths=./src/internal/imageproxy "output:dir=$new/crd"
+ytt -f "$new/crd" -f scripts/generate/crd.yml --output-files "$new/crd" >/dev/null
+# definition PLURAL: the template that installs it.
+definition() {
+	cat <<-'END'
+		#! SPDX-License-Identifier: Apache-2.0
+		#! Written by scripts/generate.sh from src/internal/imageproxy.
+
+		#@ load("@ytt:data", "data")
+
+		#@ if/end data.values.image_proxy.enabled and data.values.image_proxy.create_crds:
+		---
+	END
+	cat "$new/crd/imageproxy.apps.tanzu.vmware.com_$1.yaml"
+}
+
 status=0
 # place FILE DESTINATION: writes it, or compares.
 place() {
@@ -57,4 +75,8 @@ place "$new/openapi.yml" bundle/openapi.yml
 place "$new/profile-openapi.yml" package-repository/ootb-profiles/openapi.yml
 place "$new/README.md" config/README.md
 place "$new/zz_generated.deepcopy.go" src/internal/imageproxy/zz_generated.deepcopy.go
+for plural in licenses externalregistries; do
+	definition "$plural" >"$new/crd-$plural.yml"
+	place "$new/crd-$plural.yml" "config/crd-$plural.yml"
+done
 exit $status

@@ -19,22 +19,27 @@ const internalPath = "github.com/local-source-proxy/local-source-proxy/src/inter
 func mayImport() map[string][]string {
 	return map[string][]string{
 		// Facts about the protocol and nothing else.
-		"body": {}, "challenge": {}, "errcode": {}, "link": {}, "session": {}, "keychain": {},
+		"body": {}, "challenge": {}, "errcode": {}, "keyfile": {}, "link": {}, "keychain": {}, "session": {"keyfile"}, "ticket": {"keyfile"},
 		"route": {"errcode"},
 		// One registry; knows no door and no request of a client.
 		"upstream": {"body", "challenge", "keychain"},
 		// One request; knows no door.
 		"access": {"errcode"},
 		"engine": {"access", "body", "errcode", "link", "route", "session", "upstream"},
+		// What door B knows; not where it is from.
+		"catalog": {"upstream"},
 		// Door A.
 		"source":    {"access", "engine", "errcode", "handshake", "route", "upstream"},
 		"handshake": {"errcode", "upstream"},
+		// Door B.
+		"origin": {}, "throttle": {}, "pull": {},
+		"images": {"access", "catalog", "engine", "errcode", "origin", "pull", "route", "throttle", "ticket", "upstream"},
 		// The customer's side of door B.
 		"imageref": {}, "podimages": {}, "privacy": {}, "stage": {},
 		"appbase":   {"customerlicense", "imageref", "podimages", "stage"},
 		"midstream": {"appbase", "customerlicense", "imageref", "podimages", "privacy", "stage"},
 		// Beside the path.
-		"check": {"handshake", "upstream"}, "metrics": {"access"}, "server": {}, "embedded": {},
+		"check": {"handshake", "upstream"}, "metrics": {"access", "pull"}, "server": {}, "embedded": {},
 	}
 }
 
@@ -46,7 +51,9 @@ func mustNotKnow() map[string][]string {
 		"github.com/docker/", "github.com/google/go-containerregistry", "github.com/prometheus/", "gopkg.in/yaml", "go.yaml.in/", "github.com/goccy/go-yaml", "github.com/spf13/",
 	}
 	return map[string][]string{
-		"source":   outside,
+		"source":   append(outside, internalPath+"images", internalPath+"catalog", internalPath+"ticket"),
+		"images":   append(outside, internalPath+"source", internalPath+"settings", internalPath+"live", internalPath+"imageproxy", internalPath+"objects"),
+		"catalog":  append(outside, internalPath+"imageproxy", internalPath+"objects"),
 		"imageref": {"k8s.io/", "sigs.k8s.io/", "net/http/httputil", "go.yaml.in/"},
 		"privacy":  {"k8s.io/", "sigs.k8s.io/", "go.yaml.in/", "github.com/spf13/"},
 		"engine":   append(outside, internalPath+"source", internalPath+"handshake", internalPath+"images"),
@@ -108,7 +115,7 @@ func TestWhoMustNotKnowWhat(t *testing.T) {
 
 // TestTestSupportIsForTests: no package that is built into a binary imports it.
 func TestTestSupportIsForTests(t *testing.T) {
-	support := []string{internalPath + "registrytest", internalPath + "proxytest"}
+	support := []string{internalPath + "registrytest", internalPath + "proxytest", internalPath + "kubetest"}
 	for name, p := range packages(t) {
 		if slices.Contains(support, p.ImportPath) {
 			continue

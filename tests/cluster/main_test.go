@@ -138,6 +138,7 @@ func explain(t *testing.T) {
 			{"describe", "pods", "-n", namespace},
 			{"logs", "-n", namespace, "-l", "app.kubernetes.io/name=local-source-proxy", "--prefix", "--tail=60"},
 			{"logs", "-n", namespace, "-l", "app.kubernetes.io/name=local-source-proxy", "--prefix", "--tail=30", "--previous"},
+			{"logs", "-n", namespace, "-l", "app.kubernetes.io/name=image-proxy", "--prefix", "--tail=60"},
 			{"describe", "packagerepositories,packageinstalls,apps", "-A"},
 			{"logs", "-n", "kapp-controller", "deployment/kapp-controller", "-c", "kapp-controller", "--tail=20"},
 		} {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// pod is one of the proxy's.
+// pod is one of the package's.
 type pod struct {
 	name, uid, ip string
 	restarts      int
@@ -23,8 +23,14 @@ type pod struct {
 	deleted bool
 }
 
-// pods lists the proxy's, those that are ending included.
+// pods lists those of door A, those that are ending included.
 func pods(t *testing.T) []pod {
+	t.Helper()
+	return podsOf(t, "local-source-proxy")
+}
+
+// podsOf lists those of a door.
+func podsOf(t *testing.T, door string) []pod {
 	t.Helper()
 	var list struct {
 		Items []struct {
@@ -43,7 +49,7 @@ func pods(t *testing.T) []pod {
 			}
 		}
 	}
-	if err := get(t, &list, "pods", "-n", namespace, "-l", "app.kubernetes.io/name=local-source-proxy"); err != nil {
+	if err := get(t, &list, "pods", "-n", namespace, "-l", "app.kubernetes.io/name="+door); err != nil {
 		t.Fatal(err)
 	}
 	var result []pod

@@ -7,10 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
-// Overlays that the documentation offers fit the manifests of today.
-func TestExampleOverlaysApply(t *testing.T) {
+// What the documentation offers beside values fits the manifests of today.
+func TestExamplesApply(t *testing.T) {
 	cases := map[string]func(*testing.T, []object) bool{
 		"gke-workload-identity.yml": func(t *testing.T, all []object) bool {
 			return find(t, all, namespace+"/ServiceAccount/proxy-manager").text("metadata", "annotations", "iam.gke.io/gcp-service-account") != ""
@@ -20,13 +23,46 @@ func TestExampleOverlaysApply(t *testing.T) {
 			return account.text("metadata", "annotations", "azure.workload.identity/client-id") != "" &&
 				deployment(t, all).Spec.Template.Labels["azure.workload.identity/use"] == "true"
 		},
+		"image-proxy-eks-role.yml": func(t *testing.T, all []object) bool {
+			return find(t, all, namespace+"/ServiceAccount/image-proxy").text("metadata", "annotations", "eks.amazonaws.com/role-arn") != ""
+		},
+		"image-proxy-objects.yml": func(t *testing.T, all []object) bool {
+			held := definitions(t)
+			for _, id := range []string{"/ExternalRegistry/quay", "/License/acme"} {
+				o := find(t, all, namespace+id)
+				if errs := refused(t, held[o.text("kind")], o); len(errs) > 0 {
+					t.Errorf("%s: %v", o.id(), errs.ToAggregate())
+				}
+			}
+			return true
+		},
+		"pod-monitor.yml": func(t *testing.T, all []object) bool {
+			monitor := find(t, all, namespace+"/PodMonitor/local-source-proxy")
+			spec := decode[struct {
+				Selector            metav1.LabelSelector `json:"selector"`
+				PodMetricsEndpoints []struct {
+					Port string `json:"port"`
+				} `json:"podMetricsEndpoints"`
+			}](t, monitor.at("spec"))
+			selector, err := metav1.LabelSelectorAsSelector(&spec.Selector)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range deployments(t, all) {
+				ports := d.Spec.Template.Spec.Containers[0].Ports
+				if !selector.Matches(labels.Set(d.Spec.Template.Labels)) || ports[len(ports)-1].Name != spec.PodMetricsEndpoints[0].Port {
+					t.Errorf("it does not scrape %s", d.Name)
+				}
+			}
+			return true
+		},
 	}
 	examples, err := filepath.Glob(filepath.Join(root(t), "bundle/examples/*.yml"))
 	if err != nil || len(examples) != len(cases) {
 		t.Fatalf("examples %v, %v; want one for each of %d cases", examples, err, len(cases))
 	}
 	for _, example := range examples {
-		out := mustRun(t, command{args: []string{tool(t, "ytt"), "-f", productTemplates(t), "-f", example}})
+		out := mustRun(t, command{args: []string{tool(t, "ytt"), "-f", productTemplates(t), "-f", example, "--data-value-yaml", "image_proxy.enabled=true"}})
 		if applied := cases[filepath.Base(example)]; applied == nil || !applied(t, objects(t, out)) {
 			t.Errorf("%s changes nothing", example)
 		}

@@ -104,7 +104,7 @@ func checkPlainManifest(t *testing.T, dir, image string) {
 		t.Errorf("kubectl would create a %s before the namespace", first)
 	}
 	for _, o := range all {
-		if ofCarvel(o) {
+		if ofOthers(o) {
 			t.Errorf("%s needs a Carvel controller", o.id())
 		}
 	}

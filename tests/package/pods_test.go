@@ -19,6 +19,18 @@ func deployment(t *testing.T, all []object) appsv1.Deployment {
 	return decode[appsv1.Deployment](t, find(t, all, namespace+"/Deployment/local-source-proxy"))
 }
 
+// deployments are those of the doors that are open.
+func deployments(t *testing.T, all []object) []appsv1.Deployment {
+	t.Helper()
+	var found []appsv1.Deployment
+	for _, o := range all {
+		if o.text("kind") == "Deployment" {
+			found = append(found, decode[appsv1.Deployment](t, o))
+		}
+	}
+	return found
+}
+
 func TestMemoryLimitOfGoIsBelowThePods(t *testing.T) {
 	templates := productTemplates(t)
 	for limit, want := range map[string]string{
@@ -44,34 +56,38 @@ func TestMemoryLimitOfGoIsBelowThePods(t *testing.T) {
 
 func TestPodsAreHardened(t *testing.T) {
 	templates := productTemplates(t)
+	byPlatform := []string{"openshift", "shared", "image-proxy-ingress"}
 	for _, name := range goldenCases(t) {
-		pod := deployment(t, mustRender(t, templates, caseValues(t, name))).Spec.Template.Spec
-		container := pod.Containers[0]
-		switch {
-		case pod.SecurityContext.RunAsNonRoot == nil || !*pod.SecurityContext.RunAsNonRoot:
-			t.Errorf("%s: may run as root", name)
-		case pod.SecurityContext.SeccompProfile == nil || pod.SecurityContext.SeccompProfile.Type != "RuntimeDefault":
-			t.Errorf("%s: no seccomp profile", name)
-		case !*container.SecurityContext.ReadOnlyRootFilesystem:
-			t.Errorf("%s: root file system can be written", name)
-		case *container.SecurityContext.AllowPrivilegeEscalation:
-			t.Errorf("%s: privilege escalation is allowed", name)
-		case !slices.Equal(container.SecurityContext.Capabilities.Drop, []corev1.Capability{"ALL"}):
-			t.Errorf("%s: keeps capabilities", name)
-		case len(pod.Volumes) > 0:
-			t.Errorf("%s: mounts volumes: %v", name, pod.Volumes)
-		}
-		byPlatform := name == "openshift" || name == "shared"
-		if given := pod.SecurityContext.RunAsUser != nil; given == byPlatform {
-			t.Errorf("%s: user id given: %v, left to the platform: %v", name, given, byPlatform)
+		for _, d := range deployments(t, mustRender(t, templates, caseValues(t, name))) {
+			pod, which := d.Spec.Template.Spec, name+": "+d.Name
+			container := pod.Containers[0]
+			switch {
+			case pod.SecurityContext.RunAsNonRoot == nil || !*pod.SecurityContext.RunAsNonRoot:
+				t.Errorf("%s: may run as root", which)
+			case pod.SecurityContext.SeccompProfile == nil || pod.SecurityContext.SeccompProfile.Type != "RuntimeDefault":
+				t.Errorf("%s: no seccomp profile", which)
+			case !*container.SecurityContext.ReadOnlyRootFilesystem:
+				t.Errorf("%s: root file system can be written", which)
+			case *container.SecurityContext.AllowPrivilegeEscalation:
+				t.Errorf("%s: privilege escalation is allowed", which)
+			case !slices.Equal(container.SecurityContext.Capabilities.Drop, []corev1.Capability{"ALL"}):
+				t.Errorf("%s: keeps capabilities", which)
+			case len(pod.Volumes) > 0 && which != "image-proxy: image-proxy": // that one has its certificate
+				t.Errorf("%s: mounts volumes: %v", which, pod.Volumes)
+			}
+			if given := pod.SecurityContext.RunAsUser != nil; given == slices.Contains(byPlatform, name) {
+				t.Errorf("%s: user id given: %v", which, given)
+			}
 		}
 	}
 }
 
 func TestShutdownFitsIntoTheGracePeriod(t *testing.T) {
-	pod := deployment(t, mustRender(t, productTemplates(t), "{}")).Spec.Template.Spec
-	if !slices.Contains(pod.Containers[0].Args, "--shutdown-timeout=300s") || *pod.TerminationGracePeriodSeconds <= 300 {
-		t.Errorf("args %v, grace period %d s", pod.Containers[0].Args, *pod.TerminationGracePeriodSeconds)
+	for _, d := range deployments(t, mustRender(t, productTemplates(t), "image_proxy: {enabled: true}")) {
+		pod := d.Spec.Template.Spec
+		if !slices.Contains(pod.Containers[0].Args, "--shutdown-timeout=300s") || *pod.TerminationGracePeriodSeconds <= 300 {
+			t.Errorf("%s: args %v, grace period %d s", d.Name, pod.Containers[0].Args, *pod.TerminationGracePeriodSeconds)
+		}
 	}
 }
 

@@ -129,6 +129,9 @@ func TestProfileRefusesOurMistakesAndIgnoresOthers(t *testing.T) {
 		{"our section as a text", "local_source_proxy: a.example.com/b", "must be a mapping"},
 		{"shared as a list", "shared: [a]", "shared must be a mapping"},
 		{"wrong shared value", "shared: {ca_cert_data: nothing}", "is not a PEM bundle"},
+		{"what the profile decides for door B", "local_source_proxy: {image_proxy: {create_crds: true}}", "image_proxy.create_crds is set by the profile"},
+		{"wrong value for door B", "local_source_proxy: {image_proxy: {ingress: {enabled: true}}}", "image_proxy.domains is empty"},
+		{"door B as a list", "local_source_proxy: {image_proxy: [a]}", "local_source_proxy.image_proxy must be a mapping"},
 		{"what the profile decides", "local_source_proxy: {create_namespace: true}", "are set by the profile"},
 	}
 	templates := profileTemplates(t)
@@ -139,6 +142,29 @@ func TestProfileRefusesOurMistakesAndIgnoresOthers(t *testing.T) {
 				t.Errorf("error %v, want a message with %q:\n%s", result.err, c.want, result.stderr)
 			}
 		})
+	}
+}
+
+// The definitions of door B's objects are for the whole cluster, where the installer has no rights: the profile has them.
+func TestProfileHasDoorBsDefinitions(t *testing.T) {
+	profile, product := profileTemplates(t), productTemplates(t)
+	definitions := func(all []object) []object {
+		return slices.DeleteFunc(slices.Clone(all), func(o object) bool { return o.text("kind") != "CustomResourceDefinition" })
+	}
+	const values = "image_proxy: {enabled: true, registry_secrets: [quay-pull]}"
+	all := mustRender(t, profile, "local_source_proxy: {"+values+"}")
+	if diff := cmp.Diff(definitions(mustRender(t, product, values)), definitions(all)); diff != "" {
+		t.Errorf("definitions (-package +profile):\n%s", diff)
+	}
+	passed := mustRender(t, product, passedOn(t, all))
+	find(t, passed, namespace+"/Deployment/image-proxy")
+	if left := definitions(passed); len(left) > 0 {
+		t.Errorf("the package creates them too: %v", ids(left))
+	}
+	for _, values := range []string{"{}", "local_source_proxy: {image_proxy: {enabled: false}}", "{profile: run, local_source_proxy: {" + values + "}}"} {
+		if found := definitions(mustRender(t, profile, values)); len(found) > 0 {
+			t.Errorf("%s: %v", values, ids(found))
+		}
 	}
 }
 
@@ -181,7 +207,7 @@ func rulesIn(t *testing.T, all []object, namespace string) []rbacv1.PolicyRule {
 // The ServiceAccount may do what each set of values needs, and may grant the Roles that the package creates: Kubernetes' own
 // check of privilege escalation is asked.
 func TestInstallerMayDoWhatTheInstallationNeeds(t *testing.T) {
-	resources := map[string]string{"NetworkPolicy": "networkpolicies"}
+	resources := map[string]string{"NetworkPolicy": "networkpolicies", "Ingress": "ingresses"}
 	profile, product := profileTemplates(t), productTemplates(t)
 	for _, name := range goldenCases(t) {
 		values := caseValues(t, name)
@@ -191,8 +217,22 @@ func TestInstallerMayDoWhatTheInstallationNeeds(t *testing.T) {
 		section := "local_source_proxy:\n  " + strings.ReplaceAll(strings.TrimSpace(values), "\n", "\n  ")
 		checkInstaller(t, name, mustRender(t, profile, section), product, resources)
 	}
+	checkInstaller(t, "door B", mustRender(t, profile, doorB), product, resources)
 	checkInstaller(t, "platform", mustRender(t, profile, platformValues(t)), product, resources)
 }
+
+// doorB has everything of door B that a profile can have.
+const doorB = `local_source_proxy:
+  push_secret: {name: lsp-push-credentials, namespace: tap-install}
+  network_policy: {enabled: true, ingress_cidrs: [192.0.2.1/32]}
+  monitoring: {prometheus_rule: true, grafana_dashboard: true}
+  image_proxy:
+    enabled: true
+    registry_secrets: [quay-pull]
+    domains: [images.example.com]
+    trusted_proxies: [10.244.0.0/16]
+    ingress: {enabled: true}
+`
 
 func checkInstaller(t *testing.T, name string, all []object, product string, resources map[string]string) {
 	t.Helper()
@@ -223,19 +263,26 @@ func checkInstaller(t *testing.T, name string, all []object, product string, res
 }
 
 func TestInstallerMayDoNoMore(t *testing.T) {
-	all := mustRender(t, profileTemplates(t), platformValues(t))
+	profile := profileTemplates(t)
+	for name, values := range map[string]string{"platform": platformValues(t), "door B": doorB} {
+		checkInstallerIsLimited(t, name, mustRender(t, profile, values))
+	}
+}
+
+func checkInstallerIsLimited(t *testing.T, name string, all []object) {
+	t.Helper()
 	for _, o := range all {
 		if kind := o.text("kind"); kind == "ClusterRole" || kind == "ClusterRoleBinding" {
-			t.Errorf("%s reaches beyond namespaces", o.id())
+			t.Errorf("%s: %s reaches beyond namespaces", name, o.id())
 		}
 		for _, rule := range rulesIn(t, []object{o}, o.text("metadata", "namespace")) {
 			for _, list := range [][]string{rule.APIGroups, rule.Resources, rule.Verbs} {
 				if slices.Contains(list, "*") {
-					t.Errorf("%s has a wildcard: %v", o.id(), rule)
+					t.Errorf("%s: %s has a wildcard: %v", name, o.id(), rule)
 				}
 			}
 			if slices.Contains(rule.Verbs, "escalate") || slices.Contains(rule.Verbs, "bind") || slices.Contains(rule.Verbs, "impersonate") {
-				t.Errorf("%s can become more than it is: %v", o.id(), rule)
+				t.Errorf("%s: %s can become more than it is: %v", name, o.id(), rule)
 			}
 		}
 	}
@@ -247,11 +294,12 @@ func TestInstallerMayDoNoMore(t *testing.T) {
 		{"change another installation's record", "tap-install", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"cnrs.app"}, Verbs: []string{"update"}}},
 		{"change other Secrets", namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"lsp-push-credentials"}, Verbs: []string{"update"}}},
 		{"read Secrets to export", "developer-secrets", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}}},
+		{"write licenses", namespace, rbacv1.PolicyRule{APIGroups: []string{"imageproxy.apps.tanzu.vmware.com"}, Resources: []string{"licenses"}, Verbs: []string{"update"}}},
 		{"run commands in pods", namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/exec"}, Verbs: []string{"create"}}},
 	}
 	for _, c := range cases {
 		if covered, _ := validation.Covers(rulesIn(t, all, c.in), []rbacv1.PolicyRule{c.rule}); covered {
-			t.Errorf("the installer may %s", c.name)
+			t.Errorf("%s: the installer may %s", name, c.name)
 		}
 	}
 }

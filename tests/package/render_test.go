@@ -93,6 +93,18 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 		"tap-local-source-system/Role/push-artifact",
 		"tap-local-source-system/RoleBinding/service-proxy-role-binding",
 	}
+	images := []string{
+		"tap-local-source-system/Service/image-proxy",
+		"tap-local-source-system/Deployment/image-proxy",
+		"tap-local-source-system/ServiceAccount/image-proxy",
+		"tap-local-source-system/Secret/image-proxy-token-key",
+		"tap-local-source-system/Role/image-proxy",
+		"tap-local-source-system/RoleBinding/image-proxy",
+	}
+	definitions := []string{
+		"/CustomResourceDefinition/licenses.imageproxy.apps.tanzu.vmware.com",
+		"/CustomResourceDefinition/externalregistries.imageproxy.apps.tanzu.vmware.com",
+	}
 	without := func(id string) []string {
 		return slices.DeleteFunc(slices.Clone(always), func(other string) bool { return other == id })
 	}
@@ -110,6 +122,20 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 			"tap-local-source-system/SecretImport/registries", "tap-install/SecretExport/registries"),
 		"one-secret-for-both": append(without("/Namespace/tap-local-source-system"),
 			"tap-local-source-system/SecretImport/registry", "tap-install/SecretExport/registry"),
+		"image-proxy": slices.Concat(always, images, definitions, []string{
+			"tap-local-source-system/PodDisruptionBudget/image-proxy",
+			"tap-local-source-system/NetworkPolicy/image-proxy",
+			"tap-local-source-system/NetworkPolicy/local-source-proxy",
+			"tap-local-source-system/SecretImport/lsp-push-credentials",
+		}),
+		"image-proxy-ingress": slices.Concat(without("/Namespace/tap-local-source-system"), images, []string{
+			"tap-local-source-system/Ingress/image-proxy",
+		}),
+		"monitoring": slices.Concat(always, images, definitions, []string{
+			"tap-local-source-system/PodDisruptionBudget/image-proxy",
+			"tap-local-source-system/PrometheusRule/local-source-proxy",
+			"tap-local-source-system/ConfigMap/local-source-proxy-dashboard",
+		}),
 		"secret-in-place": append(slices.Clone(always), "tap-install/SecretExport/pull"),
 	}
 	templates := productTemplates(t)

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -35,23 +34,30 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 
 Settings come from the package's values (--values-file) and a docker config (--docker-config). In a cluster they come from
 Secrets of the pod's namespace: local-source-proxy-values, and the one that --push-secret names. A change of either is in
-force with the next request; one that cannot be used is logged, and the settings before it stay.`,
+force with the next request; one that cannot be used is logged, and the settings before it stay.
+
+With --image-proxy-address it serves images as well, or with --listen-address= nothing else: customers pull a vendor's private
+images, each with a license. Licenses and registries are YAML files (--image-proxy-dir), or custom resources of the cluster.`,
 		Example: `  # a registry in this process, to try it out
   local-source-proxy serve --embedded-registry --listen-address 127.0.0.1:5002
 
   # one's own registry; values.yml says "repository: registry.example.com/team/source"
-  local-source-proxy serve --values-file values.yml --docker-config ~/.docker/config.json`,
+  local-source-proxy serve --values-file values.yml --docker-config ~/.docker/config.json
+
+  # images alone, to customers who have a license
+  local-source-proxy serve --listen-address= --image-proxy-address :5003 --image-proxy-dir licenses/`,
 		Args: noArguments,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&cfg.ListenAddress, "listen-address", ":5002", "where developers' pushes arrive; empty: off")
+	flags.StringVar(&cfg.ListenAddress, "listen-address", ":5002", "where developers' pushes arrive; empty: off, and none of their settings is read")
 	flags.StringVar(&cfg.AdminAddress, "admin-address", ":8081", "where /livez, /readyz and /metrics are")
 	settingsFlags(flags, &cfg.Sources)
-	flags.StringVar(&cfg.SessionKeyFile, "session-key-file", "", "`file` with the keys of upload sessions, 32 bytes in base64 a line; the first seals, all open (default: in a cluster a Secret that replicas share, else a random key)")
+	flags.StringVar(&cfg.SessionKeyFile, "session-key-file", "", "`file` with the keys that replicas share, of upload sessions and of the image proxy's tokens: 32 bytes in base64 a line; the first seals, all open (default: in a cluster a Secret for each, else a random key)")
 	flags.StringVar(&embedded, "embedded-registry", "", "start a registry in this process and push to it; its blobs are in `directory`")
 	flags.Lookup("embedded-registry").NoOptDefVal = temporary
 	flags.BoolVar(&cfg.PassRedirects, "pass-redirects", false, "send clients to the object storage that a registry redirects downloads to, instead of going there for them")
+	imagesFlags(flags, &cfg.Images)
 	flags.BoolVar(&cfg.Profiles, "pprof", false, "serve the Go runtime's profiles on the admin address, below /debug/pprof/")
 	flags.StringVar(&format, "log-format", "json", "json or text")
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
@@ -60,9 +66,6 @@ force with the next request; one that cannot be used is logged, and the settings
 		logger, err := newLogger(stderr, format, level)
 		if err != nil {
 			return usageError{err}
-		}
-		if cfg.ListenAddress == "" {
-			return usageError{errors.New("--listen-address is empty: there is nothing to serve")}
 		}
 		cfg.Logger, cfg.Version = logger, version.Get().Version
 		if embedded != "" {
@@ -77,6 +80,16 @@ force with the next request; one that cannot be used is logged, and the settings
 		return proxy.Run(cmd.Context(), cfg)
 	}
 	return cmd
+}
+
+// imagesFlags are those of the image proxy.
+func imagesFlags(flags *pflag.FlagSet, images *proxy.Images) {
+	flags.StringVar(&images.Address, "image-proxy-address", "", "where customers pull images with a license; empty: off")
+	flags.StringVar(&images.Dir, "image-proxy-dir", "", "`directory` of YAML files with licenses and registries (default: in a cluster the custom resources of the namespace)")
+	flags.StringVar(&images.TLSCert, "image-proxy-tls-cert", "", "`file` with the certificate to serve the image proxy with TLS; it is read again when it changes")
+	flags.StringVar(&images.TLSKey, "image-proxy-tls-key", "", "`file` with the key of that certificate")
+	flags.BoolVar(&images.TerminateOnRevoke, "terminate-on-revoke", false, "end downloads that are under way when their license is revoked or expires, instead of letting them finish")
+	flags.StringVar(&images.TrustedProxies, "image-proxy-trusted-proxies", "", "`networks` of load balancers that are believed where a request comes from (X-Forwarded-For, X-Forwarded-Proto); commas between")
 }
 
 // settingsFlags are those that say where the settings come from.

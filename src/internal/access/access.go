@@ -41,6 +41,8 @@ type Entry struct {
 	Duration time.Duration
 	// Err is why the request failed.
 	Err error
+	// Report, where a door sets it, is called at the end in place of writing the line that requests have in general.
+	Report func(ctx context.Context, e *Entry)
 
 	method, remote string
 	body           *countedBody
@@ -174,6 +176,10 @@ func (l Log) finish(r *http.Request, t *tracked, out *writer, start time.Time) {
 	}
 	if l.Recorder != nil {
 		l.Recorder.RequestFinished(e, t.started)
+	}
+	if e.Report != nil {
+		e.Report(r.Context(), e)
+		return
 	}
 	l.write(r.Context(), e)
 }

@@ -69,28 +69,23 @@ type Catalog struct {
 	registries  map[string][]*Registry
 }
 
-// New makes a catalog. Which of several objects that contradict each other counts has been decided before.
+// New makes a catalog. Of those that contradict each other, the first is in it.
 func New(credentials []*Credential, registries []*Registry) *Catalog {
-	c := &Catalog{
-		credentials: make(map[[sha256.Size]byte]*Credential, len(credentials)),
-		registries:  make(map[string][]*Registry, 2*len(registries)),
-	}
+	b := NewBuilder(len(credentials))
 	for _, each := range credentials {
-		c.credentials[each.Hash] = each
+		b.License([]*Credential{each})
 	}
 	for _, each := range registries {
-		host := upstream.Canonical(each.Hostname)
-		c.registries[host] = append(c.registries[host], each)
-		if each.Alias != "" && each.Alias != host {
-			c.registries[each.Alias] = append(c.registries[each.Alias], each)
-		}
+		b.Registry(each)
 	}
-	return c
+	return b.Catalog()
 }
 
 // Credential finds the credential of a license id. How long that takes says nothing about the ids that there are: they are
 // looked up by hash.
-func (c *Catalog) Credential(id string) (*Credential, bool) { return c.ByHash(sha256.Sum256([]byte(id))) }
+func (c *Catalog) Credential(id string) (*Credential, bool) {
+	return c.ByHash(sha256.Sum256([]byte(id)))
+}
 
 // ByHash finds a credential by the SHA-256 of its id.
 func (c *Catalog) ByHash(hash [sha256.Size]byte) (*Credential, bool) {
@@ -102,7 +97,9 @@ func (c *Catalog) ByHash(hash [sha256.Size]byte) (*Credential, bool) {
 }
 
 // Knows reports whether a path segment of a reference names a registry, by host name or alias.
-func (c *Catalog) Knows(segment string) bool { return len(c.registries[upstream.Canonical(segment)]) > 0 }
+func (c *Catalog) Knows(segment string) bool {
+	return len(c.registries[upstream.Canonical(segment)]) > 0
+}
 
 // Registry finds the registry that a reference of an application names, by host name or alias. The error is [ErrNoRegistry] or
 // [ErrNotOpen].

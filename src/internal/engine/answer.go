@@ -34,7 +34,7 @@ func (e *Engine) answer(resp *http.Response) error {
 		return x.bounce(resp)
 	}
 	upstream := resp.Header
-	resp.Header = returned(upstream)
+	resp.Header = returned(upstream, x.target.Discreet)
 	switch x.route.Kind {
 	case route.UploadStart, route.Upload:
 		return e.uploadAnswer(x, resp, upstream)
@@ -47,6 +47,10 @@ func (e *Engine) answer(resp *http.Response) error {
 		}
 	case route.Tags:
 		x.mapNext(resp, upstream)
+		if x.route.Method == http.MethodHead {
+			resp.Header.Del("Content-Length") // the registry's, of a list with its own name in it
+			return nil
+		}
 		return x.mapTags(resp)
 	case route.Referrers:
 		x.mapNext(resp, upstream)
@@ -55,19 +59,19 @@ func (e *Engine) answer(resp *http.Response) error {
 }
 
 // returned keeps the headers that are the client's business; whatever else a registry sends (cookies, challenges, names of its
-// own hosts and sessions) stays here.
-func returned(upstream http.Header) http.Header {
+// own hosts and sessions) stays here. So do, where it is to stay unknown, those in which it may speak of itself.
+func returned(upstream http.Header, discreet bool) http.Header {
 	kept := http.Header{}
 	for _, name := range []string{
 		"Accept-Ranges", "Cache-Control", "Content-Encoding", "Content-Length", "Content-Range", "Content-Type", "Date",
-		contentDigest, "Docker-Distribution-Api-Version", "Etag", "Last-Modified", "Retry-After", "Warning",
+		contentDigest, "Docker-Distribution-Api-Version", "Etag", "Last-Modified", "Oci-Filters-Applied", "Retry-After",
 	} {
 		if values := upstream.Values(name); len(values) > 0 {
 			kept[name] = values
 		}
 	}
 	for name, values := range upstream {
-		if strings.HasPrefix(name, "Oci-") {
+		if !discreet && (strings.HasPrefix(name, "Oci-") || name == "Warning") {
 			kept[name] = values
 		}
 	}
@@ -79,7 +83,7 @@ func returned(upstream http.Header) http.Header {
 func (x *exchange) bounce(resp *http.Response) error {
 	reads := x.route.Method == http.MethodGet || x.route.Method == http.MethodHead
 	location, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
-	if !reads || err != nil || x.route.Kind != route.Blob {
+	if !reads || err != nil || x.route.Kind != route.Blob || !x.target.Registry.PassesRedirects() {
 		return errcode.New(errcode.Unavailable, "the registry answered with a redirect that cannot be followed; its address or scheme in the settings may be wrong")
 	}
 	resp.Header = http.Header{"Location": {location.String()}}

@@ -30,6 +30,8 @@ import (
 type Door interface {
 	// Name of the door; upload sessions are bound to it.
 	Name() string
+	// Read says which operation a request asks for; the name in it is the client's.
+	Read(r *http.Request) (route.Route, error)
 	// Admit decides about one operation. Its error is the answer. For [route.Ping] the target is not used.
 	Admit(r *http.Request, operation route.Route) (Target, error)
 }
@@ -43,7 +45,10 @@ type Target struct {
 	Scope upstream.Scope
 	// Source gives the repository on the same registry that a client's name in a mount stands for; false when it stands for none.
 	Source func(name string) (repository string, ok bool)
-	// Refused makes the answer when the registry refuses the proxy's own credential, which is not the client's.
+	// Discreet keeps the registry's own words from the client, who is not to know which registry it is; they go to the log.
+	Discreet bool
+	// Refused makes the answer, and its cause for the log, when the registry refuses the proxy's own credential, which is not the
+	// client's.
 	Refused func(refusal *upstream.Refusal) *errcode.Error
 }
 
@@ -53,7 +58,7 @@ type Engine struct {
 	proxy    *httputil.ReverseProxy
 }
 
-// New makes an engine that seals its upload sessions with the given sealer.
+// New makes an engine that seals its upload sessions with the given sealer; nil for doors that take no uploads.
 func New(sessions *session.Sealer) *Engine {
 	e := &Engine{sessions: sessions}
 	e.proxy = &httputil.ReverseProxy{
@@ -70,7 +75,7 @@ func New(sessions *session.Sealer) *Engine {
 
 // Serve forwards one request that comes to a door.
 func (e *Engine) Serve(w http.ResponseWriter, r *http.Request, door Door) error {
-	operation, err := route.Parse(r.Method, r.URL.EscapedPath())
+	operation, err := door.Read(r)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,10 +56,11 @@ func (e *Engine) refusal(x *exchange, resp *http.Response) error {
 	if code == "" || code == errcode.Unknown {
 		code = errcode.ForStatus(status)
 	}
-	if message == "" {
-		message = fmt.Sprintf("the registry answered %d %s", status, http.StatusText(status))
+	answered := fmt.Sprintf("the registry answered %d %s", status, http.StatusText(status))
+	relayed := errcode.Relayed(status, code, cmp.Or(message, answered))
+	if x.target.Discreet {
+		relayed = errcode.Relayed(status, code, answered).Because(errors.New(cmp.Or(message, "no message")))
 	}
-	relayed := errcode.Relayed(status, code, message)
 	if after := resp.Header.Get("Retry-After"); after != "" {
 		relayed = relayed.With("Retry-After", after)
 	}
@@ -183,7 +185,7 @@ func (x *exchange) explain(err error) error {
 		return answered
 	}
 	if refusal, ok := errors.AsType[*upstream.Refusal](err); ok {
-		return x.target.Refused(refusal).Because(err)
+		return x.target.Refused(refusal)
 	}
 	var timeout net.Error
 	switch {

@@ -142,14 +142,14 @@ func (e *Error) Because(cause error) *Error {
 	return &with
 }
 
-// With adds a header to the answer.
-func (e *Error) With(name, value string) *Error {
+// With adds a header to the answer, one line for each value.
+func (e *Error) With(name string, values ...string) *Error {
 	with := *e
 	with.Header = e.Header.Clone()
 	if with.Header == nil {
 		with.Header = http.Header{}
 	}
-	with.Header.Set(name, value)
+	with.Header[http.CanonicalHeaderKey(name)] = values
 	return &with
 }
 

@@ -16,7 +16,7 @@ import (
 // watch keeps the watched directories in step with where the files are.
 type watch struct {
 	watcher *fsnotify.Watcher
-	paths   []string
+	paths   func() []string
 }
 
 // follow watches the directory of each file and of each link on the way to it; where a directory is missing, the nearest one
@@ -24,7 +24,7 @@ type watch struct {
 func (w *watch) follow() error {
 	// A directory that comes into being between the look and the watch would be missed: look again until nothing changes.
 	for range maxLinks {
-		wanted, err := directories(w.paths)
+		wanted, err := directories(w.paths())
 		if err != nil {
 			return err
 		}

@@ -36,11 +36,11 @@ func drive(t *testing.T, steps func(*bench)) {
 			b.looks++
 			return map[string]File{"f": {Data: []byte(b.content), Err: b.err}}
 		}
-		go run(ctx, b.events, b.faults, look, func(files map[string]File) {
+		go run(ctx, b.events, b.faults, telling(look, func(files map[string]File) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.calls = append(b.calls, string(files["f"].Data))
-		})
+		}))
 		synctest.Wait()
 		steps(b)
 		cancel()

@@ -56,11 +56,13 @@ type LicenseSpec struct {
 	//
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f-\x9f]*$`
 	CustomerName string `json:"customerName"`
 	// CustomerEmail is how to reach them.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=254
+	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f-\x9f]*$`
 	CustomerEmail string `json:"customerEmail,omitempty"`
 	// Credentials each admit; rotating a license id means adding one and removing the other.
 	//
@@ -68,11 +70,14 @@ type LicenseSpec struct {
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, b.sha256 == a.sha256))",message="every credential must have a hash of its own"
 	Credentials []Credential `json:"credentials,omitempty"`
 	// ExpiresAt is when the license ends (RFC 3339); empty: it does not.
 	//
 	// +optional
 	// +kubebuilder:validation:Pattern=`^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}))?$`
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self == '' || timestamp(self) >= timestamp('1970-01-01T00:00:00Z')",message="must be a time since 1970"
 	ExpiresAt string `json:"expiresAt,omitempty"`
 	// Revoked ends the license until it is set to false.
 	//
@@ -90,11 +95,15 @@ type Credential struct {
 	// SHA256 is the SHA-256 of the license id, in 64 hex digits. Ids are random and long, so that a plain hash suffices.
 	//
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self != 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'",message="must not be the hash of nothing"
 	SHA256 string `json:"sha256"`
 	// ExpiresAt is when this credential ends (RFC 3339); empty: with the license.
 	//
 	// +optional
 	// +kubebuilder:validation:Pattern=`^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}))?$`
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self == '' || timestamp(self) >= timestamp('1970-01-01T00:00:00Z')",message="must be a time since 1970"
 	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 
@@ -150,17 +159,22 @@ type ExternalRegistrySpec struct {
 	//
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=259
+	// +kubebuilder:validation:Pattern=`^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?$`
+	// +kubebuilder:validation:XValidation:rule="self.matches('[.:]|^(?i:localhost)$')",message="must have a dot or a port, or it would be a user of Docker Hub"
 	Hostname string `json:"hostname"`
 	// Alias is a short name for references, one path segment without a dot or colon.
 	//
 	// +optional
 	// +kubebuilder:validation:Pattern=`^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$`
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="!(self in ['library', 'localhost'])",message="stands for something else in references"
 	Alias string `json:"alias,omitempty"`
 	// AppAccess are the slugs of the applications that may use it; none means all.
 	//
 	// +optional
 	// +listType=set
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
+	// +kubebuilder:validation:items:MaxLength=63
 	AppAccess []string `json:"appAccess,omitempty"`
 	// Credentials for the registry, at most one of them; none means anonymous.
 	//
@@ -169,6 +183,7 @@ type ExternalRegistrySpec struct {
 	// CACertData are PEM certificates that are trusted beside the system's.
 	//
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self.contains('-----BEGIN ') || self.trim() == ''",message="must be PEM certificates"
 	CACertData string `json:"caCertData,omitempty"`
 	// PlainHTTP says that the registry does not speak TLS.
 	//
@@ -177,6 +192,8 @@ type ExternalRegistrySpec struct {
 }
 
 // RegistryCredentials is where the vendor's credential is.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.provider) || !has(self.secretRef) || size(self.provider) * size(self.secretRef.name) == 0",message="must not name both secretRef and provider"
 type RegistryCredentials struct {
 	// SecretRef names a Secret of type kubernetes.io/dockerconfigjson in the same namespace.
 	//
@@ -185,6 +202,7 @@ type RegistryCredentials struct {
 	// DockerConfigFile is a docker config.json, outside a cluster; its path is relative to the file that names it.
 	//
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == ''",message="has no meaning in a cluster: name a Secret by secretRef"
 	DockerConfigFile string `json:"dockerConfigFile,omitempty"`
 	// Provider takes the identity that a cloud gives to the machine.
 	//
@@ -195,7 +213,10 @@ type RegistryCredentials struct {
 
 // SecretRef names a Secret.
 type SecretRef struct {
+	// Name is the Secret's.
+	//
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*)?$`
 	Name string `json:"name"`
 }
 

@@ -9,36 +9,56 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// role and account are what the package's manifests bind together for the server.
-const (
-	role    = "local-source-proxy-manager"
-	account = "proxy-manager"
-)
+// Binding is what the package's manifests bind together for a server, for messages.
+type Binding struct {
+	// Role is the server's, Account its ServiceAccount.
+	Role, Account string
+	// Secrets is the package's value that lists the Secrets that the Role lets it read; empty where there is none.
+	Secrets string
+}
 
-// AccessError is a Secret that could not be read or made. Its text is one line.
+// String says what to do where something is forbidden.
+func (b Binding) String() string {
+	return fmt.Sprintf("bind the Role %s to the ServiceAccount %s", b.Role, b.Account)
+}
+
+// secretKind is how messages call a Secret.
+const secretKind = "Secret"
+
+// AccessError is something that could not be read or made. Its text is one line.
 type AccessError struct {
 	// Attempt is "read" or "create".
 	Attempt string
-	// Namespace and Name are the Secret's.
-	Namespace, Name string
+	// Kind is "Secret", or a custom resource's in the plural. Name is empty for all of a kind.
+	Kind, Namespace, Name string
 	// Err is the API server's answer, or why there was none.
 	Err error
+
+	binding Binding
 }
 
-func (c *Client) accessError(attempt, name string, err error) error {
-	return &AccessError{Attempt: attempt, Namespace: c.Namespace, Name: name, Err: err}
+func (c *Client) accessError(attempt, kind, name string, err error) error {
+	return &AccessError{Attempt: attempt, Kind: kind, Namespace: c.Namespace, Name: name, Err: err, binding: c.Binding}
 }
 
 // Error implements error.
 func (e *AccessError) Error() string {
 	text := strings.Join(strings.Fields(e.Err.Error()), " ")
 	switch {
+	case apierrors.IsForbidden(e.Err) && e.Kind == secretKind && e.binding.Secrets != "":
+		text = fmt.Sprintf("the API server forbids it: add it to %s", e.binding.Secrets)
 	case apierrors.IsForbidden(e.Err):
-		text = fmt.Sprintf("the API server forbids it: bind the Role %s to the ServiceAccount %s", role, account)
+		text = "the API server forbids it: " + e.binding.String()
 	case apierrors.IsUnauthorized(e.Err):
 		text = "the API server does not accept the token of the pod: restart the pod"
+	case apierrors.IsNotFound(e.Err) && e.Name == "":
+		text = "the cluster does not know them: install the package with image_proxy.enabled, which brings their definitions (see kubectl get crd)"
 	}
-	return fmt.Sprintf("%s Secret %s in namespace %s: %s", e.Attempt, e.Name, e.Namespace, text)
+	what := e.Kind
+	if e.Name != "" {
+		what += " " + e.Name
+	}
+	return fmt.Sprintf("%s %s in namespace %s: %s", e.Attempt, what, e.Namespace, text)
 }
 
 // Unwrap returns the cause.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kube reads the few Secrets of its own namespace that the server lives by.
+// Package kube reads the few Secrets of its own namespace that the server lives by, and the custom resources of door B.
 //
-// The Role that goes with it is the smallest there can be, so every list and watch is for one Secret by its name; the package
-// refuses to look at a namespace as a whole, and it writes nothing but the session key. The client is built on client-go's
-// REST client with a scheme of one kind: the generated clients register every kind of Kubernetes, which costs 9 MiB of
-// resident memory before the first request.
+// The Roles that go with it are the smallest there can be, so every list and watch of Secrets is for one by its name; the package
+// refuses to look at those of a namespace as a whole, and it writes nothing but keys that replicas share and the status of custom
+// resources. The client is built on client-go's REST client with a scheme of the few kinds that are needed: the generated clients
+// register every kind of Kubernetes, which costs 9 MiB of resident memory before the first request.
 package kube
 
 import (
@@ -23,12 +23,16 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// Client reads Secrets in one namespace.
+// Client reads Secrets, and for door B custom resources, in one namespace.
 type Client struct {
 	// Namespace is where the Secrets are.
 	Namespace string
 	// Secrets is the API of that namespace.
 	Secrets Secrets
+	// Licenses and Registries are the custom resources of that namespace; nil where they are not needed.
+	Licenses, Registries Resources
+	// Binding is what gives the server its rights, for messages.
+	Binding Binding
 	// Log is told of outages that change nothing; nil discards.
 	Log *slog.Logger
 }
@@ -36,6 +40,7 @@ type Client struct {
 // Secrets is what is used of client-go's SecretInterface, which satisfies it.
 type Secrets interface {
 	Create(context.Context, *corev1.Secret, metav1.CreateOptions) (*corev1.Secret, error)
+	Update(context.Context, *corev1.Secret, metav1.UpdateOptions) (*corev1.Secret, error)
 	Get(context.Context, string, metav1.GetOptions) (*corev1.Secret, error)
 	List(context.Context, metav1.ListOptions) (*corev1.SecretList, error)
 	Watch(context.Context, metav1.ListOptions) (watch.Interface, error)

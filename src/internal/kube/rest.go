@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// New returns the client for a namespace, with the pod's own service account.
+// New returns door A's client for a namespace, with the pod's own service account.
 func New(namespace string, log *slog.Logger) (*Client, error) {
 	config, err := rest.InClusterConfig()
 	if err != nil {
@@ -25,7 +25,31 @@ func New(namespace string, log *slog.Logger) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{Namespace: namespace, Secrets: secrets, Log: log}, nil
+	binding := Binding{Role: "local-source-proxy-manager", Account: "proxy-manager"}
+	return &Client{Namespace: namespace, Secrets: secrets, Binding: binding, Log: log}, nil
+}
+
+// NewImageProxy returns door B's client for a namespace, with the pod's own service account.
+func NewImageProxy(namespace string, log *slog.Logger) (*Client, error) {
+	config, err := rest.InClusterConfig()
+	if err != nil {
+		return nil, fmt.Errorf("find the API server of the cluster: %w", err)
+	}
+	return NewImageProxyAt(config, namespace, log)
+}
+
+// NewImageProxyAt returns the same for an API server elsewhere.
+func NewImageProxyAt(config *rest.Config, namespace string, log *slog.Logger) (*Client, error) {
+	secrets, err := newSecrets(config, namespace)
+	if err != nil {
+		return nil, err
+	}
+	licenses, registries, err := newResources(config, namespace)
+	if err != nil {
+		return nil, err
+	}
+	binding := Binding{Role: "image-proxy", Account: "image-proxy", Secrets: "image_proxy.registry_secrets"}
+	return &Client{Namespace: namespace, Secrets: secrets, Licenses: licenses, Registries: registries, Binding: binding, Log: log}, nil
 }
 
 // secrets implements [Secrets] with a REST client that knows no other kind.
@@ -60,6 +84,12 @@ func (s *secrets) Create(ctx context.Context, secret *corev1.Secret, options met
 	created := &corev1.Secret{}
 	err := s.request(s.client.Post()).VersionedParams(&options, s.parameters).Body(secret).Do(ctx).Into(created)
 	return created, err
+}
+
+func (s *secrets) Update(ctx context.Context, secret *corev1.Secret, options metav1.UpdateOptions) (*corev1.Secret, error) {
+	updated := &corev1.Secret{}
+	err := s.request(s.client.Put()).Name(secret.Name).VersionedParams(&options, s.parameters).Body(secret).Do(ctx).Into(updated)
+	return updated, err
 }
 
 func (s *secrets) Get(ctx context.Context, name string, options metav1.GetOptions) (*corev1.Secret, error) {

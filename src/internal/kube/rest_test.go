@@ -37,17 +37,18 @@ func apiServer(t *testing.T, requests *[]string) *rest.Config {
 	const one = `{"kind":"Secret","apiVersion":"v1","metadata":{"name":"s"},"type":"Opaque","data":{"k":"dg=="}}`
 	handle("GET /api/v1/namespaces/ns/secrets/s", one, http.StatusOK)
 	handle("GET /api/v1/namespaces/ns/secrets/no", `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","message":"no","code":403}`, http.StatusForbidden)
-	mux.HandleFunc("POST /api/v1/namespaces/ns/secrets", func(w http.ResponseWriter, r *http.Request) {
+	written := func(w http.ResponseWriter, r *http.Request) {
 		var sent map[string]any
 		if r.Header.Get("Content-Type") != "application/json" {
 			// The generated client creates in protobuf.
 		} else if err := json.NewDecoder(r.Body).Decode(&sent); err != nil || sent["kind"] != "Secret" || sent["apiVersion"] != "v1" {
-			t.Errorf("created %v, error %v", sent, err)
+			t.Errorf("written %v, error %v", sent, err)
 		}
 		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusCreated)
 		fmt.Fprint(w, one)
-	})
+	}
+	mux.HandleFunc("POST /api/v1/namespaces/ns/secrets", written)
+	mux.HandleFunc("PUT /api/v1/namespaces/ns/secrets/"+SessionKeySecret, written)
 	mux.HandleFunc("GET /api/v1/namespaces/ns/secrets", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if r.URL.Query().Get("watch") != "" {
@@ -93,8 +94,10 @@ func exercise(t *testing.T, s Secrets) {
 	}
 	got, err := s.Get(ctx, "s", metav1.GetOptions{})
 	check("get", got, err)
-	created, err := s.Create(ctx, newSessionKey(), metav1.CreateOptions{})
+	created, err := s.Create(ctx, newKey(SessionKeySecret), metav1.CreateOptions{})
 	check("create", created, err)
+	updated, err := s.Update(ctx, newKey(SessionKeySecret), metav1.UpdateOptions{})
+	check("update", updated, err)
 	list, err := s.List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=s"})
 	if err != nil || len(list.Items) != 1 || list.ResourceVersion != "7" {
 		t.Fatalf("list: %+v, error %v", list, err)

@@ -54,15 +54,20 @@ func (c *Client) Watch(ctx context.Context, name string, deliver func(*Secret, e
 			return w, nil
 		},
 	}
-	// The reflector's own log is turned off: target says what matters, once, and in our format.
+	reflect(ctx, lw, &corev1.Secret{}, t)
+}
+
+// reflect keeps a store in step with what is listed and watched, until ctx ends.
+func reflect(ctx context.Context, lw *cache.ListWatch, expected runtime.Object, store cache.ReflectorStore) {
+	// The reflector's own log is turned off: the callers say what matters, once, and in our format.
 	silent := logr.Discard()
 	ctx = klog.NewContext(ctx, silent)
-	reflector := cache.NewReflectorWithOptions(cache.ToListWatcherWithWatchListSemantics(lw, plainList{}), &corev1.Secret{}, t,
-		cache.ReflectorOptions{Name: "Secret " + name, Logger: &silent})
+	reflector := cache.NewReflectorWithOptions(cache.ToListWatcherWithWatchListSemantics(lw, plainList{}), expected, store,
+		cache.ReflectorOptions{Name: "local-source-proxy", Logger: &silent})
 	// Not RunWithContext, whose error handler holds back the whole process.
 	delay := wait.Backoff{Duration: firstDelay, Factor: 2, Jitter: 1, Steps: 10, Cap: longestDelay}.DelayWithReset(clock.RealClock{}, calm)
 	_ = delay.Until(ctx, true, true, func(ctx context.Context) (bool, error) {
-		_ = reflector.ListAndWatchWithContext(ctx) // target knows of the errors
+		_ = reflector.ListAndWatchWithContext(ctx) // the callers know of the errors
 		return false, nil
 	})
 }
@@ -97,7 +102,7 @@ func (t *target) failed(ctx context.Context, err error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	err = t.client.accessError("read", t.name, err)
+	err = t.client.accessError("read", secretKind, t.name, err)
 	if t.outage == err.Error() {
 		return
 	}

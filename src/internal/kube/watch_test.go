@@ -42,8 +42,9 @@ type cluster struct {
 func inCluster(t *testing.T, test func(*testing.T, *cluster)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		binding := kube.Binding{Role: "local-source-proxy-manager", Account: "proxy-manager"}
 		c := &cluster{Clientset: fake.NewSimpleClientset()}
-		c.client = &kube.Client{Namespace: namespace, Secrets: c.CoreV1().Secrets(namespace), Log: slog.New(slog.NewTextHandler(&c.log, nil))}
+		c.client = &kube.Client{Namespace: namespace, Secrets: c.CoreV1().Secrets(namespace), Binding: binding, Log: slog.New(slog.NewTextHandler(&c.log, nil))}
 		c.PrependWatchReactor("secrets", func(action clienttesting.Action) (bool, watch.Interface, error) {
 			c.mu.Lock()
 			defer c.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/check"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/live"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
@@ -17,7 +18,11 @@ import (
 func Check(ctx context.Context, sources Sources, report func(check.Step)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	from, err := sources.feed(slog.New(slog.DiscardHandler))
+	cluster, err := sources.cluster(kube.New, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	from, err := sources.feed(cluster)
 	if err != nil {
 		return err
 	}

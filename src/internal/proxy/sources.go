@@ -24,26 +24,32 @@ type Sources struct {
 // UsageError is a mistake in how the program was called, as opposed to one in what it was given.
 type UsageError struct{ error }
 
-// feed gives what reads the sources: Secrets as well, when this process runs in a cluster.
-func (s Sources) feed(logger *slog.Logger) (feed.Config, error) {
-	cfg := feed.Config{ValuesFile: s.ValuesFile, DockerConfigFile: s.DockerConfig, PushSecret: s.PushSecret}
-	if kube.InCluster() {
-		namespace := s.Namespace
-		if namespace == "" {
-			own, err := kube.Namespace()
-			if err != nil {
-				return cfg, fmt.Errorf("find out the pod's namespace: %w", err)
-			}
-			namespace = own
+// cluster gives a door's client of the cluster that this process runs in; nil outside of one.
+func (s Sources) cluster(connect func(namespace string, logger *slog.Logger) (*kube.Client, error), logger *slog.Logger) (*kube.Client, error) {
+	if !kube.InCluster() {
+		if s.Namespace != "" {
+			return nil, UsageError{errors.New("--namespace has a meaning in a cluster only, and this process does not run in one")}
 		}
-		client, err := kube.New(namespace, logger)
-		if err != nil {
-			return cfg, fmt.Errorf("connect to the cluster: %w", err)
-		}
-		cfg.Cluster = client
-	} else if s.Namespace != "" {
-		return cfg, UsageError{errors.New("--namespace has a meaning in a cluster only, and this process does not run in one")}
+		return nil, nil
 	}
+	namespace := s.Namespace
+	if namespace == "" {
+		own, err := kube.Namespace()
+		if err != nil {
+			return nil, fmt.Errorf("find out the pod's namespace: %w", err)
+		}
+		namespace = own
+	}
+	client, err := connect(namespace, logger)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the cluster: %w", err)
+	}
+	return client, nil
+}
+
+// feed gives what reads the sources: Secrets as well, when this process runs in a cluster.
+func (s Sources) feed(cluster *kube.Client) (feed.Config, error) {
+	cfg := feed.Config{ValuesFile: s.ValuesFile, DockerConfigFile: s.DockerConfig, PushSecret: s.PushSecret, Cluster: cluster}
 	if err := cfg.Check(); err != nil {
 		return cfg, UsageError{err}
 	}

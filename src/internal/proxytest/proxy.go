@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package proxytest is door A before a registry double, over real HTTP, as a test's client sees it.
+// Package proxytest is door A before a registry double, over real HTTP, as a test's client sees it; and such a client for any door.
 //
 // It exists so that a test of a protocol reads like one: what the client asks, what it must be told, and what the registry must
 // have been asked. It is for tests alone.
@@ -21,6 +21,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/access"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keyfile"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/source"
@@ -57,20 +58,34 @@ type Config struct {
 	Recorder access.Recorder
 }
 
-// Proxy is a running door A.
-type Proxy struct {
+// Caller makes a test's requests to a door.
+type Caller struct {
 	// URL of the door.
 	URL string
+	// Client follows no redirect and adds no header.
+	Client *http.Client
+
+	t testing.TB
+}
+
+// NewCaller makes a caller with connections of its own.
+func NewCaller(t testing.TB, url string) *Caller {
+	transport := &http.Transport{DisableCompression: true, ExpectContinueTimeout: time.Minute}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &Caller{t: t, URL: url, Client: &http.Client{
+		Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Proxy is a running door A.
+type Proxy struct {
+	*Caller
 	// Network has the registry, and every request that left the proxy.
 	Network *registrytest.Network
 	// Upstream is the configuration in force; it may be replaced between requests.
 	Upstream *source.Upstream
 	// Log is what was logged so far.
 	Log *Log
-	// Client makes the test's requests. It follows no redirect and adds no header.
-	Client *http.Client
-
-	t testing.TB
 }
 
 // Log collects what is logged.
@@ -107,7 +122,7 @@ func New(t testing.TB, network *registrytest.Network, cfg Config) *Proxy {
 		cfg.Keychain = Robot()
 	}
 	if cfg.Key == nil {
-		cfg.Key = session.GenerateKey()
+		cfg.Key = keyfile.Generate()
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -127,21 +142,18 @@ func New(t testing.TB, network *registrytest.Network, cfg Config) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{t: t, Network: network, Log: &Log{}, Upstream: &source.Upstream{
+	p := &Proxy{Network: network, Log: &Log{}, Upstream: &source.Upstream{
 		Registry: registry, Repository: Repository,
 		AllowPull: cfg.AllowPull, AllowDelete: cfg.AllowDelete, AllowSubRepositories: cfg.AllowSubRepositories,
 	}}
 	door := source.New(engine.New(session.NewSealer(keys, cfg.Now)), func() *source.Upstream { return p.Upstream })
 	logger := slog.New(slog.NewJSONHandler(p.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	server := httptest.NewServer(access.Log{Door: source.DoorName, Logger: logger, Recorder: cfg.Recorder}.Handler(door.Serve))
-	p.URL = server.URL
-	transport := &http.Transport{DisableCompression: true, ExpectContinueTimeout: time.Minute}
-	p.Client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	t.Cleanup(func() {
-		transport.CloseIdleConnections()
 		server.Close()
 		registry.Close()
 	})
+	p.Caller = NewCaller(t, server.URL)
 	return p
 }
 
@@ -181,26 +193,31 @@ func Stream(content io.Reader) Option {
 	return func(r *http.Request) { r.Body, r.ContentLength = io.NopCloser(content), -1 }
 }
 
+// Basic shows a user name and password.
+func Basic(user, password string) Option {
+	return func(r *http.Request) { r.SetBasicAuth(user, password) }
+}
+
 // Do makes a request; target is a path with query.
-func (p *Proxy) Do(method, target string, options ...Option) *Answer {
-	p.t.Helper()
-	r, err := http.NewRequestWithContext(p.t.Context(), method, p.URL+target, nil)
+func (c *Caller) Do(method, target string, options ...Option) *Answer {
+	c.t.Helper()
+	r, err := http.NewRequestWithContext(c.t.Context(), method, c.URL+target, nil)
 	if err != nil {
-		p.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	for _, option := range options {
 		option(r)
 	}
-	resp, err := p.Client.Do(r)
+	resp, err := c.Client.Do(r)
 	if err != nil {
-		p.t.Fatalf("%s %s: %v", method, target, err)
+		c.t.Fatalf("%s %s: %v", method, target, err)
 	}
 	defer resp.Body.Close()
 	content, err := io.ReadAll(resp.Body)
 	if err != nil {
-		p.t.Fatalf("%s %s: read answer: %v", method, target, err)
+		c.t.Fatalf("%s %s: read answer: %v", method, target, err)
 	}
-	return &Answer{t: p.t, Status: resp.StatusCode, Header: resp.Header, Body: content, what: method + " " + strings.SplitN(target, "?", 2)[0]}
+	return &Answer{t: c.t, Status: resp.StatusCode, Header: resp.Header, Body: content, what: method + " " + strings.SplitN(target, "?", 2)[0]}
 }
 
 // Start starts an upload and gives its Location.

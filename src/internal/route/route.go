@@ -10,6 +10,7 @@
 package route
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -85,19 +86,30 @@ func (k Kind) methods() []string {
 
 // Parse reads a method and an escaped path ([net/url.URL.EscapedPath]). Its errors are [errcode.Error].
 func Parse(method, escapedPath string) (Route, error) {
+	r, err := ParsePath(escapedPath)
+	if err != nil {
+		return Route{}, err
+	}
+	return r.For(method, r.Kind.methods()...)
+}
+
+// ParsePath reads an escaped path alone. Which methods it takes is then for [Route.For].
+func ParsePath(escapedPath string) (Route, error) {
 	path, err := clean(escapedPath)
 	if err != nil {
 		return Route{}, err
 	}
-	r, err := parse(path)
-	if err != nil {
-		return Route{}, err
+	return parse(path)
+}
+
+// For gives the route its method, which must be one of those that are allowed.
+func (r Route) For(method string, allowed ...string) (Route, error) {
+	if !slices.Contains(allowed, method) {
+		allow := strings.Join(allowed, ", ")
+		return Route{}, errcode.New(errcode.Unsupported, "%s is not possible here; possible are: %s", printable(method), cmp.Or(allow, "none")).
+			With("Allow", allow)
 	}
 	r.Method = method
-	if allowed := r.Kind.methods(); !slices.Contains(allowed, method) {
-		allow := strings.Join(allowed, ", ")
-		return Route{}, errcode.New(errcode.Unsupported, "%s is not possible here; possible are: %s", printable(method), allow).With("Allow", allow)
-	}
 	return r, nil
 }
 

@@ -16,7 +16,7 @@ func Admin(ready func() bool, metrics http.Handler) http.Handler {
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if !ready() {
-			say(w, http.StatusServiceUnavailable, "stopping\n")
+			say(w, http.StatusServiceUnavailable, "not ready\n")
 			return
 		}
 		say(w, http.StatusOK, "ok\n")

@@ -3,57 +3,32 @@
 package session
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
-)
 
-// KeySize is the length of a key, in bytes.
-const KeySize = 32
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keyfile"
+)
 
 // Keys seal with the first and open with any, so that a key can be replaced while uploads run.
 type Keys struct {
 	ciphers []cipher.AEAD
 }
 
-// GenerateKey makes the content of a key file with one random key.
-func GenerateKey() []byte {
-	key := make([]byte, KeySize)
-	_, _ = rand.Read(key) // never fails: see crypto/rand
-	return []byte(base64.StdEncoding.EncodeToString(key) + "\n")
-}
-
-// ParseKeys reads a key file: one key of 32 bytes a line in standard base64; blank lines and lines that begin with # are
-// passed over. place names the file in errors, which never quote what a line holds.
+// ParseKeys reads a key file (package keyfile). place names the file in errors.
 func ParseKeys(place string, data []byte) (*Keys, error) {
+	raw, err := keyfile.Parse(place, data)
+	if err != nil {
+		return nil, err
+	}
 	keys := &Keys{}
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	for number := 1; lines.Scan(); number++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		key, err := base64.StdEncoding.DecodeString(line)
-		if err != nil || len(key) != KeySize {
-			return nil, fmt.Errorf("%s: line %d is not a session key: write %d bytes in base64, for example the output of 'head -c %d /dev/urandom | base64'", place, number, KeySize, KeySize)
-		}
+	for _, key := range raw {
 		aead, err := newAEAD(key)
 		if err != nil {
-			return nil, fmt.Errorf("%s: line %d: %w", place, number, err)
+			return nil, fmt.Errorf("%s: %w", place, err)
 		}
 		keys.ciphers = append(keys.ciphers, aead)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: not a key file: %w", place, err)
-	}
-	if len(keys.ciphers) == 0 {
-		return nil, fmt.Errorf("%s: holds no session key: write one line with %d bytes in base64, for example the output of 'head -c %d /dev/urandom | base64'", place, KeySize, KeySize)
 	}
 	return keys, nil
 }

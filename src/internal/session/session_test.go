@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keyfile"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 )
 
@@ -50,7 +51,7 @@ func seal(t *testing.T, s *session.Sealer) string {
 }
 
 func TestAnyReplicaWithTheKeyOpens(t *testing.T) {
-	key := session.GenerateKey()
+	key := keyfile.Generate()
 	token := seal(t, session.NewSealer(keys(t, key), time.Now))
 	if strings.ContainsAny(token, "/+=?%&") {
 		t.Errorf("token %q is not one clean path segment", token)
@@ -65,7 +66,7 @@ func TestAnyReplicaWithTheKeyOpens(t *testing.T) {
 }
 
 func TestKeysRotate(t *testing.T) {
-	older, newer := session.GenerateKey(), session.GenerateKey()
+	older, newer := keyfile.Generate(), keyfile.Generate()
 	s := session.NewSealer(keys(t, older), time.Now)
 	before := seal(t, s)
 	s.Replace(keys(t, newer, older))
@@ -86,7 +87,7 @@ func TestKeysRotate(t *testing.T) {
 
 func TestNothingElseOpens(t *testing.T) {
 	now := time.Now()
-	key := session.GenerateKey()
+	key := keyfile.Generate()
 	s := session.NewSealer(keys(t, key), func() time.Time { return now })
 	token := seal(t, s)
 	sealed, err := base64.RawURLEncoding.DecodeString(token)
@@ -105,7 +106,7 @@ func TestNothingElseOpens(t *testing.T) {
 		"foreign door": func() (session.Record, error) { return s.Open(session.Owner{Door: "images", Name: "source"}, token) },
 		"split moved":  func() (session.Record, error) { return s.Open(session.Owner{Door: "sourcesource"}, token) },
 		"wrong key": func() (session.Record, error) {
-			return session.NewSealer(keys(t, session.GenerateKey()), time.Now).Open(owner(), token)
+			return session.NewSealer(keys(t, keyfile.Generate()), time.Now).Open(owner(), token)
 		},
 		"expired": func() (session.Record, error) { return later.Open(owner(), token) },
 	} {
@@ -115,37 +116,8 @@ func TestNothingElseOpens(t *testing.T) {
 	}
 }
 
-func TestParseKeys(t *testing.T) {
-	good := string(session.GenerateKey())
-	for name, file := range map[string]string{
-		"one":                  good,
-		"no newline":           strings.TrimSpace(good),
-		"comment, blank, CRLF": "# rotated\r\n\r\n" + strings.TrimSpace(good) + "\r\n",
-	} {
-		if _, err := session.ParseKeys("keys", []byte(file)); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	secret := "c2hvcnQga2V5"
-	for name, test := range map[string]struct{ file, want string }{
-		"empty":      {"", "keys: holds no session key"},
-		"comments":   {"# nothing\n", "keys: holds no session key"},
-		"short":      {good + secret + "\n", "keys: line 2 is not a session key"},
-		"not base64": {"not base64!\n", "keys: line 1 is not a session key"},
-		"a PEM file": {"-----BEGIN PRIVATE KEY-----\n", "keys: line 1 is not a session key"},
-		"one line":   {strings.Repeat("a", 1<<20), "keys: not a key file"},
-	} {
-		_, err := session.ParseKeys("keys", []byte(test.file))
-		if err == nil || !strings.HasPrefix(err.Error(), test.want) {
-			t.Errorf("%s: %v; want %q…", name, err, test.want)
-		} else if strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: the error quotes the file or has two lines: %v", name, err)
-		}
-	}
-}
-
 func FuzzOpen(f *testing.F) {
-	k, err := session.ParseKeys("keys", session.GenerateKey())
+	k, err := session.ParseKeys("keys", keyfile.Generate())
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -7,11 +7,10 @@ import (
 	"errors"
 	"io"
 	"reflect"
-	"regexp"
-	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/strictyaml"
 )
 
 // Parse reads the package's values. The place names the file or Secret in errors. Every defect is reported, joined with
@@ -23,14 +22,13 @@ func Parse(place string, data []byte) (Values, error) {
 	if err != nil || root == nil {
 		return Values{}, err
 	}
-	c := &checker{place: place}
-	c.check("", root, reflect.TypeFor[Values](), false)
-	if err := errors.Join(c.errs...); err != nil {
+	format := strictyaml.Format{Tag: "yaml", Remedy: remedyForKey}
+	if err := format.Check(place, 0, root, reflect.TypeFor[Values]()); err != nil {
 		return Values{}, err
 	}
 	var v Values
 	if err := root.Decode(&v); err != nil {
-		return Values{}, yamlError(place, err)
+		return Values{}, strictyaml.SyntaxError(place, 0, err)
 	}
 	return v, nil
 }
@@ -42,39 +40,24 @@ func document(place string, data []byte) (*yaml.Node, error) {
 	if err := decoder.Decode(&first); errors.Is(err, io.EOF) {
 		return nil, nil
 	} else if err != nil {
-		return nil, yamlError(place, err)
+		return nil, strictyaml.SyntaxError(place, 0, err)
 	}
 	if err := decoder.Decode(&second); err == nil {
 		return nil, &Error{Place: place, Line: second.Line, Problem: "a second YAML document", Remedy: "keep all values in one"}
 	} else if !errors.Is(err, io.EOF) {
-		return nil, yamlError(place, err)
+		return nil, strictyaml.SyntaxError(place, 0, err)
 	}
 	root := first.Content[0]
-	if isNull(root) {
+	if strictyaml.IsNull(root) {
 		return nil, nil
 	}
 	return root, nil
 }
 
-// yamlError makes one [*Error] of each complaint of the YAML library, whose texts begin with "yaml: " and "line N: ".
-func yamlError(place string, err error) error {
-	texts := []string{err.Error()}
-	if typed, ok := errors.AsType[*yaml.TypeError](err); ok {
-		texts = typed.Errors
+// remedyForKey knows the key below which the platform has the values of this package.
+func remedyForKey(parent, key string) string {
+	if parent == "" && key == "local_source_proxy" {
+		return "this file holds the package's own values: move the keys below it to the top level"
 	}
-	numbered := regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(?s:(.*))$`)
-	var errs []error
-	for _, text := range texts {
-		match := numbered.FindStringSubmatch(text)
-		line, _ := strconv.Atoi(match[1]) // absent: 0, which means unknown
-		errs = append(errs, &Error{
-			Place: place, Line: line, Remedy: "correct the YAML",
-			Problem: "is not valid YAML: " + strings.Join(strings.Fields(match[2]), " "),
-		})
-	}
-	return errors.Join(errs...)
-}
-
-func isNull(n *yaml.Node) bool {
-	return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
+	return ""
 }

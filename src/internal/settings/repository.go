@@ -3,11 +3,11 @@
 package settings
 
 import (
-	"net/netip"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/hostname"
 )
 
 // dockerHub is the host that stands for all names of Docker Hub (quirk A9).
@@ -76,7 +76,7 @@ func splitHost(place, key, value string) (registry, path string, err error) {
 		return dockerHub, value, nil
 	case !slash:
 		return "", "", &Error{Place: place, Key: key, Problem: "names a registry, but no repository in it", Remedy: "add /path"}
-	case !validHost(first):
+	case !hostname.Valid(first):
 		return "", "", &Error{Place: place, Key: key, Problem: "does not begin with a valid host", Remedy: "write host/path or host:port/path"}
 	}
 	registry = strings.ToLower(first)
@@ -88,22 +88,4 @@ func splitHost(place, key, value string) (registry, path string, err error) {
 
 func digits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
-}
-
-// validHost accepts a DNS name, an IPv4 address or an IPv6 address in brackets, with or without a port.
-func validHost(host string) bool {
-	name := host
-	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
-		var port string
-		name, port = host[:i], host[i+1:]
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || !digits(port) {
-			return false
-		}
-	}
-	if inner, bracketed := strings.CutPrefix(name, "["); bracketed {
-		address, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
-		return err == nil && address.Is6() && address.Zone() == "" && strings.HasSuffix(name, "]")
-	}
-	label := regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
-	return !slices.ContainsFunc(strings.Split(name, "."), func(l string) bool { return !label.MatchString(l) })
 }

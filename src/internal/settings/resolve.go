@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/cabundle"
 )
 
 // Settings are what the server works with. They are immutable; a change makes new ones.
@@ -63,8 +65,8 @@ func (v Values) Resolve(place string) Settings {
 	}
 	var problems []error
 	if err := errors.Join(
-		checkCertificates(place, "ca_cert_data", v.CACertData),
-		checkCertificates(place, "shared.ca_cert_data", v.Shared.CACertData),
+		cabundle.Check(place, "ca_cert_data", v.CACertData),
+		cabundle.Check(place, "shared.ca_cert_data", v.Shared.CACertData),
 	); err != nil {
 		problems = append(problems, err)
 	} else {

@@ -8,6 +8,8 @@
 // others to know.
 package settings
 
+import "github.com/local-source-proxy/local-source-proxy/src/internal/cabundle"
+
 // Values are the package's values as they are written. Keys that the server does not use are checked for their type only;
 // what they may hold is the business of the schema of the package.
 type Values struct {
@@ -39,8 +41,10 @@ type Values struct {
 	CreateNamespace bool `yaml:"create_namespace"`
 	// NetworkPolicy restricts who reaches door A inside the cluster.
 	NetworkPolicy NetworkPolicy `yaml:"network_policy"`
-	// ImageProxy configures door B. It is opaque here.
-	ImageProxy map[string]any `yaml:"image_proxy"`
+	// ImageProxy shapes door B's manifests; its server is told by flags.
+	ImageProxy ImageProxy `yaml:"image_proxy"`
+	// Monitoring adds alerts and a dashboard.
+	Monitoring Monitoring `yaml:"monitoring"`
 	// Shared is the platform's; keys in it that are not listed in [Shared] are ignored.
 	Shared Shared `yaml:"shared" keys:"open"`
 }
@@ -91,10 +95,50 @@ type Limits struct {
 // Quantity is a Kubernetes quantity as it is written: "500m", or a bare number such as 1.
 type Quantity string
 
+// UnmarshalText implements [encoding.TextUnmarshaler], so that a bare number will do.
+func (q *Quantity) UnmarshalText(text []byte) error {
+	*q = Quantity(text)
+	return nil
+}
+
 // NetworkPolicy is the value network_policy.
 type NetworkPolicy struct {
 	Enabled      bool     `yaml:"enabled"`
 	IngressCIDRs []string `yaml:"ingress_cidrs"`
+}
+
+// ImageProxy is the value image_proxy.
+type ImageProxy struct {
+	Enabled           bool     `yaml:"enabled"`
+	CreateCRDs        bool     `yaml:"create_crds"`
+	Replicas          int      `yaml:"replicas"`
+	Limits            Limits   `yaml:"limits"`
+	RegistrySecrets   []string `yaml:"registry_secrets"`
+	Domains           []string `yaml:"domains"`
+	TLSSecret         string   `yaml:"tls_secret"`
+	Service           Service  `yaml:"service"`
+	Ingress           Ingress  `yaml:"ingress"`
+	TerminateOnRevoke bool     `yaml:"terminate_on_revoke"`
+	TrustedProxies    []string `yaml:"trusted_proxies"`
+}
+
+// Service is the value image_proxy.service.
+type Service struct {
+	Type        string         `yaml:"type"`
+	Annotations map[string]any `yaml:"annotations"`
+}
+
+// Ingress is the value image_proxy.ingress.
+type Ingress struct {
+	Enabled     bool           `yaml:"enabled"`
+	ClassName   string         `yaml:"class_name"`
+	Annotations map[string]any `yaml:"annotations"`
+}
+
+// Monitoring is the value monitoring.
+type Monitoring struct {
+	PrometheusRule   bool `yaml:"prometheus_rule"`
+	GrafanaDashboard bool `yaml:"grafana_dashboard"`
 }
 
 // Shared holds the platform's values that this package falls back to.
@@ -123,7 +167,7 @@ func (v Values) WithShared() Values {
 		v.PushSecret.Namespace = v.Shared.ImageRegistry.Secret.Namespace
 	}
 	if v.Shared.CACertData != v.CACertData {
-		v.CACertData = joinPEM(v.CACertData, v.Shared.CACertData)
+		v.CACertData = cabundle.Join(v.CACertData, v.Shared.CACertData)
 	}
 	return v
 }

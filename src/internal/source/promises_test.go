@@ -13,6 +13,7 @@ import (
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keyfile"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
@@ -177,7 +178,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 
 // quirk U9: any replica with the key continues an upload, and forgets nothing, because it remembers nothing.
 func TestQuirkU9AnyReplicaContinues(t *testing.T) {
-	key := session.GenerateKey()
+	key := keyfile.Generate()
 	first, registry := proxytest.Simple(t, proxytest.Config{Key: key})
 	second := proxytest.New(t, first.Network, proxytest.Config{Key: key})
 	next := second.Do("PATCH", first.Start(), proxytest.Body(layer()[:6000])).Is(202).Location()
@@ -189,7 +190,7 @@ func TestQuirkU9AnyReplicaContinues(t *testing.T) {
 // TestSessionsThatDoNotOpen: BLOB_UPLOAD_UNKNOWN, and the registry is asked nothing.
 func TestSessionsThatDoNotOpen(t *testing.T) {
 	now := time.Now()
-	key := session.GenerateKey()
+	key := keyfile.Generate()
 	p, _ := proxytest.Simple(t, proxytest.Config{AllowSubRepositories: true, Key: key, Now: func() time.Time { return now }})
 	location := p.Start()
 	token := strings.TrimPrefix(location, uploads)

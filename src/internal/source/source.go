@@ -69,6 +69,11 @@ type admission struct{ *Upstream }
 // Name implements [engine.Door].
 func (admission) Name() string { return DoorName }
 
+// Read implements [engine.Door].
+func (admission) Read(r *http.Request) (route.Route, error) {
+	return route.Parse(r.Method, r.URL.EscapedPath())
+}
+
 // Admit implements [engine.Door].
 func (a admission) Admit(_ *http.Request, operation route.Route) (engine.Target, error) {
 	if operation.Kind == route.Ping {
@@ -127,5 +132,6 @@ func (a admission) allowed(operation route.Route) error {
 // refused answers for the registry when it refuses the operator's credential. It is not the client's: a 401 would make clients ask
 // their users for a password, and a 5xx make them try again for minutes.
 func refused(refusal *upstream.Refusal) *errcode.Error {
-	return errcode.New(errcode.Denied, "the registry does not let the proxy do this, and it is not your credential that it refuses: the operator has to look at the push secret and its rights (%s)", refusal.Reason)
+	return errcode.New(errcode.Denied, "the registry does not let the proxy do this, and it is not your credential that it refuses: the operator has to look at the push secret and its rights (%s)", refusal.Reason).
+		Because(refusal)
 }

@@ -105,6 +105,9 @@ func New(cfg Config) (*Registry, error) {
 // Host is the registry's name as in an image reference.
 func (r *Registry) Host() string { return r.host }
 
+// PassesRedirects reports whether redirects of downloads are left to the client.
+func (r *Registry) PassesRedirects() bool { return r.passBounce }
+
 // RoundTrip implements [http.RoundTripper]. A request that must survive being refused before its body is asked for has a body of
 // package body. Errors are a [*Refusal] or of the network; their text may name the registry, so it is for the log.
 func (r *Registry) RoundTrip(req *http.Request) (*http.Response, error) {

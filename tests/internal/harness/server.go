@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,8 +35,8 @@ type Options struct {
 // Server is a running local-source-proxy.
 type Server struct {
 	*Process
-	// Host is the address of door A, as it stands in an image reference.
-	Host string
+	// Host is the address of door A, as it stands in an image reference, and Images that of door B; empty where a door is off.
+	Host, Images string
 	// Admin is the base URL of the admin address.
 	Admin string
 	// ValuesFile and DockerConfigFile can be rewritten while it runs.
@@ -81,13 +82,20 @@ func Start(t testing.TB, options Options) *Server {
 		}
 	})
 	s.await(t, "serve", func(ctx context.Context) error {
-		s.Host, s.Admin = s.address("source"), "http://"+s.address("admin")
-		if s.Host == "" || s.Admin == "http://" {
+		s.Host, s.Images, s.Admin = s.address("source"), s.address("images"), "http://"+s.address("admin")
+		if s.Admin == "http://" || s.Host == "" && options.source() || s.Images == "" && options.images() {
 			return errors.New("no addresses in its log yet")
 		}
 		return s.ready(ctx)
 	})
 	return s
+}
+
+// source and images say which doors the flags open.
+func (o Options) source() bool { return !slices.Contains(o.Flags, "--listen-address=") }
+
+func (o Options) images() bool {
+	return slices.ContainsFunc(o.Flags, func(flag string) bool { return strings.HasPrefix(flag, "--image-proxy-address=") })
 }
 
 // Command is the binary with these arguments, outside the reach of the user's own configuration.

@@ -105,6 +105,11 @@ func (c *Config) Hosts() []string {
 	return slices.Compact(hosts)
 }
 
+// Knows reports whether there is a credential for a host as a whole, or a helper that may have one.
+func (c *Config) Knows(host string) bool {
+	return c.helperFor(host) != "" || c.find(host, "").key.host != ""
+}
+
 // credential asks, in this order: the entry with a path, the host's helper, the store, the entry of the whole host. A helper
 // that does not know the host hands on to the next.
 func (c *Config) credential(ctx context.Context, host, repository string) (keychain.Credential, error) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package settings
+// Package cabundle reads PEM certificates that an operator trusts beside the system's.
+package cabundle
 
 import (
 	"crypto/x509"
@@ -8,11 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/defect"
 )
 
-// checkCertificates reports each PEM block that is not a certificate. Text between the blocks is a comment, as in the
+// Check reports each PEM block that is not a certificate. Text between the blocks is a comment, as in the
 // bundles of operating systems.
-func checkCertificates(place, key, bundle string) error {
+func Check(place, key, bundle string) error {
 	if strings.TrimSpace(bundle) == "" {
 		return nil
 	}
@@ -20,12 +23,12 @@ func checkCertificates(place, key, bundle string) error {
 	const begin = "-----BEGIN "
 	_, rest, found := strings.Cut(bundle, begin)
 	if !found {
-		return &Error{Place: place, Key: key, Problem: "holds no PEM certificate", Remedy: "paste certificates that begin with -----BEGIN CERTIFICATE-----"}
+		return &defect.Error{Place: place, Key: key, Problem: "holds no PEM certificate", Remedy: "paste certificates that begin with -----BEGIN CERTIFICATE-----"}
 	}
 	var errs []error
 	for i, body := range strings.Split(rest, begin) {
 		fail := func(problem, remedy string) {
-			errs = append(errs, &Error{Place: place, Key: key, Problem: fmt.Sprintf("PEM block %d %s", i+1, problem), Remedy: remedy})
+			errs = append(errs, &defect.Error{Place: place, Key: key, Problem: fmt.Sprintf("PEM block %d %s", i+1, problem), Remedy: remedy})
 		}
 		block, _ := pem.Decode([]byte(begin + body))
 		switch {
@@ -44,8 +47,8 @@ func checkCertificates(place, key, bundle string) error {
 	return errors.Join(errs...)
 }
 
-// joinPEM puts one bundle after the other, each ending with a new line.
-func joinPEM(bundles ...string) string {
+// Join puts one bundle after the other, each ending with a new line.
+func Join(bundles ...string) string {
 	var joined strings.Builder
 	for _, bundle := range bundles {
 		if trimmed := strings.TrimSpace(bundle); trimmed != "" {

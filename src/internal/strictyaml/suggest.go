@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package settings
+package strictyaml
 
 import (
 	"fmt"
@@ -10,19 +10,26 @@ import (
 	"strings"
 )
 
-// fieldsByKey lists the fields of a struct type by their YAML key.
-func fieldsByKey(typ reflect.Type) map[string]reflect.StructField {
+// fieldsByKey lists the fields of a struct type by their key, those of embedded types too.
+func (f Format) fieldsByKey(typ reflect.Type) map[string]reflect.StructField {
 	fields := make(map[string]reflect.StructField, typ.NumField())
 	for field := range typ.Fields() {
-		fields[field.Tag.Get("yaml")] = field
+		key, _, _ := strings.Cut(field.Tag.Get(f.Tag), ",")
+		if field.Anonymous && key == "" {
+			maps.Copy(fields, f.fieldsByKey(field.Type))
+			continue
+		}
+		fields[key] = field
 	}
 	return fields
 }
 
 // remedyForKey says what to write in place of an unknown key.
-func remedyForKey(parent, key string, fields map[string]reflect.StructField) string {
-	if parent == "" && key == "local_source_proxy" {
-		return "this file holds the package's own values: move the keys below it to the top level"
+func (f Format) remedyForKey(parent, key string, fields map[string]reflect.StructField) string {
+	if f.Remedy != nil {
+		if remedy := f.Remedy(parent, key); remedy != "" {
+			return remedy
+		}
 	}
 	known := slices.Sorted(maps.Keys(fields))
 	if near := nearest(key, known); near != "" {

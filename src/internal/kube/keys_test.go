@@ -23,18 +23,18 @@ import (
 
 func keySecret(content, version string) *corev1.Secret {
 	s := secret(kube.SessionKeySecret, "", version)
-	s.Data = map[string][]byte{kube.SessionKeyField: []byte(content)}
+	s.Data = map[string][]byte{kube.KeyField: []byte(content)}
 	return s
 }
 
-func TestSessionKeysAreTheSameForReplicasThatRace(t *testing.T) {
+func TestKeysAreTheSameForReplicasThatRace(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
 		const replicas = 4
 		var keys [replicas]string
 		var group sync.WaitGroup
 		for i := range replicas {
 			group.Go(func() {
-				key, err := c.client.SessionKeys(t.Context())
+				key, err := c.client.Keys(t.Context(), kube.SessionKeySecret)
 				if err != nil {
 					t.Error(err)
 				}
@@ -54,11 +54,11 @@ func TestSessionKeysAreTheSameForReplicasThatRace(t *testing.T) {
 	})
 }
 
-func TestSessionKeysDiffer(t *testing.T) {
+func TestKeysDiffer(t *testing.T) {
 	var keys []string
 	for range 2 {
 		inCluster(t, func(t *testing.T, c *cluster) {
-			key, err := c.client.SessionKeys(t.Context())
+			key, err := c.client.Keys(t.Context(), kube.SessionKeySecret)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,7 +70,7 @@ func TestSessionKeysDiffer(t *testing.T) {
 	}
 }
 
-func TestSessionKeysWhenDeletedBetweenTheSteps(t *testing.T) {
+func TestKeysWhenDeletedBetweenTheSteps(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
 		conflict := true
 		c.PrependReactor("create", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
@@ -78,23 +78,55 @@ func TestSessionKeysWhenDeletedBetweenTheSteps(t *testing.T) {
 			conflict = false
 			return first, nil, apierrors.NewAlreadyExists(corev1.Resource("secrets"), kube.SessionKeySecret)
 		})
-		if key, err := c.client.SessionKeys(t.Context()); err != nil || len(key) == 0 {
+		if key, err := c.client.Keys(t.Context(), kube.SessionKeySecret); err != nil || len(key) == 0 {
 			t.Errorf("key of %d bytes, error %v", len(key), err)
 		}
 	})
 }
 
-func TestSessionKeysMadeByTheOperator(t *testing.T) {
+func TestKeysMadeByTheOperator(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
 		c.PrependReactor("create", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, forbidden() })
 		c.put(t, keySecret("theirs", "1"))
-		if key, err := c.client.SessionKeys(t.Context()); err != nil || string(key) != "theirs" {
+		if key, err := c.client.Keys(t.Context(), kube.SessionKeySecret); err != nil || string(key) != "theirs" {
 			t.Errorf("key %q, error %v", key, err)
 		}
 	})
 }
 
-func TestSessionKeysErrors(t *testing.T) {
+// An account that may not create Secrets, such as door B's, finds an empty one.
+func TestKeysFillASecretThatWasMadeEmpty(t *testing.T) {
+	for name, others := range map[string]string{"alone": "", "another replica was first": "theirs"} {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(t *testing.T, c *cluster) {
+				c.PrependReactor("create", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, forbidden() })
+				c.put(t, keySecret("", "1"))
+				c.PrependReactor("update", "secrets", func(action clienttesting.Action) (bool, runtime.Object, error) {
+					update, _ := action.(clienttesting.UpdateAction)
+					if sent, _ := update.GetObject().(*corev1.Secret); sent.ResourceVersion != "1" {
+						t.Errorf("changed whatever the version is: %q", sent.ResourceVersion)
+					}
+					if others == "" {
+						return false, nil, nil
+					}
+					if err := c.Tracker().Update(corev1.SchemeGroupVersion.WithResource("secrets"), keySecret(others, "2"), namespace); err != nil {
+						t.Error(err)
+					}
+					return true, nil, apierrors.NewConflict(corev1.Resource("secrets"), kube.SessionKeySecret, errors.New("changed"))
+				})
+				first, err := c.client.Keys(t.Context(), kube.SessionKeySecret)
+				if err != nil || len(first) == 0 || others != "" && string(first) != others {
+					t.Fatalf("key %q, error %v", first, err)
+				}
+				if again, err := c.client.Keys(t.Context(), kube.SessionKeySecret); err != nil || string(again) != string(first) {
+					t.Errorf("the next replica has another key, error %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestKeysErrors(t *testing.T) {
 	const secretIn = " Secret " + kube.SessionKeySecret + " in namespace " + namespace + ": "
 	fail := func(verb string, err error) func(*testing.T, *cluster) {
 		return func(_ *testing.T, c *cluster) {
@@ -113,15 +145,17 @@ func TestSessionKeysErrors(t *testing.T) {
 			c.put(t, keySecret("k", "1"))
 			fail("get", errors.New("connection refused"))(t, c)
 		}, "read" + secretIn + "connection refused"},
-		"empty": {func(t *testing.T, c *cluster) { c.put(t, keySecret("\n", "1")) }, "read" + secretIn +
-			`it has no "keys": put one base64 key of 32 bytes a line there, or delete the Secret and restart`},
+		"empty": {func(t *testing.T, c *cluster) {
+			c.put(t, keySecret("\n", "1"))
+			fail("update", forbidden())(t, c)
+		}, "read" + secretIn + `it has no "keys": put one base64 key of 32 bytes a line there, or delete the Secret and restart`},
 		"never settles": {fail("create", apierrors.NewAlreadyExists(corev1.Resource("secrets"), kube.SessionKeySecret)),
 			"create" + secretIn + `secrets "` + kube.SessionKeySecret + `" already exists`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inCluster(t, func(t *testing.T, cl *cluster) {
 				c.arrange(t, cl)
-				_, err := cl.client.SessionKeys(t.Context())
+				_, err := cl.client.Keys(t.Context(), kube.SessionKeySecret)
 				var access *kube.AccessError
 				if !errors.As(err, &access) || access.Name != kube.SessionKeySecret || err.Error() != c.want {
 					t.Errorf("error\n%v\nwant\n%s", err, c.want)
@@ -131,13 +165,13 @@ func TestSessionKeysErrors(t *testing.T) {
 	}
 }
 
-func TestWatchSessionKeysRotates(t *testing.T) {
+func TestWatchKeysRotates(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		c.put(t, keySecret("old", "1"))
 		var got []string
-		go c.client.WatchSessionKeys(ctx, func(keys []byte) { got = append(got, string(keys)) })
+		go c.client.WatchKeys(ctx, kube.SessionKeySecret, func(keys []byte) { got = append(got, string(keys)) })
 		synctest.Wait()
 		c.send(watch.Modified, keySecret("new\nold", "2"))
 		c.send(watch.Modified, keySecret("", "3"))

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package images
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/catalog"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/pull"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/route"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
+)
+
+// Admit implements [engine.Door]. Each step tells only those who have passed the ones before it anything about what is configured.
+func (v *visit) Admit(r *http.Request, operation route.Route) (engine.Target, error) {
+	known := v.cfg.Catalog.Current()
+	credential, scope, err := v.authenticate(r, known, operation)
+	if err != nil {
+		return engine.Target{}, err
+	}
+	if err := v.inForce(credential); err != nil {
+		return engine.Target{}, err
+	}
+	if operation.Kind == route.Ping {
+		return engine.Target{}, nil
+	}
+	registry, repository, err := v.open(known, credential, operation)
+	if err != nil {
+		return engine.Target{}, err
+	}
+	if scope != nil && !slices.Contains(scope, operation.Name) {
+		return engine.Target{}, v.deny(pull.Unauthenticated, v.challenge(r, errcode.New(errcode.Unauthorized, "the token was not bought for this repository"),
+			operation.Name, "insufficient_scope"))
+	}
+	v.download.credential = credential.Hash
+	v.downloads.watch(&v.download)
+	return engine.Target{
+		Registry:   registry.Upstream,
+		Repository: repository,
+		Scope:      upstream.Pull(repository),
+		Source:     func(string) (string, bool) { return "", false },
+		Discreet:   true,
+		Refused:    func(refusal *upstream.Refusal) *errcode.Error { return v.unavailable(registry, refusal) },
+	}, nil
+}
+
+// inForce refuses a license that has ended.
+func (v *visit) inForce(credential *catalog.Credential) error {
+	v.holder(credential)
+	if reason, answer := over(credential, time.Now()); answer != nil {
+		return v.deny(reason, answer)
+	}
+	return nil
+}
+
+// over says how a credential has ended, if it has.
+func over(c *catalog.Credential, now time.Time) (pull.Reason, *errcode.Error) {
+	switch ended := end(c); {
+	case c.License.Revoked && c.License.RevokedAt.IsZero():
+		return pull.Revoked, errcode.New(errcode.Denied, "this license was revoked; ask the vendor")
+	case c.License.Revoked:
+		return pull.Revoked, errcode.New(errcode.Denied, "this license was revoked at %s; ask the vendor", stamp(c.License.RevokedAt))
+	case ended.IsZero() || now.Before(ended):
+		return "", nil
+	case ended.Equal(c.License.Expires):
+		return pull.Expired, errcode.New(errcode.Denied, "this license expired at %s; ask the vendor for a longer one", stamp(ended))
+	default:
+		return pull.Expired, errcode.New(errcode.Denied, "this license id expired at %s; ask the vendor for the license's new one", stamp(ended))
+	}
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// end is when a credential ends by the clock, itself or with its license; zero: never.
+func end(c *catalog.Credential) time.Time {
+	if c.Expires.IsZero() || !c.License.Expires.IsZero() && c.License.Expires.Before(c.Expires) {
+		return c.License.Expires
+	}
+	return c.Expires
+}
+
+// open gives what a license opens. Another application, and a registry that is not open to this one, read the same: nothing is
+// there to be probed.
+func (v *visit) open(known *catalog.Catalog, credential *catalog.Credential, operation route.Route) (*catalog.Registry, string, error) {
+	closed := errcode.New(errcode.Denied, "this license does not open this repository")
+	if v.reference.app == "" {
+		return nil, "", errcode.New(errcode.NameUnknown, "the names of images begin with %s and the application here", prefix)
+	}
+	if v.reference.app != credential.License.App {
+		return nil, "", v.deny(pull.OtherApp, closed)
+	}
+	registry, repository, err := v.reference.find(known)
+	switch {
+	case errors.Is(err, catalog.ErrNoRegistry):
+		return nil, "", v.deny(pull.RegistryUnknown, errcode.New(errcode.NameUnknown, "the registry of this image is not configured here"))
+	case errors.Is(err, catalog.ErrNotOpen):
+		return nil, "", v.deny(pull.RegistryClosed, closed)
+	case err != nil:
+		return nil, "", fmt.Errorf("find the registry of %s: %w", operation.Name, err)
+	case registry.Problem != nil || registry.Upstream == nil:
+		return nil, "", v.unavailable(registry, registry.Problem)
+	case !route.IsName(repository):
+		return nil, "", errcode.New(errcode.NameInvalid, "the repository name is too long")
+	default:
+		return registry, repository, nil
+	}
+}
+
+// unavailable answers for a registry that does not take the vendor's credential, or for which there is none. It is not the
+// customer's, who would be asked for another password by a 401; only the vendor's log says which registry it is.
+func (v *visit) unavailable(registry *catalog.Registry, cause error) *errcode.Error {
+	return v.deny(pull.UpstreamRefused, errcode.New(errcode.Unavailable, "the image cannot be had at the moment, through no fault of this license; the vendor has to act").
+		Because(fmt.Errorf("ExternalRegistry %s, %s: %w", registry.Name, registry.Hostname, cause)))
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package objects
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
+)
+
+// cluster reads objects from the custom resources of a namespace.
+type cluster struct {
+	client *kube.Client
+	log    *slog.Logger
+}
+
+// run implements [source].
+func (c *cluster) run(ctx context.Context, s *set, changed func()) error {
+	s.expect(imageproxy.LicenseKind, imageproxy.RegistryKind)
+	var watching sync.WaitGroup
+	for kind, resources := range map[string]kube.Resources{imageproxy.LicenseKind: c.client.Licenses, imageproxy.RegistryKind: c.client.Registries} {
+		handler := kube.Handler[report]{
+			Convert: convert,
+			Replace: func(all map[string]report) {
+				s.replace(kind, all)
+				changed()
+			},
+			Set: func(r report) {
+				if s.update(r) {
+					changed()
+				}
+			},
+			Delete: func(name string) {
+				s.update(report{key: key{kind: kind, name: name}, gone: true})
+				changed()
+			},
+			Failed: func(err error) {
+				c.log.Error("objects cannot be read for now, what was read last stays in force", "error", err)
+			},
+		}
+		watching.Go(func() { kube.WatchAll(ctx, c.client, resources, handler) })
+	}
+	watching.Wait()
+	return nil
+}
+
+// convert makes a report of a custom resource.
+func convert(object imageproxy.Object) report {
+	r := read(object, object.Validate(imageproxy.InCluster))
+	var spec any
+	switch o := object.(type) {
+	case *imageproxy.License:
+		spec = o.Spec
+	case *imageproxy.ExternalRegistry:
+		spec = o.Spec
+	}
+	text, err := json.Marshal(spec)
+	if err != nil { // there is nothing in it that could not be written
+		return r
+	}
+	about := fmt.Sprintf("%s %d %s ", object.GetUID(), object.GetGeneration(), object.GetAnnotations()[imageproxy.RevokedAtAnnotation])
+	sum := sha256.Sum256(append([]byte(about), text...))
+	r.edition = [16]byte(sum[:16])
+	return r
+}
+
+// credentials implements [source].
+func (c *cluster) credentials(to deliver) reader {
+	return &secrets{cluster: c.client, deliver: to, ends: map[string]context.CancelFunc{}}
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package objects
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+	"unique"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/catalog"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
+)
+
+// key names an object.
+type key struct {
+	// place is the file that has it; empty in a cluster.
+	place string
+	kind  string
+	name  string
+}
+
+// String is how a message names it.
+func (k key) String() string {
+	if k.place == "" {
+		return k.kind + " " + k.name
+	}
+	return k.kind + " " + k.name + " in " + k.place
+}
+
+// report is what a source says of one object. It holds what is needed of it and no more: there may be many.
+type report struct {
+	key key
+	// gone says that there is no such object any more; nothing else is set then.
+	gone bool
+	// same says that the object is as it was, but for its position; nothing else is set then.
+	same bool
+	// created is the object's age, and position its place among those of the same age.
+	created  time.Time
+	position int
+	// version is what the object says, if it is valid.
+	version
+	// problem is why it is not.
+	problem error
+	// revoked says that a license wants to be: also one that is not valid.
+	revoked bool
+	// revokedAt is since when, as far as that is known; dated says that the author wrote it.
+	revokedAt time.Time
+	dated     bool
+	// edition tells what an author wrote apart; zero where that is not known.
+	edition [16]byte
+	// generation is the API server's number of it, and observed what the conditions say.
+	generation int64
+	observed   unique.Handle[standing]
+}
+
+// version is a license or a registry that is valid, or nothing.
+type version struct {
+	license  *license
+	registry *registry
+}
+
+func (v version) empty() bool { return v == version{} }
+
+// license is a valid one.
+type license struct {
+	*catalog.License
+	credentials []*catalog.Credential
+}
+
+// registry is a valid one.
+type registry struct {
+	spec imageproxy.ExternalRegistrySpec
+	// credential is where its credential is read from; empty where nothing is to be read.
+	credential string
+}
+
+// read makes a report of an object, with what was found wrong with it.
+func read(object imageproxy.Object, problem error) report {
+	r := report{created: object.GetCreationTimestamp().Time, problem: problem, generation: object.GetGeneration()}
+	switch o := object.(type) {
+	case *imageproxy.License:
+		r.key = key{kind: imageproxy.LicenseKind, name: o.Name}
+		r.revoked = o.Spec.Revoked
+		r.revokedAt, r.dated = revokedAt(o)
+		r.observed = observe(o.Status.Conditions)
+		if r.problem == nil {
+			r.license = newLicense(o, r.revokedAt)
+		}
+	case *imageproxy.ExternalRegistry:
+		r.key = key{kind: imageproxy.RegistryKind, name: o.Name}
+		r.observed = observe(o.Status.Conditions)
+		if r.problem == nil {
+			r.registry = &registry{spec: o.Spec, credential: o.Spec.Credentials.SecretRef.Name}
+		}
+	}
+	return r
+}
+
+// revokedAt is the time that the annotation says, or else when the condition was set.
+func revokedAt(l *imageproxy.License) (at time.Time, dated bool) {
+	if at, err := imageproxy.ParseTime(l.Annotations[imageproxy.RevokedAtAnnotation]); err == nil && !at.IsZero() {
+		return at, true
+	}
+	if c := meta.FindStatusCondition(l.Status.Conditions, imageproxy.Revoked); c != nil && c.Status == metav1.ConditionTrue {
+		return c.LastTransitionTime.Time, false
+	}
+	return time.Time{}, false
+}
+
+// newLicense takes a license whose texts have been checked.
+func newLicense(o *imageproxy.License, revokedAt time.Time) *license {
+	l := &catalog.License{Name: o.Name, App: o.Spec.AppSlug, Customer: o.Spec.CustomerName, Revoked: o.Spec.Revoked}
+	l.Expires, _ = imageproxy.ParseTime(o.Spec.ExpiresAt)
+	if l.Revoked {
+		l.RevokedAt = revokedAt
+	}
+	made := &license{License: l, credentials: make([]*catalog.Credential, len(o.Spec.Credentials))}
+	for i, each := range o.Spec.Credentials {
+		credential := &catalog.Credential{License: l, Name: each.Name}
+		credential.Expires, _ = imageproxy.ParseTime(each.ExpiresAt)
+		var hash [sha256.Size]byte
+		_, _ = hex.Decode(hash[:], []byte(each.SHA256))
+		credential.Hash = hash
+		made.credentials[i] = credential
+	}
+	return made
+}
+
+// withdrawn is the same license, revoked.
+func (l *license) withdrawn(at time.Time) *license {
+	if l.Revoked {
+		return l
+	}
+	revoked := *l.License
+	revoked.Revoked, revoked.RevokedAt = true, at
+	made := &license{License: &revoked}
+	for _, each := range l.credentials {
+		credential := *each
+		credential.License = &revoked
+		made.credentials = append(made.credentials, &credential)
+	}
+	return made
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/access"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/certificate"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/images"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/metrics"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/objects"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/origin"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/pull"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/server"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/ticket"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
+)
+
+// Images is what the command line says of door B.
+type Images struct {
+	// Address of the door; empty: off.
+	Address string
+	// Dir has the objects; empty: the cluster does.
+	Dir string
+	// TLSCert and TLSKey are files of PEM; empty: plain HTTP.
+	TLSCert, TLSKey string
+	// TerminateOnRevoke ends downloads with their license.
+	TerminateOnRevoke bool
+	// TrustedProxies are networks, with commas between.
+	TrustedProxies string
+}
+
+// check reports flags that do not go together.
+func (i Images) check(inCluster bool) error {
+	_, proxies := origin.Parse(i.TrustedProxies)
+	switch {
+	case i.Address == "" && i != Images{}:
+		return errors.New("the flags of the image proxy do nothing without --image-proxy-address: say where it is to be served")
+	case i.Address == "":
+		return nil
+	case i.Dir == "" && !inCluster:
+		return errors.New("--image-proxy-address needs --image-proxy-dir, a directory with licenses and registries: this process does not run in a cluster that has some")
+	case (i.TLSCert == "") != (i.TLSKey == ""):
+		return errors.New("--image-proxy-tls-cert and --image-proxy-tls-key belong together: pass both, or neither")
+	case proxies != nil:
+		return fmt.Errorf("--image-proxy-trusted-proxies: %w", proxies)
+	default:
+		return nil
+	}
+}
+
+// openImages opens door B. What it follows ends with close, and not with the context: a license that is revoked while the last
+// downloads finish still counts.
+func openImages(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, error) {
+	cluster, err := cfg.Sources.cluster(kube.NewImageProxy, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p := &part{ready: always, close: func() error { cancel(); return nil }}
+	secured, err := openTLS(ctx, cfg)
+	if err != nil {
+		return p, err
+	}
+	office, err := openTickets(ctx, cfg, cluster)
+	if err != nil {
+		return p, err
+	}
+	proxies, err := origin.Parse(cfg.Images.TrustedProxies)
+	if err != nil {
+		return p, err
+	}
+	counted := m.Images()
+	followed, err := objects.Follow(ctx, objects.Config{
+		Dir: cfg.Images.Dir, Cluster: cluster, Observer: counted, Log: cfg.Logger,
+		Upstream: upstream.Config{UserAgent: "local-source-proxy/" + cfg.Version, Observer: m},
+	})
+	if err != nil {
+		return p, err
+	}
+	door := images.New(images.Config{
+		Engine: engine.New(nil), Catalog: followed.Store(), Tickets: office, Proxies: proxies, TerminateOnRevoke: cfg.Images.TerminateOnRevoke,
+		Recorder: pull.Recorders{counted, noted{followed}}, Logger: cfg.Logger,
+	})
+	stopped := make(chan error, 1)
+	go func() { stopped <- followed.Wait() }()
+	p.stopped, p.ready = stopped, func() bool { return isClosed(followed.Loaded()) }
+	p.close = func() error {
+		cancel()
+		door.Close()
+		_ = followed.Wait() // its error has been told by stopped
+		return nil
+	}
+	p.listener = server.Listener{
+		Name: images.DoorName, Address: cfg.Images.Address, Setting: "--image-proxy-address", TLS: secured,
+		Handler: access.Log{Door: images.DoorName, Logger: cfg.Logger, Recorder: m}.Handler(once(followed.Loaded(), door.Serve)),
+	}
+	return p, nil
+}
+
+// once refuses requests until what decides about them has been read: every customer would look like a stranger.
+func once(loaded <-chan struct{}, serve access.HandlerFunc) access.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if !isClosed(loaded) {
+			return errcode.Relayed(http.StatusServiceUnavailable, errcode.Unavailable, "starting; try again in a moment").With("Retry-After", "1")
+		}
+		return serve(w, r)
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// noted has the objects' statuses follow what was pulled.
+type noted struct{ *objects.Objects }
+
+// Pulled implements [pull.Recorder].
+func (n noted) Pulled(r pull.Record) {
+	if r.Success && (r.Action == pull.Manifest || r.Action == pull.Blob) {
+		n.Objects.Pulled(r.License, r.Action == pull.Manifest, time.Now())
+	}
+}
+
+// openTLS loads the certificate, and follows its files; nil without one.
+func openTLS(ctx context.Context, cfg Config) (*tls.Config, error) {
+	if cfg.Images.TLSCert == "" {
+		return nil, nil
+	}
+	pair, err := certificate.Load(cfg.Images.TLSCert, cfg.Images.TLSKey, cfg.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("%w: mend the files, or --image-proxy-tls-cert and --image-proxy-tls-key", err)
+	}
+	go func() {
+		if err := pair.Follow(ctx); err != nil {
+			cfg.Logger.Error("the certificate is not watched", "problem", err.Error())
+		}
+	}()
+	return pair.Config(), nil
+}
+
+// openTickets makes what signs tokens, with keys that are followed until the context ends.
+func openTickets(ctx context.Context, cfg Config, cluster *kube.Client) (*ticket.Office, error) {
+	shared := keys{what: "token keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.TokenKeySecret, logger: cfg.Logger}
+	content, err := shared.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	first, err := ticket.ParseKeys(shared.place(), content)
+	if err != nil {
+		return nil, err
+	}
+	office := ticket.NewOffice(first, time.Now)
+	if shared.alone() {
+		cfg.Logger.Info("tokens of the image proxy are signed with a key of this process alone: no other replica takes them; see --session-key-file")
+	}
+	go shared.follow(ctx, func(place string, content []byte) error {
+		next, err := ticket.ParseKeys(place, content)
+		if err == nil {
+			office.Replace(next)
+		}
+		return err
+	})
+	return office, nil
+}

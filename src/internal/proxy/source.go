@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/access"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/embedded"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/live"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/metrics"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/server"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/source"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
+)
+
+// Embedded configures the registry in this process.
+type Embedded struct {
+	// Dir keeps its blobs; empty: a temporary one.
+	Dir string
+}
+
+// embeddedRepository is where pushes go in the registry in this process.
+const embeddedRepository = "source"
+
+// openSource opens door A, with settings that have been read.
+func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, error) {
+	cluster, err := cfg.Sources.cluster(kube.New, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	from, err := cfg.Sources.feed(cluster)
+	if err != nil {
+		return nil, err
+	}
+	adjust, stop, err := startEmbedded(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	p := &part{ready: always, close: stop}
+	current, stopped, err := follow(ctx, from, live.Config{Adjust: adjust, OnReload: countReloads(m), Log: cfg.Logger})
+	if err != nil {
+		return p, err
+	}
+	p.stopped = stopped
+	c := connectTo(current, cfg.Sources.DockerConfig, upstream.Config{
+		PassRedirects: cfg.PassRedirects,
+		UserAgent:     "local-source-proxy/" + cfg.Version,
+		Observer:      m,
+	})
+	sealer, err := openSessions(ctx, cfg, cluster)
+	if err != nil {
+		return p, err
+	}
+	door := source.New(engine.New(sealer), c.upstream.Load)
+	p.listener = server.Listener{
+		Name: source.DoorName, Address: cfg.ListenAddress, Setting: "--listen-address",
+		Handler: access.Log{Door: source.DoorName, Logger: cfg.Logger, Recorder: m}.Handler(door.Serve),
+	}
+	return p, nil
+}
+
+// openSessions makes what seals upload sessions, with keys that are followed until the context ends.
+func openSessions(ctx context.Context, cfg Config, cluster *kube.Client) (*session.Sealer, error) {
+	shared := keys{what: "session keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.SessionKeySecret, logger: cfg.Logger}
+	content, err := shared.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	first, err := session.ParseKeys(shared.place(), content)
+	if err != nil {
+		return nil, err
+	}
+	sealer := session.NewSealer(first, time.Now)
+	if shared.alone() {
+		cfg.Logger.Info("upload sessions are sealed with a key of this process alone: they end with it, and no other replica can continue them; see --session-key-file")
+	}
+	go shared.follow(ctx, func(place string, content []byte) error {
+		next, err := session.ParseKeys(place, content)
+		if err == nil {
+			sealer.Replace(next)
+		}
+		return err
+	})
+	return sealer, nil
+}
+
+// startEmbedded starts the registry in this process, if there is to be one. adjust makes values name it.
+func startEmbedded(ctx context.Context, cfg Config) (adjust func(*settings.Values), stop func() error, err error) {
+	if cfg.Embedded == nil {
+		return nil, func() error { return nil }, nil
+	}
+	registry, err := embedded.Start(ctx, cfg.Embedded.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg.Logger.Warn("the registry in this process is for trying out: it keeps manifests in memory", "registry", registry.Host)
+	adjust = func(v *settings.Values) {
+		v.Repository, v.PlainHTTP = registry.Host+"/"+embeddedRepository, true
+	}
+	return adjust, func() error { return registry.Stop(context.WithoutCancel(ctx)) }, nil
+}
+
+// countReloads counts changes of the settings; what makes no difference is none.
+func countReloads(m *metrics.Metrics) func(string, error) {
+	return func(result string, _ error) {
+		switch result {
+		case live.Applied:
+			m.Reload("applied")
+		case live.Rejected:
+			m.Reload("refused")
+		}
+	}
+}

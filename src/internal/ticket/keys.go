@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ticket
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keyfile"
+)
+
+// purpose is bound into the derived keys: the same key file may have the keys of upload sessions.
+const purpose = "local-source-proxy image-proxy tokens v1"
+
+// Keys sign with the first and check with any, so that a key can be replaced while tickets are about.
+type Keys struct {
+	derived [][]byte
+}
+
+// ParseKeys derives keys from those of a key file (package keyfile). place names the file in errors.
+func ParseKeys(place string, data []byte) (*Keys, error) {
+	raw, err := keyfile.Parse(place, data)
+	if err != nil {
+		return nil, err
+	}
+	k := &Keys{}
+	for _, key := range raw {
+		derived, err := hkdf.Key(sha256.New, key, nil, purpose, sha256.Size)
+		if err != nil {
+			return nil, fmt.Errorf("%s: derive key: %w", place, err)
+		}
+		k.derived = append(k.derived, derived)
+	}
+	return k, nil
+}
+
+func (k *Keys) first() []byte { return k.derived[0] }
+
+// all gives every key, as a [jwt.Keyfunc].
+func (k *Keys) all(*jwt.Token) (any, error) {
+	set := jwt.VerificationKeySet{}
+	for _, key := range k.derived {
+		set.Keys = append(set.Keys, key)
+	}
+	return set, nil
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package ticket makes and checks the short-lived tokens that a license buys at door B.
+//
+// A ticket says which credential bought it and which repositories it was bought for, and nothing about whether that credential is
+// still good: it is looked up again at every request, so that a ticket never outlives its license. It is a JSON Web Token, because
+// that is what the clients of registries are used to; one algorithm exists, and neither the ticket nor its bearer chooses it.
+//
+// Source: distribution token specification; RFC 7519, RFC 8725.
+package ticket
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Lifetime of a ticket. Clients get a new one by themselves; the distribution specification wants a minute at least.
+const Lifetime = 5 * time.Minute
+
+// issuer and audience keep tickets apart from whatever else may one day be signed with a key that is derived from the same one.
+const (
+	issuer   = "local-source-proxy"
+	audience = "image-proxy"
+)
+
+var (
+	// ErrExpired is for a ticket that was good and is too old: its bearer just buys another.
+	ErrExpired = errors.New("the token has expired")
+	// ErrInvalid is for anything else that is no ticket of these keys. The wrapped cause is for the log.
+	ErrInvalid = errors.New("not a token of this server")
+)
+
+// Ticket is what a token stands for.
+type Ticket struct {
+	// Credential is the SHA-256 of the license id that bought it.
+	Credential [sha256.Size]byte
+	// Repositories may be pulled with it.
+	Repositories []string
+	// Issued is when it was bought.
+	Issued time.Time
+}
+
+// claims is a ticket in the form of a JSON Web Token; access is as in the distribution token specification.
+type claims struct {
+	jwt.RegisteredClaims
+
+	Access []access `json:"access"`
+}
+
+type access struct {
+	Type    string   `json:"type"`
+	Name    string   `json:"name"`
+	Actions []string `json:"actions"`
+}
+
+// Office signs and checks tickets. It is safe for concurrent use.
+type Office struct {
+	keys atomic.Pointer[Keys]
+	now  func() time.Time
+}
+
+// NewOffice makes an office; now is the clock, [time.Now] outside tests.
+func NewOffice(keys *Keys, now func() time.Time) *Office {
+	o := &Office{now: now}
+	o.keys.Store(keys)
+	return o
+}
+
+// Replace puts other keys in force for the next ticket.
+func (o *Office) Replace(keys *Keys) { o.keys.Store(keys) }
+
+// Issue signs a ticket, whose time of issue is now.
+func (o *Office) Issue(credential [sha256.Size]byte, repositories []string) (token string, issued time.Time, err error) {
+	issued = o.now().Truncate(time.Second)
+	all := make([]access, len(repositories))
+	for i, name := range repositories {
+		all[i] = access{Type: "repository", Name: name, Actions: []string{"pull"}}
+	}
+	token, err = jwt.NewWithClaims(algorithm(), claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer:    issuer,
+			Audience:  jwt.ClaimStrings{audience},
+			Subject:   hex.EncodeToString(credential[:]),
+			IssuedAt:  jwt.NewNumericDate(issued),
+			ExpiresAt: jwt.NewNumericDate(issued.Add(Lifetime)),
+		},
+		Access: all,
+	}).SignedString(o.keys.Load().first())
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("sign token: %w", err)
+	}
+	return token, issued, nil
+}
+
+// Check gives the ticket of a token. The error is [ErrExpired] or [ErrInvalid].
+func (o *Office) Check(token string) (Ticket, error) {
+	var c claims
+	_, err := jwt.ParseWithClaims(token, &c, o.keys.Load().all,
+		jwt.WithValidMethods([]string{algorithm().Alg()}), jwt.WithStrictDecoding(), jwt.WithTimeFunc(o.now),
+		jwt.WithExpirationRequired(), jwt.WithIssuer(issuer), jwt.WithAudience(audience))
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return Ticket{}, ErrExpired
+	case err != nil:
+		return Ticket{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	hash, err := hex.DecodeString(c.Subject)
+	if err != nil || len(hash) != sha256.Size {
+		return Ticket{}, fmt.Errorf("%w: signed by an incompatible version", ErrInvalid)
+	}
+	t := Ticket{Credential: [sha256.Size]byte(hash)}
+	if c.IssuedAt != nil {
+		t.Issued = c.IssuedAt.Time
+	}
+	for _, each := range c.Access {
+		t.Repositories = append(t.Repositories, each.Name)
+	}
+	return t, nil
+}
+
+// algorithm is the only one.
+func algorithm() *jwt.SigningMethodHMAC { return jwt.SigningMethodHS256 }

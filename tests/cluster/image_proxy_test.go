@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// Names of a vendor and a customer.
+const (
+	appSlug           = "my-app"
+	license           = "acme"
+	vendorSecret      = "vendor-pull"
+	certificateSecret = "images-tls"
+	customerNamespace = "customer"
+	objectGroup       = "imageproxy.apps.tanzu.vmware.com"
+)
+
+// imageProxy is door B as it is installed, and what one customer has.
+type imageProxy struct {
+	upstream *upstream
+	// id is the license's.
+	id string
+	// address is where the node pulls from: the Service's port on it.
+	address string
+	values  values
+}
+
+// installImageProxy turns on door B where the package ran without it, for an upstream that has a vendor's image.
+func installImageProxy(t *testing.T) *imageProxy {
+	t.Helper()
+	p := &imageProxy{upstream: installFor(t, nil), id: rand.Text()}
+	p.pushImage(t)
+
+	step(t, "the vendor's certificate, and a credential for door B")
+	apply(t, manifest(t, values{
+		"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+		"metadata":   values{"name": certificateSecret, "namespace": namespace},
+		"stringData": values{"tls.crt": here.secret(t, "registry.crt") + "\n", "tls.key": here.secret(t, "registry.key") + "\n"},
+	})+manifest(t, values{
+		"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+		"metadata":   values{"name": vendorSecret, "namespace": namespace},
+		"stringData": values{".dockerconfigjson": p.upstream.dockerConfig(p.upstream.user, p.upstream.password)},
+	}))
+	p.values = valuesFor(t, p.upstream, values{"image_proxy": values{
+		"enabled": true, "replicas": 2, "registry_secrets": []string{vendorSecret}, "tls_secret": certificateSecret,
+		"service": values{"type": "NodePort"},
+	}})
+	// The version before had no door B.
+	install(t, here.versions[1], p.values)
+	p.trust(t)
+	return p
+}
+
+// pushImage puts an image into the upstream that a pod can run, with a layer that no node has.
+func (p *imageProxy) pushImage(t *testing.T) {
+	t.Helper()
+	pause, err := name.ParseReference(nodeIP + ":5000/pause:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := remote.Image(pause, remote.WithContext(t.Context()), remote.WithTransport(&http.Transport{TLSClientConfig: trusting(t, "ca.crt")}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer, err := random.Layer(1<<20, types.DockerLayer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if image, err = mutate.AppendLayers(image, layer); err != nil {
+		t.Fatal(err)
+	}
+	tag, err := name.NewTag(clientName + ":app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(tag, image, remote.WithContext(t.Context()), remote.WithTransport(as(t, "developer"))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// trust has the node's containerd pull from the Service's port with the CA, as an administrator of the customer's would set it up.
+func (p *imageProxy) trust(t *testing.T) {
+	t.Helper()
+	p.address = nodeIP + ":" + kubectl(t, "get", "service", "-n", namespace, "image-proxy", "-o", "jsonpath={.spec.ports[0].nodePort}")
+	dir := filepath.Join(here.dir, "etc", "hosts", p.address)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	hosts := fmt.Sprintf("[host.\"https://%s\"]\n  ca = %q\n", p.address, filepath.Join(here.dir, "pki", "ca.crt"))
+	if err := os.WriteFile(filepath.Join(dir, "hosts.toml"), []byte(hosts), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// remove uninstalls, and takes away what outlives that: other tests begin without.
+func (p *imageProxy) remove(t *testing.T) {
+	t.Helper()
+	kubectl(t, "delete", "namespace", customerNamespace, "--ignore-not-found", "--timeout=2m")
+	kubectl(t, "delete", "packageinstall", "-n", installNamespace, "local-source-proxy", "--ignore-not-found", "--timeout=3m")
+	kubectl(t, "delete", "customresourcedefinition", "licenses."+objectGroup, "externalregistries."+objectGroup, "--ignore-not-found", "--timeout=1m")
+	kubectl(t, "delete", "namespace", namespace, "--ignore-not-found", "--timeout=2m")
+}
+
+// object is one of door B's.
+func object(kind, name string, spec values) values {
+	return values{
+		"apiVersion": objectGroup + "/v1alpha1", "kind": kind,
+		"metadata": values{"name": name, "namespace": namespace}, "spec": spec,
+	}
+}
+
+// applyObjects writes the vendor's registry and the customer's license, and waits until both are in force.
+func (p *imageProxy) applyObjects(t *testing.T) {
+	t.Helper()
+	sum := sha256.Sum256([]byte(p.id))
+	apply(t, manifest(t, object("ExternalRegistry", "vendor", values{
+		"hostname": p.upstream.host, "alias": "vendor", "appAccess": []string{appSlug},
+		"credentials": values{"secretRef": values{"name": vendorSecret}}, "caCertData": here.secret(t, "ca.crt") + "\n",
+	}))+manifest(t, object("License", license, values{
+		"appSlug": appSlug, "customerName": "Acme", "credentials": []values{{"name": "license-id", "sha256": hex.EncodeToString(sum[:])}},
+	})))
+	for _, each := range []string{"externalregistry/vendor", "license/" + license} {
+		kubectl(t, "wait", "-n", namespace, each, "--for=condition=Valid", "--timeout=1m")
+	}
+}
+
+// status asks one replica for the image's manifest, with the license.
+func (p *imageProxy) status(ctx context.Context, client *http.Client, ip string) (int, error) {
+	const path = "/v2/proxy/" + appSlug + "/vendor/" + repository + "/manifests/app"
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+ip+":5003"+path, nil)
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Accept", string(types.DockerManifestSchema2)+", "+string(types.OCIManifestSchema1))
+	r.SetBasicAuth("LICENSE_ID", p.id)
+	resp, err := client.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
+// replicas are the pods' addresses, once all of them give out the image.
+func (p *imageProxy) replicas(t *testing.T, client *http.Client) []string {
+	t.Helper()
+	var ips []string
+	eventually(t, time.Minute, "two replicas give out the image", func() error {
+		ips = nil
+		for _, pod := range podsOf(t, "image-proxy") {
+			if pod.deleted || !pod.ready {
+				continue
+			}
+			if status, err := p.status(t.Context(), client, pod.ip); err != nil || status != http.StatusOK {
+				return fmt.Errorf("pod %s: status %d, %v", pod.name, status, err)
+			}
+			ips = append(ips, pod.ip)
+		}
+		if len(ips) != 2 {
+			return fmt.Errorf("%d are ready", len(ips))
+		}
+		return nil
+	})
+	return ips
+}
+
+// client reaches the replicas by their own addresses, with the certificate of the node's.
+func (p *imageProxy) client(t *testing.T) *http.Client {
+	t.Helper()
+	config := trusting(t, "ca.crt")
+	config.ServerName = nodeIP
+	inner := &http.Transport{TLSClientConfig: config}
+	t.Cleanup(inner.CloseIdleConnections)
+	return &http.Client{Transport: inner}
+}
+
+// edit sets whether the license is revoked, and prints how long each replica took to act on it, kubectl's own time included.
+func (p *imageProxy) edit(t *testing.T, revoked bool, want int) {
+	t.Helper()
+	client, pods := p.client(t), podsOf(t, "image-proxy")
+	var watching sync.WaitGroup
+	started := time.Now()
+	for _, pod := range pods {
+		watching.Go(func() {
+			for time.Since(started) < 30*time.Second {
+				if status, err := p.status(t.Context(), client, pod.ip); err == nil && status == want {
+					step(t, "%s answers %d, %d ms after kubectl was started", pod.name, want, time.Since(started).Milliseconds())
+					return
+				}
+			}
+			t.Errorf("%s does not answer %d", pod.name, want)
+		})
+	}
+	kubectl(t, "patch", "license", "-n", namespace, license, "--type=merge", "-p", fmt.Sprintf(`{"spec":{"revoked":%v}}`, revoked))
+	step(t, "kubectl took %d ms", time.Since(started).Milliseconds())
+	watching.Wait()
+}
+
+// startPod has the customer's cluster run the image, which is always pulled.
+func (p *imageProxy) startPod(t *testing.T, pod string) {
+	t.Helper()
+	auth := base64.StdEncoding.EncodeToString([]byte("LICENSE_ID:" + p.id))
+	secret := appSlug + "-registry"
+	apply(t, manifest(t, values{"apiVersion": "v1", "kind": "Namespace", "metadata": values{"name": customerNamespace}})+
+		manifest(t, values{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": values{"name": "default", "namespace": customerNamespace}})+
+		manifest(t, values{
+			"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+			"metadata":   values{"name": secret, "namespace": customerNamespace},
+			"stringData": values{".dockerconfigjson": fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, p.address, auth)},
+		})+manifest(t, values{
+		"apiVersion": "v1", "kind": "Pod", "metadata": values{"name": pod, "namespace": customerNamespace},
+		"spec": values{
+			"imagePullSecrets": []values{{"name": secret}}, "terminationGracePeriodSeconds": 0,
+			"containers": []values{{"name": "app", "image": p.address + "/proxy/" + appSlug + "/vendor/" + repository + ":app", "imagePullPolicy": "Always"}},
+		},
+	}))
+}
+
+// A customer's kubelet pulls with a license, for as long as that is in force.
+func TestImageProxy(t *testing.T) {
+	p := installImageProxy(t)
+	defer p.remove(t)
+	p.applyObjects(t)
+	p.replicas(t, p.client(t))
+
+	step(t, "the customer's kubelet pulls with the license")
+	p.startPod(t, "first")
+	kubectl(t, "wait", "-n", customerNamespace, "pod/first", "--for=condition=Ready", "--timeout=1m")
+
+	step(t, "the license is revoked")
+	p.edit(t, true, http.StatusForbidden)
+	p.startPod(t, "second")
+	eventually(t, time.Minute, "the kubelet is refused", func() error {
+		message := kubectl(t, "get", "pod", "-n", customerNamespace, "second", "-o", "jsonpath={.status.containerStatuses[0].state.waiting}")
+		if !strings.Contains(message, "403") {
+			return fmt.Errorf("it waits for %s", message)
+		}
+		return nil
+	})
+	kubectl(t, "wait", "-n", namespace, "license/"+license, "--for=condition=Revoked", "--timeout=1m")
+
+	step(t, "and is in force again")
+	p.edit(t, false, http.StatusOK)
+	kubectl(t, "wait", "-n", customerNamespace, "pod/second", "--for=condition=Ready", "--timeout=2m")
+
+	eventually(t, 2*time.Minute, "the license's status counts", func() error {
+		status := kubectl(t, "get", "license", "-n", namespace, license, "-o", "jsonpath={.status.pulls} {.status.lastPulled}")
+		if pulls, last, _ := strings.Cut(status, " "); pulls == "" || pulls == "0" || last == "" {
+			return fmt.Errorf("pulls and time are %q", status)
+		}
+		return nil
+	})
+	step(t, "kubectl get licenses\n%s", kubectl(t, "get", "licenses", "-n", namespace))
+	columns := strings.Fields(strings.Split(kubectl(t, "get", "licenses", "-n", namespace), "\n")[0])
+	if want := []string{"NAME", "APP", "CUSTOMER", "EXPIRES", "REVOKED", "PULLS", "LAST", "PULLED"}; !slices.Equal(columns, want) {
+		t.Errorf("kubectl prints the columns %v", columns)
+	}
+}
+
+// What cannot be right is refused by the API server, and what only the server can tell is said in the object's status.
+func TestImageProxyObjects(t *testing.T) {
+	p := installImageProxy(t)
+	defer p.remove(t)
+	p.applyObjects(t)
+	for _, each := range []struct {
+		object values
+		want   string
+	}{
+		{object("License", "bad", values{"appSlug": "My App", "customerName": "Acme"}), "spec.appSlug"},
+		{object("License", "bad", values{"appSlug": appSlug, "customerName": "Acme", "expiresAt": "2027-02-30T00:00:00Z"}), "spec.expiresAt"},
+		{object("License", "bad", values{"appSlug": appSlug, "customerName": "Acme", "expiresat": ""}), "expiresat"},
+		{object("ExternalRegistry", "bad", values{"hostname": "https://quay.io"}), "spec.hostname"},
+		{object("ExternalRegistry", "bad", values{"hostname": "quay.io", "credentials": values{"dockerConfigFile": "a"}}), "has no meaning in a cluster"},
+	} {
+		_, err := try(t.Context(), manifest(t, each.object), "apply", "--validate=strict", "-f", "-")
+		if err == nil || !strings.Contains(err.Error(), each.want) {
+			t.Errorf("%v: %v", each.object["spec"], err)
+		}
+	}
+	apply(t, manifest(t, object("ExternalRegistry", "impossible", values{"hostname": "quay.io:99999"})))
+	kubectl(t, "wait", "-n", namespace, "externalregistry/impossible", "--for=condition=Valid=False", "--timeout=1m")
+	message := kubectl(t, "get", "externalregistry", "-n", namespace, "impossible", "-o", `jsonpath={.status.conditions[?(@.type=="Valid")].message}`)
+	if !strings.Contains(message, "hostname") {
+		t.Errorf("its status says %q", message)
+	}
+	step(t, "the status of a registry that cannot be: %s", message)
+	p.replicas(t, p.client(t)) // the others stay in force
+}
+
+// Door B cannot get at what door A pushes with.
+func TestImageProxyRights(t *testing.T) {
+	p := installImageProxy(t)
+	defer p.remove(t)
+	kubectl(t, "create", "serviceaccount", "-n", namespace, "nobody")
+	mine, others := rights(t, "image-proxy"), rights(t, "nobody")
+	mine = slices.DeleteFunc(mine, func(line string) bool { return slices.Contains(others, line) })
+	const group = "." + objectGroup
+	want := []string{
+		"externalregistries" + group + " [] [] [get list watch]",
+		"externalregistries" + group + "/status [] [] [get update patch]",
+		"licenses" + group + " [] [] [get list watch]",
+		"licenses" + group + "/status [] [] [get update patch]",
+		"secrets [] [image-proxy-token-key] [get list watch update]",
+		"secrets [] [" + vendorSecret + "] [get list watch]",
+	}
+	if !slices.Equal(mine, want) {
+		t.Errorf("it can\n%s\nand should\n%s", strings.Join(mine, "\n"), strings.Join(want, "\n"))
+	}
+
+	account := []string{"-n", namespace, "--as", "system:serviceaccount:" + namespace + ":image-proxy"}
+	refused := func(what, want, input string, args ...string) {
+		t.Helper()
+		if _, err := try(t.Context(), input, append(args, account...)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for _, secret := range []string{pushSecret, "local-source-proxy-values", "local-source-proxy-session-key"} {
+		refused("it reads "+secret, "forbidden", "", "get", "secret", secret)
+	}
+	refused("it lists Secrets", "forbidden", "", "get", "secrets")
+	refused("it writes licenses", "forbidden", manifest(t, object("License", "own", values{"appSlug": appSlug, "customerName": "Acme"})), "create", "-f", "-")
+	// A Secret of this type is given the token of the account that it names. Under the name of one that may be read it would be a way
+	// to the push Secret.
+	tokenSecret := func(name string) string {
+		return manifest(t, values{
+			"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
+			"metadata": values{"name": name, "namespace": namespace, "annotations": values{"kubernetes.io/service-account.name": "proxy-manager"}},
+		})
+	}
+	kubectl(t, "delete", "secret", "-n", namespace, vendorSecret)
+	refused("it makes a Secret for another account's token", "forbidden", tokenSecret(vendorSecret), "create", "-f", "-")
+	refused("it turns its own Secret into such a one", "immutable", tokenSecret("image-proxy-token-key"), "replace", "-f", "-")
+}
+
+// Uninstalling takes the programs, and not the licenses; installing again finds them.
+func TestLicensesOutliveThePackage(t *testing.T) {
+	p := installImageProxy(t)
+	defer p.remove(t)
+	p.applyObjects(t)
+	p.replicas(t, p.client(t))
+
+	step(t, "uninstalling")
+	kubectl(t, "delete", "packageinstall", "-n", installNamespace, "local-source-proxy", "--timeout=3m")
+	if left := kubectl(t, "get", "deployments,services,serviceaccounts,roles", "-n", namespace, "-o", "name"); left != "serviceaccount/default" {
+		t.Errorf("left behind: %s", left)
+	}
+	kubectl(t, "get", "-n", namespace, "license/"+license, "externalregistry/vendor", "secret/"+vendorSecret)
+
+	step(t, "installing again")
+	install(t, here.versions[1], p.values)
+	p.replicas(t, p.client(t))
+
+	step(t, "door B is turned off, and on again")
+	install(t, here.versions[1], valuesFor(t, p.upstream, nil))
+	kubectl(t, "get", "-n", namespace, "license/"+license)
+	if left := podsOf(t, "image-proxy"); slices.ContainsFunc(left, func(p pod) bool { return !p.deleted }) {
+		t.Errorf("pods of door B: %+v", left)
+	}
+	install(t, here.versions[1], p.values)
+	p.replicas(t, p.client(t))
+}

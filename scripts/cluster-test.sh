@@ -44,6 +44,8 @@ go -C tests/cluster test -c -o "$work/cluster.test" .
 export LSP_CLUSTER=$state LSP_PACKAGES=$packages_registry/lsp LSP_VERSIONS="${versions[*]}"
 LSP_TOOL_REGISTRY=$(scripts/tool --path registry)
 export LSP_TOOL_REGISTRY
+go build -o "$work/kubectl-lsp" ./src/cmd/kubectl-lsp
+export LSP_PLUGIN=$work/kubectl-lsp
 # Gigabytes come together in the tests' directories: on the cluster's disk, not in a /tmp that may be memory.
 mkdir -p "$state/tests"
 export TMPDIR=$state/tests

@@ -64,7 +64,7 @@ func TestHelmValues(t *testing.T) {
 		p.wantSecret("template", values)
 		p.wantSecret("install --dry-run", values)
 	}
-	if out, _ := p.run("", "helm", "template", "my-app", "chart"); len(objects(t, out)) != 0 {
+	if out, _ := p.run("", "helm", "template", "my-app", "chart"); len(objectsOf(t, out)) != 0 {
 		t.Errorf("the chart makes the Secret without the values:\n%s", out)
 	}
 }
@@ -87,7 +87,7 @@ func (p *place) wantSecret(how, values string) {
 	var config struct {
 		Auths map[string]struct{ Username, Password string }
 	}
-	secret := objects(p.T, out)["Secret enterprise-pull-secret"]
+	secret := objectsOf(p.T, out)["Secret enterprise-pull-secret"]
 	if err := json.Unmarshal(secret.Data[corev1.DockerConfigJsonKey], &config); err != nil {
 		p.Fatalf("%s: %v\n%s", how, err, out)
 	}

@@ -66,7 +66,7 @@ type object struct {
 	}
 }
 
-func objects(t *testing.T, stream string) map[string]object {
+func objectsOf(t *testing.T, stream string) map[string]object {
 	t.Helper()
 	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(stream), 1<<10)
 	all := map[string]object{}
@@ -175,7 +175,7 @@ items:
 	built, _ := p.run("", "kubectl", "kustomize", "overlays/midstream")
 
 	got := map[string][]string{}
-	for name, object := range objects(t, built) {
+	for name, object := range objectsOf(t, built) {
 		got[name] = object.images()
 		if object.Kind == "Secret" {
 			got[name] = []string{string(object.Data[corev1.DockerConfigJsonKey])}

@@ -66,7 +66,8 @@ func (l *licenseFlags) load() (*customerlicense.License, error) {
 func warnings(license *customerlicense.License, app string) []string {
 	var all []string
 	if !license.Expires.IsZero() && time.Now().After(license.Expires) {
-		all = append(all, "the license ended on "+license.Expires.UTC().Format(time.RFC3339)+": pulls are refused unless the vendor has extended it since")
+		ended := license.Expires.UTC().Format(time.RFC3339)
+		all = append(all, "the license ended on "+ended+": pulls are refused unless the vendor has extended it since")
 	}
 	if license.App != "" && app != "" && license.App != app {
 		all = append(all, fmt.Sprintf("the license is for the application %s, and not for %s: pulls will be refused", license.App, app))

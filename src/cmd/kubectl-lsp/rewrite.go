@@ -44,8 +44,8 @@ what is applied.
 The images of all Pods in the base are collected, and each image's registry is asked for it without credentials. What wants
 credentials, or gets no answer, is private. The midstream then has the base as a resource, a new name for each private image, the
 pull Secret (in --namespace and in the additionalNamespaces of a kots.io/v1beta1 Application in the base), and patches that add the
-Secret to what uses such an image. It is built once before anything is written, and running it again changes nothing; your own entries in the
-midstream's kustomization stay. A base without a kustomization gets one that lists its files.
+Secret to what uses such an image. It is built once before anything is written, and running it again changes nothing; your own
+entries in the midstream's kustomization stay. A base without a kustomization gets one that lists its files.
 
 The pull Secret's file holds the license: it is readable by you only, and does not belong into version control.`,
 		Example: `  # What is private, and what would be written
@@ -70,10 +70,11 @@ The pull Secret's file holds the license: it is readable by you only, and does n
 	flags.StringVar(&f.midstream, "midstream", "", "directory to write (default overlays/midstream beside the base)")
 	flags.StringVar(&f.app, "app-slug", "", "slug of the application (default the license file's)")
 	f.license.addTo(cmd)
-	flags.StringToStringVar(&f.aliases, "alias", nil, "short name that the proxy has for a registry (host=alias); needed for one with a port; may be repeated")
+	flags.StringToStringVar(&f.aliases, "alias", nil, "short name that the proxy has for a registry (host=alias), needed for one with a port")
 	flags.BoolVar(&f.all, "all", false, "take all images as private and ask no registry")
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long to wait for a registry")
-	flags.BoolVar(&f.useDockerConfig, "use-docker-config", false, "ask with the credentials of your docker config: what they open counts as public")
+	flags.BoolVar(&f.useDockerConfig, "use-docker-config", false,
+		"ask with the credentials of your docker config: what they open counts as public")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be written, without the license, and write nothing")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but results and errors")
 	f.output.addTo(cmd, "text", "json", "yaml")
@@ -106,7 +107,7 @@ func (f *rewriteFlags) check(a *app) error {
 	}
 	for host, alias := range f.aliases {
 		if !regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`).MatchString(alias) || host == "" {
-			return usageError{fmt.Errorf("--alias %s=%s: write host=alias, with an alias of lower-case letters, digits and single dots or dashes", host, alias)}
+			return usageError{fmt.Errorf("--alias %s=%s: write host=alias, with an alias of lower-case letters and digits", host, alias)}
 		}
 	}
 	if f.timeout <= 0 {

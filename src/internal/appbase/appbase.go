@@ -36,6 +36,8 @@ type Base struct {
 	Strangers []podimages.Stranger
 	// Images are those of Pods, each once, in the order of their names.
 	Images []imageref.Image
+	// Others are those of Strangers.
+	Others []imageref.Image
 	// Installer are the objects that only an installer reads, and no cluster.
 	Installer []resid.ResId
 	// Application is what the base says about itself.
@@ -120,6 +122,13 @@ func (b *Base) read(objects []*yaml.RNode) (err error) {
 				return fmt.Errorf("%s: %w", pod, err)
 			}
 			b.Images = append(b.Images, image)
+		}
+	}
+	for _, stranger := range b.Strangers {
+		for _, written := range stranger.Images {
+			if image, err := imageref.Parse(written); err == nil { // what looks like an image there need not be one
+				b.Others = append(b.Others, image)
+			}
 		}
 	}
 	slices.SortFunc(b.Images, func(x, y imageref.Image) int { return strings.Compare(x.Written, y.Written) })

@@ -33,7 +33,7 @@ func (p *Plan) entries() []types.Image {
 				}
 			}
 		}
-		tag, digest := version(images)
+		tag, digest := version(images, p.Base.Others)
 		for _, name := range names {
 			all = append(all, types.Image{Name: p.pattern(name), NewName: p.Proxy.Name(name), NewTag: tag, Digest: digest})
 		}
@@ -41,14 +41,16 @@ func (p *Plan) entries() []types.Image {
 	return all
 }
 
-// version is the tag and digest that all images of a repository have in common. Without one, kustomize keeps what each has.
-func version(images []imageref.Image) (tag, digest string) {
-	for _, image := range images[1:] {
-		if image.Tag != images[0].Tag || image.Digest != images[0].Digest {
+// version is the tag and digest that all images of a repository have in common, wherever kustomize renames them. Without one,
+// kustomize keeps what each has.
+func version(images, others []imageref.Image) (tag, digest string) {
+	first := images[0]
+	for _, image := range slices.Concat(images, others) {
+		if image.Repository == first.Repository && (image.Tag != first.Tag || image.Digest != first.Digest) {
 			return "", ""
 		}
 	}
-	return images[0].Tag, images[0].Digest
+	return first.Tag, first.Digest
 }
 
 // pattern is how kustomize finds a name. It takes the name for a regular expression, in which a dot is any character; where that
@@ -58,7 +60,7 @@ func (p *Plan) pattern(name string) string {
 	catches := func(image imageref.Image) bool {
 		return image.Name != name && (err != nil || loose.MatchString(image.Name))
 	}
-	if err != nil || slices.ContainsFunc(p.Base.Images, catches) {
+	if err != nil || slices.ContainsFunc(slices.Concat(p.Base.Images, p.Base.Others), catches) {
 		return regexp.QuoteMeta(name)
 	}
 	return name

@@ -71,6 +71,22 @@ spec: {additionalNamespaces: [shop, "*", main, shop], proxyRegistryDomain: other
 	}
 }
 
+// TestStrangers: kustomize renames the images of kinds that we do not know as well, and must leave them their tags.
+func TestStrangers(t *testing.T) {
+	s := newSite(t, map[string]string{"pods.yaml": pod("p", "o/a:1") + `apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: web}
+spec: {template: {spec: {containers: [{image: "o/a:2"}, {image: "not an image"}]}}}
+`})
+	s.rewrite()
+	s.want(map[string]outcome{"Pod p": {[]string{through + "o/a:1"}, []string{secretName}}})
+	for _, object := range s.build() {
+		if object.GetKind() == "Rollout" && !strings.Contains(object.MustString(), through+"o/a:2") {
+			t.Errorf("Rollout:\n%s", object.MustString())
+		}
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	s := newSite(t, map[string]string{"pods.yaml": pod("p", "localhost:5000/a:1") + strings.Replace(pod("far", "o/a:1"), "name: far", "name: far, namespace: far", 1) + `apiVersion: argoproj.io/v1alpha1
 kind: Rollout

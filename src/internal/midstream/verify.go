@@ -51,7 +51,7 @@ func (p *Plan) compare(before, after podimages.Pod) error {
 	}
 	for _, name := range before.PullSecrets {
 		if !slices.Contains(after.PullSecrets, name) {
-			return fmt.Errorf("%s: kustomize drops the pull Secret %s, as it does for versions that it does not know (%s)", after, name, after.APIVersion)
+			return fmt.Errorf("%s: kustomize drops the pull Secret %s, because it does not know %s", after, name, after.APIVersion)
 		}
 	}
 	if wantsSecret && !slices.Contains(after.PullSecrets, p.secretName()) {
@@ -72,7 +72,8 @@ func (p *Plan) Warnings() []string {
 		}
 		if proxied := p.Proxy.Name(image.Name); renamed[image.Repository] && !p.Proxy.Usable(proxied) && !hosts[image.Host] {
 			hosts[image.Host] = true
-			warn("container runtimes refuse %s, because of the port: give the registry an alias on the proxy, and say --alias %s=ALIAS", proxied, image.Host)
+			warn("container runtimes refuse %s, because of the port: give the registry an alias on the proxy, and say --alias %s=ALIAS",
+				proxied, image.Host)
 		}
 	}
 	if p.Base.Application.Everywhere {
@@ -81,7 +82,8 @@ func (p *Plan) Warnings() []string {
 	namespaces := p.Namespaces()
 	for _, pod := range p.needSecret() {
 		if pod.Namespace != "" && !slices.Contains(namespaces, pod.Namespace) {
-			warn("%s needs the pull Secret, which goes to other namespaces only: name it in --namespace or in the Application's additionalNamespaces", pod)
+			warn("%s needs the pull Secret, which goes to other namespaces only: name it in --namespace or in the Application's "+
+				"additionalNamespaces", pod)
 		}
 	}
 	for _, stranger := range p.Base.Strangers {

@@ -70,7 +70,9 @@ func Collect(objects []*yaml.RNode) ([]Pod, error) {
 		if spec == nil {
 			continue
 		}
-		pod := Pod{APIVersion: object.GetApiVersion(), Kind: object.GetKind(), Namespace: object.GetNamespace(), Name: object.GetName(), Spec: spec}
+		pod := Pod{
+			APIVersion: object.GetApiVersion(), Kind: object.GetKind(), Namespace: object.GetNamespace(), Name: object.GetName(), Spec: spec,
+		}
 		if err := pod.read(object); err != nil {
 			return nil, fmt.Errorf("%s: %w", pod, err)
 		}

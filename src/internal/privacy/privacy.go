@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -109,7 +110,7 @@ func (a Asker) one(ctx context.Context, image string) Answer {
 // decided reports whether the registry itself said yes or no.
 func decided(err error) bool {
 	said, ok := errors.AsType[*transport.Error](err)
-	return ok && (said.StatusCode == http.StatusUnauthorized || said.StatusCode == http.StatusForbidden || said.StatusCode == http.StatusNotFound)
+	return ok && slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}, said.StatusCode)
 }
 
 func (a Asker) judge(err error) Answer {

@@ -39,7 +39,7 @@ func (a *app) printRewritten(f *rewriteFlags, result *rewritten, files []stage.F
 			continue // was not there, and need not be
 		}
 		shown := writtenFile{Path: shortPath(file.Path), Action: file.Action}
-		if f.dryRun {
+		if f.dryRun && file.Action != stage.Keep {
 			shown.Content = withoutLicense(file.Content)
 		}
 		result.Files = append(result.Files, shown)

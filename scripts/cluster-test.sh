@@ -41,11 +41,13 @@ done
 
 say 'testing'
 go -C tests/cluster test -c -o "$work/cluster.test" .
-export LSP_CLUSTER=$state LSP_PACKAGES=$packages_registry/lsp LSP_VERSIONS="${versions[*]}"
-LSP_TOOL_REGISTRY=$(scripts/tool --path registry)
-export LSP_TOOL_REGISTRY
-go build -o "$work/kubectl-lsp" ./src/cmd/kubectl-lsp
-export LSP_PLUGIN=$work/kubectl-lsp
+CGO_ENABLED=0 go build -o "$work/plugin/kubectl-lsp" ./src/cmd/kubectl-lsp
+export LSP_CLUSTER=$state LSP_PACKAGES=$packages_registry/lsp LSP_VERSIONS="${versions[*]}" LSP_PLUGIN_DIR=$work/plugin
+for name in imgpkg registry; do
+	path=$(scripts/tool --path "$name")
+	export "LSP_TOOL_${name^^}=$path"
+done
+scripts/debian.sh skopeo
 # Gigabytes come together in the tests' directories: on the cluster's disk, not in a /tmp that may be memory.
 mkdir -p "$state/tests"
 export TMPDIR=$state/tests

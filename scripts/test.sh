@@ -48,8 +48,8 @@ if [[ $tier == all || $tier == blackbox ]]; then
 	say "building the server${race[0]:+ with the race detector}"
 	go build "${race[@]}" -o "$work/local-source-proxy" ./src/cmd/local-source-proxy
 	export LSP_BINARY=$work/local-source-proxy
-	scripts/debian.sh skopeo docker-registry ||
-		echo "test: without skopeo or docker-registry their tests are skipped"
+	scripts/debian.sh skopeo docker-registry podman containerd ||
+		echo "test: without skopeo, docker-registry, podman or containerd their tests are skipped"
 	# Results of programs outside the test binary must not come from Go's cache.
 	run 'black-box tests: real clients, the built server, real registries' tests -count=1
 fi

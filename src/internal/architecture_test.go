@@ -60,6 +60,9 @@ func mustNotKnow() map[string][]string {
 		"upstream": append(outside, internalPath+"errcode", internalPath+"route"),
 		"server":   append(outside, internalPath+"engine", internalPath+"upstream"),
 		"route":    append(outside, "net/http/httputil"),
+		// The server knows hashes of license ids; whoever makes licenses is elsewhere, and what keeps them never sees an id.
+		"proxy":    {internalPath + "licenses", internalPath + "customerlicense", internalPath + "pulls"},
+		"licenses": {internalPath + "customerlicense"},
 	}
 }
 

@@ -17,7 +17,6 @@ type Bench struct {
 	Report Report
 
 	site  *Site
-	ways  []*Way
 	nginx string
 }
 
@@ -28,12 +27,11 @@ func Run(t testing.TB, plan Plan) Report {
 	nginx, reason := findNginx()
 	b.nginx = nginx
 	if reason != "" {
-		t.Logf("left out: %s", reason)
-		b.Report.LeftOut = append(b.Report.LeftOut, reason)
+		b.leaveOut(t, reason)
 	}
 	storage, kind := Storage(t, plan)
-	b.site = StartSite(t, storage, 0)
-	b.ways = b.site.Ways(t, nginx)
+	b.site = StartSite(t, Place{Storage: storage})
+	b.site.open(t, nginx)
 	b.Report.Plan, b.Report.Taken, b.Report.Machine = plan.Name, time.Now(), machine(kind)
 	b.Report.Versions = versions(t, os.Getenv(harness.BinaryVariable), harness.Tool(t, "registry"), nginx)
 	for _, part := range []struct {
@@ -41,13 +39,22 @@ func Run(t testing.TB, plan Plan) Report {
 		measure func(testing.TB)
 	}{
 		// The ladder comes before the crowds: what many pushes have taken, a process gives back late.
-		{"idle", b.idle}, {"ladder", b.ladder}, {"blob", b.blob}, {"crowds", b.crowds}, {"requests", b.requests}, {"tree", b.tree},
+		{"start", b.start}, {"image", b.image}, {"idle", b.idle}, {"ladder", b.ladder}, {"blob", b.blob}, {"crowds", b.crowds},
+		{"requests", b.requests}, {"tree", b.tree}, {"distance", b.distance},
+		{"pull", b.pull}, {"admission", b.admission}, {"licenses", b.licenses}, {"refusal", b.refusal},
 	} {
 		if len(plan.Only) == 0 || slices.Contains(plan.Only, part.name) {
 			part.measure(t)
 		}
 	}
 	return b.Report
+}
+
+// leaveOut says what cannot be measured, and why.
+func (b *Bench) leaveOut(t testing.TB, what string) {
+	t.Helper()
+	t.Logf("left out: %s", what)
+	b.Report.LeftOut = append(b.Report.LeftOut, what)
 }
 
 // turns calls measure for every run and way, in another order each run; the first run is a warm-up, and counts is false in it.

@@ -16,10 +16,11 @@ import (
 
 var (
 	full    = flag.Bool("full", false, "measure with full sizes, instead of a smoke test with small ones")
-	only    = flag.String("only", "", "measure only these parts, by commas: idle, blob, crowds, ladder, requests, tree")
+	only    = flag.String("only", "", "measure only these `parts`, by commas, such as blob,requests; README.md has their names")
 	runs    = flag.Int("runs", 0, "how many runs count, instead of the plan's number")
 	results = flag.String("results", "", "`file` to write the report to, as JSON")
 	memory  = flag.String("memory", "", "`directory` in memory for blobs; empty: on disk")
+	bundle  = flag.String("bundle", "", "`file` with the package's bundle (dist/local-source-proxy.tar); empty: without the image's size")
 	update  = flag.Bool("update", false, "write the table of results/report.json into README.md")
 )
 
@@ -41,7 +42,11 @@ func TestBench(t *testing.T) {
 	if *runs > 0 {
 		plan.Runs = *runs
 	}
-	plan.Memory = *memory
+	plan.Memory, plan.Bundle = *memory, *bundle
+	plan.Cluster = Cluster{
+		Kubernetes: os.Getenv("LSP_BENCH_KUBERNETES"), Plugin: os.Getenv("LSP_BENCH_PLUGIN"),
+		Address: os.Getenv("LSP_BENCH_ADDRESS"), Missing: os.Getenv("LSP_BENCH_MISSING"),
+	}
 	report := Run(t, plan)
 	for _, row := range report.Rows {
 		if len(row.Samples) == 0 {

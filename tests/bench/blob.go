@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -26,12 +27,17 @@ type Blob struct {
 // NewBlob computes the digest of a blob of some bytes. Another seed makes another blob.
 func NewBlob(size int64, seed uint64) (Blob, error) {
 	blob := Blob{Size: size, seed: seed}
+	var err error
+	blob.Digest, err = digestOf(blob.Reader())
+	return blob, err
+}
+
+func digestOf(content io.Reader) (string, error) {
 	hash := sha256.New()
-	if _, err := io.Copy(hash, blob.Reader()); err != nil {
-		return Blob{}, fmt.Errorf("compute the digest of a blob: %w", err)
+	if _, err := io.Copy(hash, content); err != nil {
+		return "", fmt.Errorf("compute the digest of a blob: %w", err)
 	}
-	blob.Digest = "sha256:" + hex.EncodeToString(hash.Sum(nil))
-	return blob, nil
+	return "sha256:" + hex.EncodeToString(hash.Sum(nil)), nil
 }
 
 // Reader reads the blob from its start.
@@ -42,6 +48,28 @@ func (b Blob) Reader() io.Reader {
 	// A ChaCha8 never fails.
 	_, _ = rand.NewChaCha8(key).Read(block)
 	return &blobReader{block: block, rest: b.Size}
+}
+
+// errArrived says that a blob is not what was sent.
+var errArrived = errors.New("another blob was sent")
+
+// Verify reads a copy of the blob as every client does that pulls one: it computes the digest.
+func (b Blob) Verify(content io.Reader) error {
+	got, err := digestOf(content)
+	if err == nil && got != b.Digest {
+		err = fmt.Errorf("%s in place of %s: %w", got, b.Digest, errArrived)
+	}
+	return err
+}
+
+// ThrowAway reads a copy of the blob and looks at nothing but its size.
+func (b Blob) ThrowAway(content io.Reader) error {
+	// Not io.Discard itself, which would read in smaller pieces than what computes a digest.
+	n, err := io.Copy(struct{ io.Writer }{io.Discard}, content)
+	if err == nil && n != b.Size {
+		err = fmt.Errorf("%d bytes in place of %d: %w", n, b.Size, errArrived)
+	}
+	return err
 }
 
 type blobReader struct {

@@ -4,7 +4,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -31,9 +30,23 @@ func (w *Way) url(path string) string { return w.Base + "/v2/" + w.Repository + 
 
 // send makes one request and wants one status. It gives the header and the size of the answer's body.
 func (w *Way) send(ctx context.Context, method, address string, body io.Reader, header http.Header, want int) (http.Header, int64, error) {
+	response, err := w.open(ctx, method, address, body, header, want)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer response.Body.Close()
+	n, err := io.Copy(io.Discard, response.Body)
+	if err != nil {
+		return nil, 0, fmt.Errorf("%s: read the answer: %w", w.Name, err)
+	}
+	return response.Header, n, nil
+}
+
+// open makes one request and wants one status. The answer's body is the caller's.
+func (w *Way) open(ctx context.Context, method, address string, body io.Reader, header http.Header, want int) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%s: make a request: %w", w.Name, err)
+		return nil, fmt.Errorf("%s: make a request: %w", w.Name, err)
 	}
 	for name, values := range header {
 		request.Header[name] = values
@@ -43,18 +56,14 @@ func (w *Way) send(ctx context.Context, method, address string, body io.Reader, 
 	}
 	response, err := w.HTTP.Do(request)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%s: %w", w.Name, err)
+		return nil, fmt.Errorf("%s: %w", w.Name, err)
 	}
-	defer response.Body.Close()
 	if response.StatusCode != want {
+		defer response.Body.Close()
 		text, _ := io.ReadAll(io.LimitReader(response.Body, 300))
-		return nil, 0, fmt.Errorf("%s: %s %s: %s, want %d: %s", w.Name, method, request.URL.Path, response.Status, want, text)
+		return nil, fmt.Errorf("%s: %s %s: %s, want %d: %s", w.Name, method, request.URL.Path, response.Status, want, text)
 	}
-	n, err := io.Copy(io.Discard, response.Body)
-	if err != nil {
-		return nil, 0, fmt.Errorf("%s: read the answer: %w", w.Name, err)
-	}
-	return response.Header, n, nil
+	return response, nil
 }
 
 // Push uploads a blob as existing clients do: POST, one PATCH of unknown length, PUT.
@@ -99,9 +108,6 @@ func (w *Way) PushAll(ctx context.Context, blobs []Blob) error {
 	}
 	return group.Wait()
 }
-
-// errArrived says that a blob is not what was sent.
-var errArrived = errors.New("the registry has another size")
 
 // Confirm asks for a blob that was pushed.
 func (w *Way) Confirm(ctx context.Context, blob Blob) error {

@@ -36,10 +36,13 @@ http {
 	server {
 		listen %[5]s;
 		location / {
-			proxy_pass http://registry;
+			proxy_pass %[7]s://registry;
+			%[8]s
 			proxy_http_version 1.1;
 			proxy_request_buffering off;
 			proxy_buffering off;
+			proxy_buffer_size 64k;
+			proxy_buffers 8 64k;
 			proxy_read_timeout 1h;
 			proxy_set_header Connection "";
 			proxy_set_header Host $http_host;
@@ -60,7 +63,7 @@ func findNginx() (path, reason string) {
 }
 
 // startNginx starts nginx as a reverse proxy in front of a registry.
-func startNginx(t testing.TB, program, registry, token string) (base string, meter *Meter) {
+func startNginx(t testing.TB, program string, registry *harness.Registry, token string) (base string, meter *Meter) {
 	t.Helper()
 	dir := t.TempDir()
 	address := freeAddress(t)
@@ -69,8 +72,15 @@ func startNginx(t testing.TB, program, registry, token string) (base string, met
 		// Its workers would otherwise be another user, who may not use the directory.
 		user = "user root;"
 	}
+	scheme, trust := "http", ""
+	if len(registry.CA) > 0 {
+		scheme = "https"
+		// The registry takes nginx for its client, and names itself with https.
+		trust = "proxy_redirect https:// http://; proxy_ssl_verify on; proxy_ssl_name localhost; proxy_ssl_protocols TLSv1.2 TLSv1.3; proxy_ssl_trusted_certificate " +
+			harness.WriteFile(t, filepath.Join(dir, "ca.crt"), registry.CA) + ";"
+	}
 	config := harness.WriteFile(t, filepath.Join(dir, "nginx.conf"),
-		fmt.Appendf(nil, nginxConfig, user, runtime.NumCPU(), dir, registry, address, token))
+		fmt.Appendf(nil, nginxConfig, user, runtime.NumCPU(), dir, registry.Host, address, token, scheme, trust))
 	process := harness.StartProcess(t, "nginx", exec.Command(program, "-e", "stderr", "-p", dir, "-c", config))
 	harness.Eventually(t, "nginx listens", func(ctx context.Context) error {
 		var dialer net.Dialer

@@ -14,7 +14,7 @@ const (
 // Plan says how much is measured.
 type Plan struct {
 	Name string
-	// Only these parts are measured: idle, blob, crowds, ladder, requests, tree; nil: all.
+	// Only these parts are measured, as [Run] names them; nil: all.
 	Only []string
 	// Memory is a directory in memory, where blobs are kept if it has room; empty: on disk.
 	Memory string
@@ -26,10 +26,20 @@ type Plan struct {
 	Crowds []Crowd
 	// Ladder are the sizes of single blobs, in growing order, for which memory is compared.
 	Ladder []int64
-	// Alone is how many requests one client sends in a row, Each how many each of Clients sends at once.
-	Alone, Clients, Each int
+	// Alone is how many requests one client sends in a row, Each how many each of Clients sends at once. Paced is how many
+	// all of them send at a Rate a second.
+	Alone, Clients, Each, Paced, Rate int
 	// Files of the source tree, and Bytes in all of them.
 	Files, Bytes int
+	// Far is the size of the source that is pushed through an API server far away, on this Cluster.
+	Far     int64
+	Cluster Cluster
+	// Licenses of the vendor whose images are pulled, and how many of them are revoked, one after the other: Trials.
+	Licenses, Trials int
+	// Admission is how long one run of its benchmark lasts, as go test -benchtime has it.
+	Admission string
+	// Bundle is the package's, as imgpkg saved it, with the image in it; empty: its size is not measured.
+	Bundle string
 }
 
 // Crowd is a number of pushes at once.
@@ -47,8 +57,10 @@ func Full() Plan {
 		Blob:   gib,
 		Crowds: []Crowd{{32, 256 * mib, false}, {64, 64 * mib, true}},
 		Ladder: []int64{mib, 16 * mib, 256 * mib, gib, 2 * gib, 4 * gib},
-		Alone:  1000, Clients: 64, Each: 50,
+		Alone:  1000, Clients: 64, Each: 50, Paced: 2000, Rate: 500,
 		Files: 100, Bytes: 400 << 10,
+		Far:      64 * mib,
+		Licenses: 10_000, Trials: 100, Admission: "1s",
 	}
 }
 
@@ -59,8 +71,10 @@ func Smoke() Plan {
 		Blob:   mib,
 		Crowds: []Crowd{{4, 256 * kib, true}},
 		Ladder: []int64{64 * kib, mib},
-		Alone:  5, Clients: 4, Each: 3,
+		Alone:  5, Clients: 4, Each: 3, Paced: 10, Rate: 500,
 		Files: 10, Bytes: 20 << 10,
+		Far:      mib,
+		Licenses: 20, Trials: 2, Admission: "10x",
 	}
 }
 

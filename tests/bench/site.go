@@ -3,6 +3,8 @@
 package bench
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -26,18 +28,30 @@ const (
 	connections = 256
 )
 
+// Place is what a site is like.
+type Place struct {
+	// Storage is where the registry keeps its blobs.
+	Storage string
+	// RTT is how far away the registry and its token server are of the proxy and the clients.
+	RTT time.Duration
+	// TLS is what both are served with; nil: plain HTTP.
+	TLS *harness.Certificates
+	// Flags are added to the proxy's.
+	Flags []string
+}
+
 // Site is a registry that wants tokens, and the proxy in front of it.
 type Site struct {
 	Registry *harness.Registry
 	Server   *harness.Server
 
-	realm   string
-	storage string
+	place Place
+	realm string
+	ways  []*Way
 }
 
-// StartSite starts both. What the proxy and the clients know of the registry and its token server is rtt away; the registry keeps
-// its blobs below storage.
-func StartSite(t testing.TB, storage string, rtt time.Duration) *Site {
+// StartSite starts both.
+func StartSite(t testing.TB, place Place) *Site {
 	t.Helper()
 	tokens, err := tokenserver.New(tokenserver.Config{
 		Service: service, ExpiresIn: tokenLife,
@@ -49,17 +63,32 @@ func StartSite(t testing.TB, storage string, rtt time.Duration) *Site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(tokens)
-	t.Cleanup(web.Close)
-	s := &Site{storage: storage, realm: "http://" + away(t, strings.TrimPrefix(web.URL, "http://"), rtt) + "/token"}
-	s.Registry = harness.Distribution{Program: harness.Tool(t, "registry"), Dir: storage, Token: map[string]any{
+	s := &Site{place: place, realm: serve(t, tokens, place) + "/token"}
+	s.Registry = harness.Distribution{Program: harness.Tool(t, "registry"), Dir: place.Storage, TLS: place.TLS, Token: map[string]any{
 		"realm": s.realm, "service": service, "issuer": tokens.Issuer(),
 		"rootcertbundle": harness.WriteFile(t, filepath.Join(t.TempDir(), "tokens.crt"), tokens.CertPEM()),
 	}}.Start(t)
-	s.Registry.Host = away(t, s.Registry.Host, rtt)
+	s.Registry.Host = away(t, s.Registry.Host, place.RTT)
 	s.Registry.Username, s.Registry.Password = harness.Username, harness.Password
-	s.Server = harness.Start(t, harness.Options{Upstream: s.Registry})
+	s.Server = harness.Start(t, harness.Options{Upstream: s.Registry, Flags: place.Flags})
 	return s
+}
+
+// serve serves the tokens, and gives the base URL.
+func serve(t testing.TB, tokens http.Handler, place Place) string {
+	t.Helper()
+	web := httptest.NewUnstartedServer(tokens)
+	if place.TLS == nil {
+		web.Start()
+	} else {
+		certificate, err := tls.LoadX509KeyPair(place.TLS.CertFile, place.TLS.KeyFile)
+		check(t, err)
+		web.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+		web.StartTLS()
+	}
+	t.Cleanup(web.Close)
+	scheme, address, _ := strings.Cut(web.URL, "://")
+	return scheme + "://" + away(t, address, place.RTT)
 }
 
 // away gives an address by which another one is rtt away. It says localhost, because go-containerregistry takes no realm with a
@@ -73,25 +102,34 @@ func away(t testing.TB, address string, rtt time.Duration) string {
 	return strings.Replace(address, "127.0.0.1", "localhost", 1)
 }
 
-// Ways are the ways to the site's registry. The one through nginx is there when nginx is.
-func (s *Site) Ways(t testing.TB, nginx string) []*Way {
+// open gives the site its ways to the registry. The one through nginx is there when nginx is.
+func (s *Site) open(t testing.TB, nginx string) {
 	t.Helper()
 	token := s.token(t)
-	ways := []*Way{
-		{Name: Direct, Base: "http://" + s.Registry.Host, Repository: harness.Repository, Token: token, HTTP: newClient(t)},
-		{Name: Proxy, Base: "http://" + s.Server.Host, Repository: "source", HTTP: newClient(t), Server: &Meter{PID: s.Server.PID()}},
+	s.ways = []*Way{
+		{Name: Direct, Base: s.Registry.URL(""), Repository: harness.Repository, Token: token, HTTP: newClient(t, s.Registry.CA)},
+		{Name: Proxy, Base: "http://" + s.Server.Host, Repository: "source", HTTP: newClient(t, nil), Server: &Meter{PID: s.Server.PID()}},
 	}
 	if nginx != "" {
-		base, meter := startNginx(t, nginx, s.Registry.Host, token)
-		ways = append(ways, &Way{Name: Nginx, Base: base, Repository: harness.Repository, HTTP: newClient(t), Server: meter})
+		base, meter := startNginx(t, nginx, s.Registry, token)
+		s.ways = append(s.ways, &Way{Name: Nginx, Base: base, Repository: harness.Repository, HTTP: newClient(t, nil), Server: meter})
 	}
-	return ways
+}
+
+// way finds a way by its name.
+func (s *Site) way(name string) *Way {
+	for _, way := range s.ways {
+		if way.Name == name {
+			return way
+		}
+	}
+	return nil
 }
 
 // Wipe removes all that the registry has stored, so that each push stores its content anew.
 func (s *Site) Wipe(t testing.TB) {
 	t.Helper()
-	if err := os.RemoveAll(filepath.Join(s.storage, "docker")); err != nil {
+	if err := os.RemoveAll(filepath.Join(s.place.Storage, "docker")); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -105,7 +143,7 @@ func (s *Site) token(t testing.TB) string {
 		t.Fatal(err)
 	}
 	request.SetBasicAuth(harness.Username, harness.Password)
-	response, err := newClient(t).Do(request)
+	response, err := newClient(t, s.Registry.CA).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,12 +155,25 @@ func (s *Site) token(t testing.TB) string {
 	return answer.Token
 }
 
-// newClient is the client of one way, with its own connections.
-func newClient(t testing.TB) *http.Client {
+// newClient is the client of one way, with its own connections. It trusts certificates in PEM, or the system's where there are none.
+func newClient(t testing.TB, certificates []byte) *http.Client {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConns: connections, MaxIdleConnsPerHost: connections, DisableCompression: true}
+	if len(certificates) > 0 {
+		transport.TLSClientConfig = trusting(t, certificates)
+	}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
+}
+
+// trusting trusts certificates in PEM, and no others.
+func trusting(t testing.TB, certificates []byte) *tls.Config {
+	t.Helper()
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(certificates) {
+		t.Fatalf("no certificate in PEM: %.100q", certificates)
+	}
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 }
 
 // Storage makes a directory for blobs: in memory where there is room for twice the most that is stored at once, so that no disk

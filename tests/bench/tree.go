@@ -31,7 +31,7 @@ const far = 20 * time.Millisecond
 func (b *Bench) tree(t testing.TB) {
 	t.Helper()
 	storage, _ := Storage(t, b.Plan)
-	site := StartSite(t, storage, far)
+	site := StartSite(t, Place{Storage: storage, RTT: far})
 	s := newSampler(fmt.Sprintf("source tree of %d files, %s, registry %s away", b.Files, size(int64(b.Bytes)), far))
 	ways := []*Way{{Name: Direct, Base: site.Registry.Host, Repository: harness.Repository}, {Name: Proxy, Base: site.Server.Host, Repository: "source"}}
 	pushes := uint64(0)
@@ -59,19 +59,28 @@ func (b *Bench) tree(t testing.TB) {
 	b.keep(s)
 }
 
-// sourceTree is an image with one layer of files, packed ahead.
+// sourceTree is an image of files that hold text, packed ahead.
 func sourceTree(t testing.TB, seed uint64, files, bytesInAll int) v1.Image {
 	t.Helper()
 	// Text from few letters compresses about as well as source code does.
 	letters := rand.New(rand.NewPCG(seed, 0))
+	contents := make([][]byte, files)
+	for i := range contents {
+		contents[i] = make([]byte, bytesInAll/files)
+		for j := range contents[i] {
+			contents[i][j] = "etaoinsh"[letters.IntN(8)]
+		}
+	}
+	return pack(t, contents...)
+}
+
+// pack makes an image with one layer of files.
+func pack(t testing.TB, contents ...[]byte) v1.Image {
+	t.Helper()
 	var packed bytes.Buffer
 	zip := gzip.NewWriter(&packed)
 	archive := tar.NewWriter(zip)
-	for i := range files {
-		content := make([]byte, bytesInAll/files)
-		for j := range content {
-			content[j] = "etaoinsh"[letters.IntN(8)]
-		}
+	for i, content := range contents {
 		check(t, archive.WriteHeader(&tar.Header{Name: fmt.Sprintf("src/file-%d.go", i), Mode: 0o644, Size: int64(len(content))}))
 		_, err := archive.Write(content)
 		check(t, err)

@@ -48,6 +48,7 @@ type imageProxy struct {
 // installImageProxy turns on door B where the package ran without it, for an upstream that has a vendor's image.
 func installImageProxy(t *testing.T) *imageProxy {
 	t.Helper()
+	t.Cleanup(func() { removeImageProxy(t) }) // after what explains a failure
 	p := &imageProxy{upstream: installFor(t, nil), id: rand.Text()}
 	p.pushImage(t)
 
@@ -67,6 +68,9 @@ func installImageProxy(t *testing.T) *imageProxy {
 	}})
 	// The version before had no door B.
 	install(t, here.versions[1], p.values)
+	for _, pod := range podsOf(t, "image-proxy") {
+		step(t, "%s is ready after %d restarts", pod.name, pod.restarts)
+	}
 	p.trust(t)
 	return p
 }
@@ -113,13 +117,21 @@ func (p *imageProxy) trust(t *testing.T) {
 	}
 }
 
-// remove uninstalls, and takes away what outlives that: other tests begin without.
-func (p *imageProxy) remove(t *testing.T) {
+// removeImageProxy uninstalls, and takes away what outlives that: other tests begin without.
+func removeImageProxy(t *testing.T) {
 	t.Helper()
-	kubectl(t, "delete", "namespace", customerNamespace, "--ignore-not-found", "--timeout=2m")
-	kubectl(t, "delete", "packageinstall", "-n", installNamespace, "local-source-proxy", "--ignore-not-found", "--timeout=3m")
-	kubectl(t, "delete", "customresourcedefinition", "licenses."+objectGroup, "externalregistries."+objectGroup, "--ignore-not-found", "--timeout=1m")
-	kubectl(t, "delete", "namespace", namespace, "--ignore-not-found", "--timeout=2m")
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // the test's own has ended
+	defer cancel()
+	for _, what := range [][]string{
+		{"namespace", customerNamespace},
+		{"packageinstall", "-n", installNamespace, "profiles", "local-source-proxy"},
+		{"customresourcedefinition", "licenses." + objectGroup, "externalregistries." + objectGroup},
+		{"namespace", namespace},
+	} {
+		if _, err := try(ctx, "", append([]string{"delete", "--ignore-not-found"}, what...)...); err != nil {
+			t.Errorf("left behind: %v", err)
+		}
+	}
 }
 
 // object is one of door B's.
@@ -221,13 +233,13 @@ func (p *imageProxy) startPod(t *testing.T, pod string) {
 	t.Helper()
 	auth := base64.StdEncoding.EncodeToString([]byte("LICENSE_ID:" + p.id))
 	secret := appSlug + "-registry"
-	apply(t, manifest(t, values{"apiVersion": "v1", "kind": "Namespace", "metadata": values{"name": customerNamespace}})+
-		manifest(t, values{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": values{"name": "default", "namespace": customerNamespace}})+
-		manifest(t, values{
-			"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
-			"metadata":   values{"name": secret, "namespace": customerNamespace},
-			"stringData": values{".dockerconfigjson": fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, p.address, auth)},
-		})+manifest(t, values{
+	apply(t, manifest(t, values{"apiVersion": "v1", "kind": "Namespace", "metadata": values{"name": customerNamespace}}))
+	kubectl(t, "wait", "-n", customerNamespace, "serviceaccount/default", "--for=create", "--timeout=1m")
+	apply(t, manifest(t, values{
+		"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+		"metadata":   values{"name": secret, "namespace": customerNamespace},
+		"stringData": values{".dockerconfigjson": fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, p.address, auth)},
+	})+manifest(t, values{
 		"apiVersion": "v1", "kind": "Pod", "metadata": values{"name": pod, "namespace": customerNamespace},
 		"spec": values{
 			"imagePullSecrets": []values{{"name": secret}}, "terminationGracePeriodSeconds": 0,
@@ -239,7 +251,6 @@ func (p *imageProxy) startPod(t *testing.T, pod string) {
 // A customer's kubelet pulls with a license, for as long as that is in force.
 func TestImageProxy(t *testing.T) {
 	p := installImageProxy(t)
-	defer p.remove(t)
 	p.applyObjects(t)
 	p.replicas(t, p.client(t))
 
@@ -280,7 +291,6 @@ func TestImageProxy(t *testing.T) {
 // What cannot be right is refused by the API server, and what only the server can tell is said in the object's status.
 func TestImageProxyObjects(t *testing.T) {
 	p := installImageProxy(t)
-	defer p.remove(t)
 	p.applyObjects(t)
 	for _, each := range []struct {
 		object values
@@ -309,8 +319,7 @@ func TestImageProxyObjects(t *testing.T) {
 
 // Door B cannot get at what door A pushes with.
 func TestImageProxyRights(t *testing.T) {
-	p := installImageProxy(t)
-	defer p.remove(t)
+	installImageProxy(t)
 	kubectl(t, "create", "serviceaccount", "-n", namespace, "nobody")
 	mine, others := rights(t, "image-proxy"), rights(t, "nobody")
 	mine = slices.DeleteFunc(mine, func(line string) bool { return slices.Contains(others, line) })
@@ -355,7 +364,6 @@ func TestImageProxyRights(t *testing.T) {
 // Uninstalling takes the programs, and not the licenses; installing again finds them.
 func TestLicensesOutliveThePackage(t *testing.T) {
 	p := installImageProxy(t)
-	defer p.remove(t)
 	p.applyObjects(t)
 	p.replicas(t, p.client(t))
 
@@ -378,4 +386,45 @@ func TestLicensesOutliveThePackage(t *testing.T) {
 	}
 	install(t, here.versions[1], p.values)
 	p.replicas(t, p.client(t))
+}
+
+// A platform's profile brings door B by an account that has no right on the cluster, and takes no licenses when it goes.
+func TestProfileWithImageProxy(t *testing.T) {
+	explain(t)
+	uninstall(t)
+	t.Cleanup(func() { removeImageProxy(t) })
+	u := startUpstream(t)
+	addRepository(t, here.versions[0])
+	since := nextSecond(t)
+	platform := values{"profile": "full", "local_source_proxy": values{
+		"repository": u.host + "/" + repository, "image_proxy": values{"enabled": true, "replicas": 1}, "monitoring": values{"grafana_dashboard": true},
+	}}
+	applyInstall(t, "profiles", profilesName, here.versions[0], platform)
+	reconciled(t, "profiles", here.versions[0], since)
+	kubectl(t, "wait", "-n", namespace, "deployment/image-proxy", "--for=condition=Available", "--timeout=1m")
+	apply(t, manifest(t, object("License", license, values{"appSlug": appSlug, "customerName": "Acme"})))
+	kubectl(t, "wait", "-n", namespace, "license/"+license, "--for=condition=Valid", "--timeout=1m")
+
+	step(t, "door B is turned off")
+	since = nextSecond(t)
+	platform["local_source_proxy"] = values{"repository": u.host + "/" + repository, "image_proxy": values{"enabled": false}}
+	applyInstall(t, "profiles", profilesName, here.versions[0], platform)
+	reconciled(t, "profiles", here.versions[0], since)
+	if left := kubectl(t, "get", "deployment,serviceaccount,configmap", "-n", namespace, "-l", "app.kubernetes.io/name=image-proxy", "-o", "name"); left != "" {
+		t.Errorf("left behind: %s", left)
+	}
+
+	step(t, "on again, and then the profile is another")
+	since = nextSecond(t)
+	platform["local_source_proxy"] = values{"repository": u.host + "/" + repository, "image_proxy": values{"enabled": true, "replicas": 1}}
+	applyInstall(t, "profiles", profilesName, here.versions[0], platform)
+	reconciled(t, "profiles", here.versions[0], since)
+	since = nextSecond(t)
+	platform["profile"] = "run"
+	applyInstall(t, "profiles", profilesName, here.versions[0], platform)
+	reconciled(t, "profiles", here.versions[0], since)
+	if left := kubectl(t, "get", "deployments", "-n", namespace, "-o", "name"); left != "" {
+		t.Errorf("left behind: %s", left)
+	}
+	kubectl(t, "get", "-n", namespace, "license/"+license)
 }

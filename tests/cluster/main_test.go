@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,8 +38,10 @@ type cluster struct {
 	versions []string
 	// packages is the place in the cluster's registry where they are.
 	packages string
-	// registry is the program that upstream registries are run with.
-	registry string
+	// registry is the program that upstream registries are run with, imgpkg one of the developers' tools.
+	registry, imgpkg string
+	// plugin is the directory with kubectl-lsp.
+	plugin string
 }
 
 var here cluster
@@ -49,8 +52,10 @@ func TestMain(m *testing.M) {
 		versions: strings.Fields(os.Getenv("LSP_VERSIONS")),
 		packages: os.Getenv("LSP_PACKAGES"),
 		registry: os.Getenv("LSP_TOOL_REGISTRY"),
+		imgpkg:   os.Getenv("LSP_TOOL_IMGPKG"),
+		plugin:   os.Getenv("LSP_PLUGIN_DIR"),
 	}
-	if here.dir == "" || here.packages == "" || here.registry == "" || len(here.versions) != 2 {
+	if slices.Contains([]string{here.dir, here.packages, here.registry, here.imgpkg, here.plugin}, "") || len(here.versions) != 2 {
 		fmt.Fprintln(os.Stderr, "these tests need a cluster of their own: make cluster-test starts one")
 		os.Exit(1)
 	}

@@ -324,7 +324,7 @@ func TestRecords(t *testing.T) {
 	digest := v.pushed("private", "v1")
 	server := v.serve()
 	get(t, server, "private", "/manifests/v1", nil).Want(t, http.StatusUnauthorized)
-	buy(t, server, acme.id)
+	token := buy(t, server, acme.id)
 	get(t, server, "private", "/manifests/v1", acme.auth()).Want(t, http.StatusOK)
 	harness.Call(t, harness.Request{Method: http.MethodHead, URL: "http://" + server.Images + "/v2/" + name("private") + "/manifests/" + digest, Header: acme.auth()}).Want(t, http.StatusOK)
 	get(t, server, "private", "/tags/list", acme.auth()).Want(t, http.StatusOK)
@@ -353,6 +353,9 @@ func TestRecords(t *testing.T) {
 		if line["id"] == "" || line["duration"] == nil || line["bytes"] == nil || line["remote"] != "127.0.0.1" || hasError == want[i]["success"] {
 			t.Errorf("line %d is %v", i, line)
 		}
+	}
+	if strings.Contains(server.Stderr.String(), token) {
+		t.Error("a token is in the log")
 	}
 	if general := server.Stderr.Records("request"); len(general) != 0 {
 		t.Errorf("%d general lines beside them", len(general))

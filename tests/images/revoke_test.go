@@ -3,6 +3,7 @@
 package images_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
@@ -174,11 +176,8 @@ func TestDownloadsInFlight(t *testing.T) {
 			t.Parallel()
 			v := newVendor(t)
 			acme := v.license("acme")
-			const size = 64 << 20 // more than the connections on the way hold
-			layer, err := random.Layer(size, types.OCILayer)
-			if err != nil {
-				t.Fatal(err)
-			}
+			const size = 32 << 20 // more than the connections on the way hold
+			layer := static.NewLayer(bytes.Repeat([]byte("x"), size), types.OCIUncompressedLayer)
 			private := v.registries["private"]
 			if err := remote.WriteLayer(private.Reference(t, "v1").Context(), layer, private.Options(t)...); err != nil {
 				t.Fatal(err)

@@ -3,8 +3,6 @@
 package plugin_test
 
 import (
-	"archive/tar"
-	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -38,7 +36,7 @@ func fill(t *testing.T, root string) map[string]string {
 	return list(t, root)
 }
 
-// list is a tree as path to owner's permission and content. imgpkg gives group and others what the owner may, so only the owner's
+// list is a tree as path to owner's permission and content, or to the target of a link. imgpkg gives group and others what the owner may, so only the owner's
 // bits can be compared.
 func list(t *testing.T, root string) map[string]string {
 	t.Helper()
@@ -56,8 +54,12 @@ func list(t *testing.T, root string) map[string]string {
 			return err
 		}
 		if item.IsDir() {
-			got[rel+"/"] = ""
+			got[rel+"/"] = (info.Mode() & 0o700).String()
 			return nil
+		}
+		if item.Type() == fs.ModeSymlink {
+			got[rel], err = os.Readlink(path)
+			return err
 		}
 		content, err := os.ReadFile(path)
 		got[rel] = (info.Mode() & 0o700).String() + " " + string(content)
@@ -113,42 +115,65 @@ func TestPushedTreeComesBack(t *testing.T) {
 	p.upstream.AssertArrived(t, "dev-web", digestOf(t, changed))
 }
 
-// Empty directories and links are in the image; imgpkg alone does not unpack them.
-func TestEmptyDirectoriesAndLinksAreInTheImage(t *testing.T) {
+// Empty directories and links are in the image, and whoever unpacks its layer has them. imgpkg alone drops them, out of an image
+// that it made itself, too.
+func TestEmptyDirectoriesAndLinks(t *testing.T) {
 	t.Parallel()
+	tar := harness.System(t, "tar", "tar")
 	p := newPlace(t)
-	harness.WriteFile(t, filepath.Join(p.tree, "file"), []byte("x"))
-	if err := os.MkdirAll(filepath.Join(p.tree, "empty", "below"), 0o755); err != nil {
+	fill(t, p.tree)
+	for _, empty := range []string{"empty/below", "a/b/nothing"} {
+		if err := os.MkdirAll(filepath.Join(p.tree, empty), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Before there is a link, which imgpkg refuses.
+	p.run(t, harness.Tool(t, "imgpkg"), "push", "--tty", "-i", p.server.Host+"/source:theirs", "-f", p.tree)
+	if err := os.Symlink("README.md", filepath.Join(p.tree, "link")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink("file", filepath.Join(p.tree, "link")); err != nil {
-		t.Fatal(err)
-	}
+	want := list(t, p.tree)
 	reference, _ := p.push(t)
-	layers, err := p.pulled(t, digestOf(t, reference)).Layers()
+
+	unpacked := t.TempDir()
+	p.run(t, tar, "--extract", "--gzip", "--same-permissions", "--no-same-owner", "--directory", unpacked, "--file", p.layer(t, digestOf(t, reference)))
+	if diff := cmp.Diff(want, list(t, unpacked)); diff != "" {
+		t.Errorf("the layer, unpacked with tar (-pushed +unpacked):\n%s", diff)
+	}
+
+	for _, dropped := range []string{"empty/below/", "a/b/nothing/", "link"} {
+		if _, there := want[dropped]; !there {
+			t.Fatalf("the tree has no %s", dropped)
+		}
+		delete(want, dropped)
+	}
+	for _, image := range []string{reference, p.upstream.Reference(t, "theirs").Name()} {
+		back := filepath.Join(t.TempDir(), "back")
+		p.run(t, harness.Tool(t, "imgpkg"), "pull", "-i", image, "-o", back,
+			"--registry-username", p.upstream.Username, "--registry-password", p.upstream.Password)
+		if diff := cmp.Diff(want, list(t, back)); diff != "" {
+			t.Errorf("%s, pulled with imgpkg (-expected +pulled):\n%s", image, diff)
+		}
+	}
+}
+
+// layer saves the one layer of an image as it is stored, and returns the file.
+func (p *place) layer(t *testing.T, digest string) string {
+	t.Helper()
+	layers, err := p.pulled(t, digest).Layers()
 	if err != nil || len(layers) != 1 {
 		t.Fatalf("%d layers, %v", len(layers), err)
 	}
-	r, err := layers[0].Uncompressed()
+	r, err := layers[0].Compressed()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	got := map[string]byte{}
-	for archive := tar.NewReader(r); ; {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		got[header.Name] = header.Typeflag
+	content, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
 	}
-	want := map[string]byte{".": tar.TypeDir, "empty": tar.TypeDir, "empty/below": tar.TypeDir, "file": tar.TypeReg, "link": tar.TypeSymlink}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("entries (-want +got):\n%s", diff)
-	}
+	return harness.WriteFile(t, filepath.Join(t.TempDir(), "layer.tar.gz"), content)
 }
 
 // The tar stream is the one that imgpkg and the Apps CLI make of the same tree, so everything that reads theirs reads ours.

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -90,27 +89,13 @@ func (a *app) find(ctx context.Context, r *workload.Request) (dynamic.ResourceIn
 	return workloads, existing, nil
 }
 
-// confirm asks on the terminal. Without one nobody can answer, so --yes is needed.
+// confirm asks about the change, unless --yes answers.
 func (a *app) confirm(f *applyFlags, existing *unstructured.Unstructured) error {
-	if f.yes {
-		return nil
-	}
 	verb := "Update"
 	if existing == nil {
 		verb = "Create"
 	}
-	fmt.Fprintf(a.errOut, "%s Workload %s in namespace %s? [y/N] ", verb, f.request.Name, f.request.Namespace)
-	answer, err := bufio.NewReader(a.in).ReadString('\n')
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return nil
-	}
-	if err != nil {
-		a.say("")
-		return errors.New("nobody answered; say --yes to go on without asking")
-	}
-	a.say("Nothing was changed.")
-	return silent{}
+	return a.consent(f.yes, fmt.Sprintf("%s Workload %s in namespace %s?", verb, f.request.Name, f.request.Namespace))
 }
 
 func store(ctx context.Context, workloads dynamic.ResourceInterface, existing, wanted *unstructured.Unstructured) (*unstructured.Unstructured, error) {

@@ -3,12 +3,15 @@
 package main
 
 import (
+	"bufio"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,6 +57,9 @@ everything else to standard error.`,
   # Something does not work: find out what
   kubectl lsp doctor
 
+  # Let a customer pull private images for a month
+  kubectl lsp license create --app shop --customer Acme --expires 30d --domain proxy.example.com
+
   # A registry on this machine for docker, ko, Tilt, Skaffold, crane, imgpkg ...
   kubectl lsp registry --port 5001`,
 		Version:       version.Get().String(),
@@ -78,7 +84,7 @@ everything else to standard error.`,
 			f.Hidden = true
 		}
 	}
-	root.AddCommand(newPush(a), newHealth(a), newDoctor(a), newWorkload(a), newRegistry(a), newRewrite(a), newHelmValues(a))
+	root.AddCommand(newPush(a), newHealth(a), newDoctor(a), newWorkload(a), newRegistry(a), newLicense(a), newRewrite(a), newHelmValues(a))
 	a.completeKubeFlags(root)
 	return root
 }
@@ -177,6 +183,25 @@ func (a *app) sessions() *push.Sessions {
 		return nil
 	}
 	return sessions
+}
+
+// consent asks on the terminal. Without one nobody can answer, so --yes is needed.
+func (a *app) consent(yes bool, question string) error {
+	if yes {
+		return nil
+	}
+	fmt.Fprintf(a.errOut, "%s [y/N] ", question)
+	answer, err := bufio.NewReader(a.in).ReadString('\n')
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	if err != nil {
+		a.say("")
+		return errors.New("nobody answered; say --yes to go on without asking")
+	}
+	a.say("Nothing was changed.")
+	return silent{}
 }
 
 // say writes one line to standard error.

@@ -4,6 +4,7 @@ package access_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -209,3 +210,17 @@ func TestBodyErr(t *testing.T) {
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// TestADoorsOwnReport takes the place of the general line, and comes once all is known.
+func TestADoorsOwnReport(t *testing.T) {
+	var log bytes.Buffer
+	var got access.Entry
+	handler := access.Log{Logger: slog.New(slog.NewJSONHandler(&log, nil))}.Handler(func(w http.ResponseWriter, r *http.Request) error {
+		access.Of(r.Context()).Report = func(_ context.Context, e *access.Entry) { got = *e }
+		return errcode.New(errcode.Denied, "no")
+	})
+	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	if got.Status != http.StatusForbidden || got.Out == 0 || got.Err == nil || got.ID == "" || log.Len() != 0 {
+		t.Errorf("reported %+v, and logged %s", got, log.String())
+	}
+}

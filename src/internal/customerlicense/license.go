@@ -11,13 +11,13 @@ package customerlicense
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/hostname"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
 )
 
@@ -96,7 +96,7 @@ func CheckApp(slug string) error {
 	switch {
 	case slug == "":
 		return errors.New("is missing")
-	case len(slug) > 63 || !regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`).MatchString(slug):
+	case len(validation.IsDNS1123Label(slug)) > 0:
 		return errors.New("is not an application's slug: at most 63 lower-case letters, digits and dashes")
 	default:
 		return nil
@@ -106,13 +106,14 @@ func CheckApp(slug string) error {
 // CheckDomain reports what is wrong with a domain that images are to be pulled from. Without a dot or a port, clients would take it
 // for a folder of Docker Hub.
 func CheckDomain(domain string) error {
-	if _, err := name.NewRegistry(domain, name.StrictValidation); err != nil || strings.HasSuffix(domain, ":") {
+	switch {
+	case !hostname.Valid(domain):
 		return errors.New("is not a domain: write a host such as proxy.example.com, or host:port")
-	}
-	if host, _, port := strings.Cut(domain, ":"); !port && host != "localhost" && !strings.Contains(host, ".") {
+	case domain != "localhost" && !strings.ContainsAny(domain, ".:"):
 		return errors.New("is not a domain that image names can begin with: it needs a dot or a port")
+	default:
+		return nil
 	}
-	return nil
 }
 
 func checkID(id string) error {

@@ -172,7 +172,7 @@ func TestPullSecret(t *testing.T) {
 	if secret.Name != "my-kots-app-registry" || secret.Type != "kubernetes.io/dockerconfigjson" || secret.Kind != "Secret" {
 		t.Errorf("Secret %s of type %s", secret.Name, secret.Type)
 	}
-	config, err := dockerconfig.ParseSecret("x/y", secret.Data)
+	config, err := dockerconfig.Parse("pull Secret", secret.Data[".dockerconfigjson"])
 	if err != nil {
 		t.Fatal(err)
 	}

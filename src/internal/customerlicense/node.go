@@ -14,7 +14,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// object is a mapping of the file, with its lines.
+// object is a mapping of the file, with its lines. Package strictyaml reads files whose keys may be shown; here a key can be the id,
+// when somebody takes one file for the other.
 type object struct {
 	path   string // dotted, empty for the root
 	line   int

@@ -22,9 +22,6 @@ const (
 	ValuesSecret = "local-source-proxy-values"
 	// ValuesField is the key of the values in it.
 	ValuesField = "values.yml"
-
-	dockerConfigType  = "kubernetes.io/dockerconfigjson"
-	dockerConfigField = ".dockerconfigjson"
 )
 
 // Config says where the settings come from.
@@ -128,14 +125,7 @@ func (c Config) dockerConfig() source {
 	if c.DockerConfigFile != "" {
 		return file("--docker-config", c.DockerConfigFile)
 	}
-	return c.secret(c.PushSecret, func(s *kube.Secret) ([]byte, error) {
-		data, ok := s.Data[dockerConfigField]
-		if s.Type != dockerConfigType || !ok {
-			return nil, fmt.Errorf("it is not a registry credential: its type must be %s, with the key %q: create it with kubectl create secret docker-registry",
-				dockerConfigType, dockerConfigField)
-		}
-		return data, nil
-	})
+	return c.secret(c.PushSecret, (*kube.Secret).DockerConfig)
 }
 
 // file feeds from the file that a flag names.

@@ -139,6 +139,7 @@ func readInto(content *bytes.Buffer, path string) (modified time.Time, err error
 	if err != nil {
 		return time.Time{}, err
 	}
+	content.Grow(int(min(info.Size(), MaxSize)) + bytes.MinRead)
 	size, err := content.ReadFrom(io.LimitReader(file, MaxSize+1))
 	if err != nil {
 		return time.Time{}, err

@@ -31,6 +31,8 @@ type Document struct {
 	Kind, Name string
 	// Revoked says that a license that is otherwise wrong says clearly that it is revoked.
 	Revoked bool
+	// Start and End are where in the data the document is, with the line that begins it.
+	Start, End int
 	// Sum tells texts of documents apart.
 	Sum [sha256.Size]byte
 
@@ -70,11 +72,11 @@ func Documents(place string, data []byte) []Document {
 // Split gives the documents of a file, which are to be read one by one: it cuts at the lines that begin a document. The YAML library
 // cannot go on behind one that it does not understand.
 func Split(place string, data []byte) []Document {
-	var documents []Document
+	documents := make([]Document, 0, 1+bytes.Count(data, []byte("\n---")))
 	begin, end, line, first := 0, 0, 0, 0
 	cut := func() {
 		text := data[begin:end]
-		documents = append(documents, Document{place: place, lines: first, text: text, Sum: sha256.Sum256(text)})
+		documents = append(documents, Document{Start: begin, End: end, Sum: sha256.Sum256(text), place: place, lines: first, text: text})
 		begin, first = end, line
 	}
 	for text := range bytes.Lines(data) {

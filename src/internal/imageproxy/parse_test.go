@@ -184,3 +184,16 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Whoever edits one document of a file has to leave the others alone.
+func TestDocumentsSayWhereTheyAre(t *testing.T) {
+	parts := []string{"# ours\n\n", "---\n" + acme + "\n", "--- # theirs\n" + quay, "---\n\n", "---\n" + acme + "x: y\n"}
+	data := strings.Join(parts, "")
+	var got []string
+	for _, document := range imageproxy.Documents("", []byte(data)) {
+		got = append(got, data[document.Start:document.End])
+	}
+	if diff := cmp.Diff([]string{parts[1], parts[2], parts[4]}, got); diff != "" {
+		t.Errorf("documents (-want +got):\n%s", diff)
+	}
+}

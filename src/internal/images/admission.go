@@ -38,7 +38,7 @@ func (v *visit) Admit(r *http.Request, operation route.Route) (engine.Target, er
 		return engine.Target{}, v.deny(pull.Unauthenticated, v.challenge(r, errcode.New(errcode.Unauthorized, "the token was not bought for this repository"),
 			operation.Name, "insufficient_scope"))
 	}
-	v.download.credential = credential.Hash
+	v.credential = credential.Hash
 	v.downloads.watch(&v.download)
 	return engine.Target{
 		Registry:   registry.Upstream,

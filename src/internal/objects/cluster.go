@@ -37,7 +37,7 @@ func (c *cluster) run(ctx context.Context, s *set, changed func()) error {
 				}
 			},
 			Delete: func(name string) {
-				s.update(report{key: key{kind: kind, name: name}, gone: true})
+				s.update(report{key: newKey("", kind, name), gone: true})
 				changed()
 			},
 			Failed: func(err error) {
@@ -52,7 +52,7 @@ func (c *cluster) run(ctx context.Context, s *set, changed func()) error {
 
 // convert makes a report of a custom resource.
 func convert(object imageproxy.Object) report {
-	r := read(object, object.Validate(imageproxy.InCluster))
+	r := read("", object, object.Validate(imageproxy.InCluster))
 	var spec any
 	switch o := object.(type) {
 	case *imageproxy.License:

@@ -3,7 +3,6 @@
 package objects
 
 import (
-	"time"
 	"unique"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -23,7 +22,7 @@ type standing struct {
 // wish is what the conditions of an object should say.
 type wish struct {
 	standing
-	revokedAt time.Time
+	revokedAt int64
 }
 
 // observe takes what they say.
@@ -52,7 +51,7 @@ func (w *wish) apply(conditions *[]metav1.Condition) bool {
 	revoked := metav1.Condition{Type: imageproxy.Revoked, Status: metav1.ConditionFalse, Reason: "NotRevoked", ObservedGeneration: w.generation}
 	switch {
 	case w.revoked:
-		revoked.Status, revoked.Reason, revoked.LastTransitionTime = metav1.ConditionTrue, "Revoked", metav1.NewTime(w.revokedAt)
+		revoked.Status, revoked.Reason, revoked.LastTransitionTime = metav1.ConditionTrue, "Revoked", metav1.Unix(w.revokedAt, 0)
 	case meta.FindStatusCondition(*conditions, imageproxy.Revoked) == nil:
 		return changed
 	}

@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/filewatch"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/dockerconfig"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 )
 
@@ -101,16 +100,14 @@ func (s *secrets) follow(ctx context.Context, names []string) {
 }
 
 func (s *secrets) dockerConfig(name string, secret *kube.Secret) ([]byte, error) {
-	const kind, key = "kubernetes.io/dockerconfigjson", dockerconfig.SecretKey
-	switch {
-	case secret == nil:
+	if secret == nil {
 		return nil, fmt.Errorf("the Secret %s does not exist in namespace %s: create it with kubectl create secret docker-registry", name, s.cluster.Namespace)
-	case secret.Type != kind, secret.Data[key] == nil:
-		return nil, fmt.Errorf("the Secret %s is no registry credential: its type must be %s, with the key %q: create it with kubectl create secret docker-registry",
-			name, kind, key)
-	default:
-		return secret.Data[key], nil
 	}
+	data, err := secret.DockerConfig()
+	if err != nil {
+		return nil, fmt.Errorf("the Secret %s: %w", name, err)
+	}
+	return data, nil
 }
 
 func (s *secrets) stop() {

@@ -4,7 +4,6 @@ package objects
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,12 +24,21 @@ type directory struct {
 // file is what is known of one.
 type file struct {
 	reads   int
-	objects map[key]int // when each was last read
-	// valid are the documents that need not be read again as long as they are the same.
-	valid map[[sha256.Size]byte]key
+	objects map[key]sight
 	// strays are documents of which it cannot be told which object they are, and when each was first read.
-	strays map[[sha256.Size]byte]int
+	strays map[sum]int
 }
+
+// sight is when an object was last read, at which place of the file, and in which document, if it was valid.
+type sight struct {
+	read, position int
+	sum            sum
+}
+
+// sum is enough of a digest to tell documents apart that nobody forges: they are the author's own.
+type sum [16]byte
+
+func sumOf(d *imageproxy.Document) sum { return sum(d.Sum[:16]) }
 
 func newDirectory(path string) *directory { return &directory{path: path, files: map[string]*file{}} }
 
@@ -60,6 +68,7 @@ func isYAML(name string) bool {
 func (d *directory) read(files map[string]filewatch.File) (reports []report, strays map[string]error) {
 	strays = map[string]error{d.path: nil}
 	for path, content := range files {
+		delete(files, path) // its content is not needed twice
 		known := d.files[path]
 		if known == nil {
 			known = &file{}
@@ -88,50 +97,58 @@ func (d *directory) read(files map[string]filewatch.File) (reports []report, str
 // read compares a file with what it held. An object that is missing is gone, unless it may be the one in a document that has become
 // unreadable since: what is not valid changes nothing.
 func (f *file) read(path string, content filewatch.File) (reports []report, stray error) {
-	now := file{reads: f.reads + 1, objects: map[key]int{}, valid: map[[sha256.Size]byte]key{}, strays: map[[sha256.Size]byte]int{}}
+	now := file{reads: f.reads + 1, objects: make(map[key]sight, len(f.objects)), strays: map[sum]int{}}
+	valid := make(map[sum]key, len(f.objects))
+	for k, s := range f.objects {
+		valid[s.sum] = k
+	}
+	delete(valid, sum{})
 	newest := 0 // when the newest stray came
 	var problems []error
 	for i, document := range imageproxy.Split(path, content.Data) {
-		r, ok := f.report(path, &document)
+		seen := sight{now.reads, i, sumOf(&document)}
+		r, ok := reportOf(path, &document, valid)
 		switch _, twice := now.objects[r.key]; {
 		case !ok && document.Err == nil: // nothing in it
 		case !ok:
-			since, known := f.strays[document.Sum]
+			since, known := f.strays[seen.sum]
 			if !known {
 				since = now.reads
 			}
-			now.strays[document.Sum], newest = since, max(newest, since)
+			now.strays[seen.sum], newest = since, max(newest, since)
 			problems = append(problems, document.Err)
 		case twice:
-			problems = append(problems, fmt.Errorf("%s: %s %s is there twice: keep one of them", path, r.key.kind, r.key.name))
+			problems = append(problems, fmt.Errorf("%s: %s %s is there twice: keep one of them", path, r.key.kind(), r.key.name))
 		default:
-			if r.problem == nil {
-				now.valid[document.Sum] = r.key
+			if r.problem != nil {
+				seen.sum = sum{}
 			}
-			if r.position = i; r.revokedAt.IsZero() {
-				r.revokedAt = content.Modified
+			if r.position = i; r.revokedAt == 0 {
+				r.revokedAt = content.Modified.Unix()
 			}
-			now.objects[r.key] = now.reads
-			reports = append(reports, r)
+			now.objects[r.key] = seen
+			if !r.same || f.objects[r.key].position != i {
+				reports = append(reports, r)
+			}
 		}
 	}
-	for each, seen := range f.objects {
-		if _, there := now.objects[each]; there {
+	for k, seen := range f.objects {
+		if _, there := now.objects[k]; there {
 			continue
 		}
-		if newest > seen {
-			now.objects[each] = seen
+		if newest > seen.read {
+			now.objects[k] = sight{read: seen.read, position: seen.position}
 			continue
 		}
-		reports = append(reports, report{key: each, gone: true})
+		reports = append(reports, report{key: k, gone: true})
 	}
 	*f = now
 	return reports, errors.Join(problems...)
 }
 
-// report makes a report of a document, unless it cannot be told which object it is. What is the same as before is not read again.
-func (f *file) report(path string, document *imageproxy.Document) (r report, ok bool) {
-	if known, same := f.valid[document.Sum]; same {
+// reportOf makes a report of a document, unless it cannot be told which object it is. One that is the same as before is not read again.
+func reportOf(path string, document *imageproxy.Document, valid map[sum]key) (r report, ok bool) {
+	if known, same := valid[sumOf(document)]; same {
 		return report{key: known, same: true}, true
 	}
 	if !document.Read() {
@@ -143,11 +160,10 @@ func (f *file) report(path string, document *imageproxy.Document) (r report, ok 
 
 // describe makes a report of a document of which it is known which object it is.
 func describe(path string, document *imageproxy.Document) report {
-	r := report{revoked: document.Revoked}
-	if document.Object != nil {
-		r = read(document.Object, nil)
+	if document.Object == nil {
+		return report{key: newKey(path, document.Kind, document.Name), state: state{problem: document.Err, revoked: document.Revoked}}
 	}
-	r.key, r.problem = key{place: path, kind: document.Kind, name: document.Name}, document.Err
+	r := read(path, document.Object, nil)
 	if r.registry != nil {
 		r.registry.credential = relative(path, r.registry.spec.Credentials.DockerConfigFile)
 	}

@@ -111,7 +111,7 @@ func (o *Objects) Pulled(license string, manifest bool, at time.Time) {
 	if manifest {
 		what.pulls = 1
 	}
-	o.statuses.note(key{kind: imageproxy.LicenseKind, name: license}, what)
+	o.statuses.note(newKey("", imageproxy.LicenseKind, license), what)
 }
 
 // Wait returns when ctx has ended and what was noted has been written. An error is why objects are no longer followed.

@@ -33,7 +33,9 @@ type set struct {
 
 // object is one object, and what is made of it.
 type object struct {
-	report
+	key key
+	state
+	gone bool
 	// force is what is in force: of this report, or of the last one that could be used.
 	force version
 	// clash is the object that this one contradicts, in words.
@@ -73,7 +75,7 @@ func (s *set) replace(kind string, reports map[string]report) {
 	delete(s.pending, kind)
 	var all []report
 	for _, o := range s.order {
-		if _, there := reports[o.key.name]; !there && o.key.kind == kind {
+		if _, there := reports[o.key.name]; !there && o.key.kind() == kind {
 			all = append(all, report{key: o.key, gone: true})
 		}
 	}
@@ -100,11 +102,11 @@ func (s *set) take(reports []report) (news bool) {
 			o.observed = r.observed
 		default:
 			if !known {
-				o = &object{}
+				o = &object{key: r.key}
 				s.objects[r.key] = o
 				s.order = append(s.order, o)
 			}
-			o.take(r)
+			o.take(r.state)
 			news, order = true, true
 		}
 	}
@@ -113,29 +115,29 @@ func (s *set) take(reports []report) (news bool) {
 	}
 	if order {
 		slices.SortFunc(s.order, func(a, b *object) int {
-			return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.key.place, b.key.place), cmp.Compare(a.position, b.position),
-				cmp.Compare(a.key.name, b.key.name), cmp.Compare(a.key.kind, b.key.kind))
+			return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.key.place(), b.key.place()), cmp.Compare(a.position, b.position),
+				cmp.Compare(a.key.name, b.key.name), cmp.Compare(a.key.kind(), b.key.kind()))
 		})
 	}
 	return news || left || order
 }
 
 // take replaces what the source said before.
-func (o *object) take(r report) {
-	if r.empty() && !o.created.IsZero() {
-		r.created = o.created
+func (o *object) take(s state) {
+	if s.empty() && s.created == 0 {
+		s.created = o.created
 	}
 	switch {
-	case !r.revoked, r.dated:
+	case !s.revoked, s.dated:
 	case o.revoked:
-		r.revokedAt = o.revokedAt
-	case r.revokedAt.IsZero():
-		r.revokedAt = time.Now().Truncate(time.Second)
+		s.revokedAt = o.revokedAt
+	case s.revokedAt == 0:
+		s.revokedAt = time.Now().Unix()
 	}
-	if r.license != nil && r.license.Revoked {
-		r.license.RevokedAt = r.revokedAt
+	if s.license != nil && s.license.Revoked {
+		s.license.RevokedAt = time.Unix(s.revokedAt, 0).UTC()
 	}
-	o.report = r
+	o.state = s
 }
 
 // settle decides what is in force, and makes the catalog of it.
@@ -186,7 +188,7 @@ func (b *build) settle(o *object) {
 
 // try puts a version in force, or says what it contradicts.
 func (b *build) try(o *object, v version) error {
-	identity := key{kind: o.key.kind, name: o.key.name}
+	identity := newKey("", o.key.kind(), o.key.name)
 	if other, twice := b.names[identity]; twice {
 		return fmt.Errorf("metadata.name: is that of %s, which comes first: choose another name", other.key)
 	}
@@ -197,7 +199,7 @@ func (b *build) try(o *object, v version) error {
 	if err := add(o, v); err != nil {
 		return err
 	}
-	if o.key.place != "" {
+	if o.key.place() != "" {
 		b.names[identity] = o
 	}
 	o.force = v

@@ -169,13 +169,13 @@ func (s *statuses) writeOne(ctx context.Context, k key, what seen) error {
 	var err error
 	for range attempts {
 		var object imageproxy.Object
-		if object, err = s.resources[k.kind].Get(ctx, k.name); err != nil {
+		if object, err = s.resources[k.kind()].Get(ctx, k.name); err != nil {
 			break
 		}
 		if !apply(object, what) {
 			return nil
 		}
-		if err = s.resources[k.kind].UpdateStatus(ctx, object); !apierrors.IsConflict(err) {
+		if err = s.resources[k.kind()].UpdateStatus(ctx, object); !apierrors.IsConflict(err) {
 			break
 		}
 	}

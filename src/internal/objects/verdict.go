@@ -88,7 +88,7 @@ func (s *set) judge(done *settled) {
 	}
 	for _, o := range s.order {
 		v := o.verdict()
-		count(o.key.kind, v)
+		count(o.key.kind(), v)
 		if v == o.told && o.generation == o.toldOf {
 			continue
 		}

@@ -17,39 +17,54 @@ import (
 
 // key names an object.
 type key struct {
-	// place is the file that has it; empty in a cluster.
+	of   unique.Handle[origin]
+	name string
+}
+
+// origin is what many objects have in common.
+type origin struct {
+	// place is the file that has them; empty in a cluster.
 	place string
 	kind  string
-	name  string
 }
+
+func newKey(place, kind, name string) key { return key{unique.Make(origin{place, kind}), name} }
+
+func (k key) place() string { return k.of.Value().place }
+
+func (k key) kind() string { return k.of.Value().kind }
 
 // String is how a message names it.
 func (k key) String() string {
-	if k.place == "" {
-		return k.kind + " " + k.name
+	if k.place() == "" {
+		return k.kind() + " " + k.name
 	}
-	return k.kind + " " + k.name + " in " + k.place
+	return k.kind() + " " + k.name + " in " + k.place()
 }
 
-// report is what a source says of one object. It holds what is needed of it and no more: there may be many.
+// report is what a source says of one object.
 type report struct {
 	key key
 	// gone says that there is no such object any more; nothing else is set then.
 	gone bool
 	// same says that the object is as it was, but for its position; nothing else is set then.
 	same bool
-	// created is the object's age, and position its place among those of the same age.
-	created  time.Time
-	position int
+	state
+}
+
+// state is an object as far as it is needed, and no more: there may be many.
+type state struct {
 	// version is what the object says, if it is valid.
 	version
 	// problem is why it is not.
 	problem error
-	// revoked says that a license wants to be: also one that is not valid.
-	revoked bool
-	// revokedAt is since when, as far as that is known; dated says that the author wrote it.
-	revokedAt time.Time
-	dated     bool
+	// created is the object's age, in seconds since 1970, and position its place among those of the same age.
+	created  int64
+	position int
+	// revoked says that a license wants to be: also one that is not valid. revokedAt is since when, 0 where that is not known, and dated
+	// says that the author wrote it.
+	revoked, dated bool
+	revokedAt      int64
 	// edition tells what an author wrote apart; zero where that is not known.
 	edition [16]byte
 	// generation is the API server's number of it, and observed what the conditions say.
@@ -78,20 +93,23 @@ type registry struct {
 	credential string
 }
 
-// read makes a report of an object, with what was found wrong with it.
-func read(object imageproxy.Object, problem error) report {
-	r := report{created: object.GetCreationTimestamp().Time, problem: problem, generation: object.GetGeneration()}
+// read makes a report of an object from a place, with what was found wrong with it.
+func read(place string, object imageproxy.Object, problem error) report {
+	r := report{state: state{problem: problem, generation: object.GetGeneration()}}
+	if created := object.GetCreationTimestamp(); !created.IsZero() {
+		r.created = created.Unix()
+	}
 	switch o := object.(type) {
 	case *imageproxy.License:
-		r.key = key{kind: imageproxy.LicenseKind, name: o.Name}
+		r.key = newKey(place, imageproxy.LicenseKind, o.Name)
 		r.revoked = o.Spec.Revoked
 		r.revokedAt, r.dated = revokedAt(o)
 		r.observed = observe(o.Status.Conditions)
 		if r.problem == nil {
-			r.license = newLicense(o, r.revokedAt)
+			r.license = newLicense(o)
 		}
 	case *imageproxy.ExternalRegistry:
-		r.key = key{kind: imageproxy.RegistryKind, name: o.Name}
+		r.key = newKey(place, imageproxy.RegistryKind, o.Name)
 		r.observed = observe(o.Status.Conditions)
 		if r.problem == nil {
 			r.registry = &registry{spec: o.Spec, credential: o.Spec.Credentials.SecretRef.Name}
@@ -101,26 +119,23 @@ func read(object imageproxy.Object, problem error) report {
 }
 
 // revokedAt is the time that the annotation says, or else when the condition was set.
-func revokedAt(l *imageproxy.License) (at time.Time, dated bool) {
+func revokedAt(l *imageproxy.License) (at int64, dated bool) {
 	if at, err := imageproxy.ParseTime(l.Annotations[imageproxy.RevokedAtAnnotation]); err == nil && !at.IsZero() {
-		return at, true
+		return at.Unix(), true
 	}
 	if c := meta.FindStatusCondition(l.Status.Conditions, imageproxy.Revoked); c != nil && c.Status == metav1.ConditionTrue {
-		return c.LastTransitionTime.Time, false
+		return c.LastTransitionTime.Unix(), false
 	}
-	return time.Time{}, false
+	return 0, false
 }
 
-// newLicense takes a license whose texts have been checked.
-func newLicense(o *imageproxy.License, revokedAt time.Time) *license {
-	l := &catalog.License{Name: o.Name, App: o.Spec.AppSlug, Customer: o.Spec.CustomerName, Revoked: o.Spec.Revoked}
+// newLicense takes a license whose texts have been checked. What many have in common they share.
+func newLicense(o *imageproxy.License) *license {
+	l := &catalog.License{Name: o.Name, App: unique.Make(o.Spec.AppSlug).Value(), Customer: o.Spec.CustomerName, Revoked: o.Spec.Revoked}
 	l.Expires, _ = imageproxy.ParseTime(o.Spec.ExpiresAt)
-	if l.Revoked {
-		l.RevokedAt = revokedAt
-	}
 	made := &license{License: l, credentials: make([]*catalog.Credential, len(o.Spec.Credentials))}
 	for i, each := range o.Spec.Credentials {
-		credential := &catalog.Credential{License: l, Name: each.Name}
+		credential := &catalog.Credential{License: l, Name: unique.Make(each.Name).Value()}
 		credential.Expires, _ = imageproxy.ParseTime(each.ExpiresAt)
 		var hash [sha256.Size]byte
 		_, _ = hex.Decode(hash[:], []byte(each.SHA256))
@@ -131,12 +146,12 @@ func newLicense(o *imageproxy.License, revokedAt time.Time) *license {
 }
 
 // withdrawn is the same license, revoked.
-func (l *license) withdrawn(at time.Time) *license {
+func (l *license) withdrawn(at int64) *license {
 	if l.Revoked {
 		return l
 	}
 	revoked := *l.License
-	revoked.Revoked, revoked.RevokedAt = true, at
+	revoked.Revoked, revoked.RevokedAt = true, time.Unix(at, 0).UTC()
 	made := &license{License: &revoked}
 	for _, each := range l.credentials {
 		credential := *each

@@ -129,20 +129,17 @@ func (a Asker) judge(err error) Answer {
 	case errors.Is(err, context.DeadlineExceeded):
 		return Answer{Unreachable, "no answer within " + a.Timeout.String()}
 	default:
-		return Answer{Unreachable, "no answer: " + cause(err)}
+		return Answer{Unreachable, cause(err)}
 	}
 }
 
 // cause leaves out the URL, which says nothing that the image's name does not.
 func cause(err error) string {
 	if network, ok := errors.AsType[*net.OpError](err); ok {
-		return network.Error()
-	}
-	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
-		return lookup.Error()
+		return "no answer: " + network.Error()
 	}
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
 		err = next
 	}
-	return err.Error()
+	return "no usable answer: " + err.Error()
 }

@@ -109,6 +109,7 @@ func TestVerdicts(t *testing.T) {
 		{"401 without a challenge", serve(t, status(401)), "x:1", privacy.Private, "(401)"},
 		{"no token for strangers", host, "x:1", privacy.Private, "(403)"},
 		{"forbidden", serve(t, status(403)), "x:1", privacy.Private, "(403)"},
+		{"a token realm that nobody should follow", serve(t, status(401, "WWW-Authenticate", `Bearer realm="http://10.0.0.1/token"`)), "x:1", privacy.Unreachable, "no usable answer: "},
 		{"rate limit", serve(t, status(429)), "x:1", privacy.Unreachable, "answers 429 Too Many Requests"},
 		{"no HEAD", serve(t, withoutHead), "x:1", privacy.Public, ""},
 		{"HEAD without a digest", serve(t, withoutDigest), "x:1", privacy.Public, ""},

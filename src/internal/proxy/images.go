@@ -71,9 +71,13 @@ func openImages(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 	if err != nil {
 		return p, err
 	}
-	office, err := openTickets(ctx, cfg, cluster)
+	shared := keys{what: "token keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.TokenKeySecret, logger: cfg.Logger}
+	office, err := openTickets(ctx, shared)
 	if err != nil {
 		return p, err
+	}
+	if shared.alone() {
+		p.note = "tokens end with it, and no other replica takes them; see --session-key-file"
 	}
 	proxies, err := origin.Parse(cfg.Images.TrustedProxies)
 	if err != nil {
@@ -154,8 +158,7 @@ func openTLS(ctx context.Context, cfg Config) (*tls.Config, error) {
 }
 
 // openTickets makes what signs tokens, with keys that are followed until the context ends.
-func openTickets(ctx context.Context, cfg Config, cluster *kube.Client) (*ticket.Office, error) {
-	shared := keys{what: "token keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.TokenKeySecret, logger: cfg.Logger}
+func openTickets(ctx context.Context, shared keys) (*ticket.Office, error) {
 	content, err := shared.read(ctx)
 	if err != nil {
 		return nil, err
@@ -165,9 +168,6 @@ func openTickets(ctx context.Context, cfg Config, cluster *kube.Client) (*ticket
 		return nil, err
 	}
 	office := ticket.NewOffice(first, time.Now)
-	if shared.alone() {
-		cfg.Logger.Info("tokens of the image proxy are signed with a key of this process alone: no other replica takes them; see --session-key-file")
-	}
 	go shared.follow(ctx, func(place string, content []byte) error {
 		next, err := ticket.ParseKeys(place, content)
 		if err == nil {

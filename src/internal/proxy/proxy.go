@@ -53,6 +53,8 @@ func (c Config) check(inCluster bool) error {
 // part is one door, open for being served.
 type part struct {
 	listener server.Listener
+	// note is for the log, once it is served; may be empty.
+	note string
 	// ready says that it can answer.
 	ready func() bool
 	// stopped gives what keeps it from going on, if something does.
@@ -126,5 +128,10 @@ func serve(ctx context.Context, cfg Config, m *metrics.Metrics, parts []*part) e
 		return err
 	}
 	group.Store(g)
+	for _, p := range parts {
+		if p.note != "" {
+			cfg.Logger.Info("this process has a key of its own", "door", p.listener.Name, "note", p.note)
+		}
+	}
 	return g.Serve(ctx, cfg.ShutdownTimeout)
 }

@@ -53,9 +53,13 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 		UserAgent:     "local-source-proxy/" + cfg.Version,
 		Observer:      m,
 	})
-	sealer, err := openSessions(ctx, cfg, cluster)
+	shared := keys{what: "session keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.SessionKeySecret, logger: cfg.Logger}
+	sealer, err := openSessions(ctx, shared)
 	if err != nil {
 		return p, err
+	}
+	if shared.alone() {
+		p.note = "upload sessions end with it, and no other replica can continue them; see --session-key-file"
 	}
 	door := source.New(engine.New(sealer), c.upstream.Load)
 	p.listener = server.Listener{
@@ -66,8 +70,7 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 }
 
 // openSessions makes what seals upload sessions, with keys that are followed until the context ends.
-func openSessions(ctx context.Context, cfg Config, cluster *kube.Client) (*session.Sealer, error) {
-	shared := keys{what: "session keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.SessionKeySecret, logger: cfg.Logger}
+func openSessions(ctx context.Context, shared keys) (*session.Sealer, error) {
 	content, err := shared.read(ctx)
 	if err != nil {
 		return nil, err
@@ -77,9 +80,6 @@ func openSessions(ctx context.Context, cfg Config, cluster *kube.Client) (*sessi
 		return nil, err
 	}
 	sealer := session.NewSealer(first, time.Now)
-	if shared.alone() {
-		cfg.Logger.Info("upload sessions are sealed with a key of this process alone: they end with it, and no other replica can continue them; see --session-key-file")
-	}
 	go shared.follow(ctx, func(place string, content []byte) error {
 		next, err := session.ParseKeys(place, content)
 		if err == nil {

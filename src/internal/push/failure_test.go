@@ -36,6 +36,17 @@ func TestFailures(t *testing.T) {
 			})
 		}
 	}
+	// The registry refuses everything; the ping is the proxy's own.
+	denied := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/v2/" {
+				next.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Lsp-Registry-Path", lsptest.RegistryPath)
+			lsptest.OCIError(w, http.StatusForbidden, "DENIED", "not now")
+		})
+	}
 	tests := []struct {
 		name   string
 		wrap   func(http.Handler) http.Handler
@@ -50,6 +61,7 @@ func TestFailures(t *testing.T) {
 		{"session lost at the end", once("PUT", "uploads", 404, "BLOB_UPLOAD_UNKNOWN"), 1, ""},
 		{"manifest", once("PUT", "manifests", 504, "UNKNOWN"), 1, ""},
 		{"denied", once("POST", "uploads", 403, "DENIED"), 0, "403 DENIED: not now"},
+		{"denied from the first look on", denied, 0, "403 DENIED: not now"},
 		{"manifest refused", once("PUT", "manifests", 400, "MANIFEST_INVALID"), 0, "400 MANIFEST_INVALID: not now"},
 	}
 	for _, tt := range tests {

@@ -190,7 +190,7 @@ func (p *pusher) hasTag(ctx context.Context, tag string, digest v1.Hash) (bool, 
 			Method: http.MethodHead, Target: "/v2/" + Name + "/manifests/" + tag,
 			Header: http.Header{"Accept": {string(types.DockerManifestSchema2), string(types.OCIManifestSchema1)}},
 		})
-		if isStatus(err, http.StatusNotFound) {
+		if unseen(err) {
 			return true, nil
 		}
 		if err != nil {

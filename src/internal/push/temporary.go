@@ -39,6 +39,10 @@ type localError struct{ error }
 
 func (l *localError) Unwrap() error { return l.error }
 
+// unseen reports whether a HEAD did not find what it looked for. One that is refused counts as such: its answer has no body to say
+// why (RFC 9110, 9.3.2), and that of the request which follows has.
+func unseen(err error) bool { return isStatus(err, http.StatusNotFound, http.StatusForbidden) }
+
 func isStatus(err error, statuses ...int) bool {
 	e, ok := errors.AsType[*apiserver.Error](err)
 	if !ok {

@@ -54,7 +54,7 @@ func (p *pusher) send(ctx context.Context, b blob) error {
 func (p *pusher) hasBlob(ctx context.Context, b blob) (there bool, err error) {
 	err = p.retry(ctx, "look for "+b.what, maxTries, func(ctx context.Context) (bool, error) {
 		resp, err := p.client.Do(ctx, apiserver.Request{Method: http.MethodHead, Target: "/v2/" + Name + "/blobs/" + b.digest})
-		if isStatus(err, http.StatusNotFound) {
+		if unseen(err) {
 			return true, nil
 		}
 		if err != nil {

@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	// aheadSize is how much is read at once of a connection that brings a lot, in bytes.
-	aheadSize = 64 << 10
+	// aheadSize is how much is read at once of a connection that brings a lot, in bytes: a chunk of 32 KiB, its header, and what
+	// Go's allocator would round that up to. Twice as much takes 3 MiB more for 64 uploads, and saves no CPU time.
+	aheadSize = 40 << 10
 	// bulkSize is the size of net/http's own buffer, in bytes: a connection that fills it brings more than a header.
 	bulkSize = 4 << 10
 )

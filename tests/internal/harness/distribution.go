@@ -25,6 +25,8 @@ type Distribution struct {
 	Token map[string]any
 	// TLS serves with this certificate; nil: plain HTTP.
 	TLS *Certificates
+	// Proxy is the proxy section of its configuration, which makes it a pull-through cache; nil: none.
+	Proxy map[string]any
 	// Address is where to listen; empty: a free port on loopback.
 	Address string
 	// Dir holds the blobs; empty: a directory that is removed with the test.
@@ -87,6 +89,9 @@ func (d *Distribution) config(t testing.TB) map[string]any {
 			"filesystem": map[string]any{"rootdirectory": d.Dir},
 			"delete":     map[string]any{"enabled": true},
 		},
+	}
+	if d.Proxy != nil {
+		config["proxy"] = d.Proxy
 	}
 	switch {
 	case d.Basic:

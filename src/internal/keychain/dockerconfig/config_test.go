@@ -166,32 +166,3 @@ func TestNothingToSay(t *testing.T) {
 		}
 	}
 }
-
-func TestParseSecret(t *testing.T) {
-	config := []byte(`{"auths": {"r.example.com": {"registrytoken": "t"}}}`)
-	tests := []struct {
-		name string
-		data map[string][]byte
-		err  string
-	}{
-		{"dockerconfigjson", map[string][]byte{".dockerconfigjson": config}, ""},
-		{"malformed", map[string][]byte{".dockerconfigjson": []byte("null")}, `docker config Secret ns/push: is "null": write it with "docker login" or "kubectl create secret docker-registry"`},
-		{"old form", map[string][]byte{".dockercfg": config}, `docker config Secret ns/push: has no key .dockerconfigjson (it has .dockercfg): create it with "kubectl create secret docker-registry"`},
-		{"opaque", map[string][]byte{"username": nil, "password": nil}, `docker config Secret ns/push: has no key .dockerconfigjson (it has password, username): create it with "kubectl create secret docker-registry"`},
-		{"empty", nil, `docker config Secret ns/push: has no key .dockerconfigjson (it has no keys): create it with "kubectl create secret docker-registry"`},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			c, err := ParseSecret("ns/push", test.data)
-			var got string
-			if err != nil {
-				got = err.Error()
-			} else if diff := cmp.Diff([]string{"r.example.com"}, c.Hosts()); diff != "" {
-				t.Error(diff)
-			}
-			if diff := cmp.Diff(test.err, got); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}

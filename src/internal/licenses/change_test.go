@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package licenses_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/licenses"
+)
+
+const day = 24 * time.Hour
+
+func stamp(t time.Time) string { return t.Format(time.RFC3339) }
+
+// acme is a license with a credential.
+func acme(expires string, credentials ...imageproxy.Credential) *imageproxy.License {
+	l := &imageproxy.License{Spec: imageproxy.LicenseSpec{AppSlug: "shop", CustomerName: "Acme", ExpiresAt: expires, Credentials: credentials}}
+	l.Name = "acme"
+	if credentials == nil {
+		l.Spec.Credentials = []imageproxy.Credential{{Name: licenses.FirstCredential, SHA256: hash}}
+	}
+	return l
+}
+
+func TestNew(t *testing.T) {
+	l, err := licenses.New(licenses.Request{App: "shop", Customer: "Acme & Söhne", Email: "a@b.example", Expires: now()}, hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Validate(imageproxy.InCluster); err != nil {
+		t.Error(err)
+	}
+	want := imageproxy.LicenseSpec{
+		AppSlug: "shop", CustomerName: "Acme & Söhne", CustomerEmail: "a@b.example", ExpiresAt: "2026-11-21T08:00:00Z",
+		Credentials: []imageproxy.Credential{{Name: "license-id", SHA256: hash}},
+	}
+	if diff := cmp.Diff(want, l.Spec); diff != "" || l.Name != "acme-s-hne" {
+		t.Errorf("name %s\n%s", l.Name, diff)
+	}
+	if l, err := licenses.New(licenses.Request{App: "shop", Customer: "会社"}, hash); err == nil {
+		t.Errorf("the name %q was made of nothing", l.Name)
+	}
+}
+
+func TestNameOf(t *testing.T) {
+	for customer, want := range map[string]string{
+		"Acme": "acme", "  ACME, Inc.  ": "acme-inc", "a__b": "a-b", "": "", "-": "", strings.Repeat("ab ", 30): strings.TrimSuffix(strings.Repeat("ab-", 17)[:50], "-"),
+	} {
+		if got := licenses.NameOf(customer); got != want {
+			t.Errorf("NameOf(%q) = %q, want %q", customer, got, want)
+		}
+	}
+}
+
+func TestRevokeAndRestore(t *testing.T) {
+	l := acme("")
+	licenses.Revoke(l, now())
+	if licenses.StateOf(l, now()) != licenses.Revoked || !licenses.RevokedSince(l).Equal(now()) {
+		t.Errorf("%+v", l)
+	}
+	licenses.Revoke(l, now().Add(day))
+	if !licenses.RevokedSince(l).Equal(now()) {
+		t.Error("revoking again forgets since when")
+	}
+	licenses.Restore(l)
+	if licenses.StateOf(l, now()) != licenses.Valid || !licenses.RevokedSince(l).IsZero() {
+		t.Errorf("%+v", l)
+	}
+	l.Spec.Revoked = true
+	l.Status.Conditions = []metav1.Condition{{Type: imageproxy.Revoked, Status: metav1.ConditionTrue, LastTransitionTime: metav1.NewTime(now())}}
+	if !licenses.RevokedSince(l).Equal(now()) {
+		t.Error("what the server noticed does not count")
+	}
+}
+
+func TestExtend(t *testing.T) {
+	tests := []struct{ old, end, want, problem string }{
+		{stamp(now().Add(10 * day)), "30d", stamp(now().Add(40 * day)), ""},
+		{stamp(now().Add(-10 * day)), "30d", stamp(now().Add(30 * day)), ""},
+		{stamp(now().Add(10 * day)), "2w", stamp(now().Add(24 * day)), ""},
+		{stamp(now().Add(10 * day)), "1h30m", stamp(now().Add(10*day + 90*time.Minute)), ""},
+		{stamp(now().Add(90 * day)), "2027-01-01", "2027-01-01T00:00:00Z", ""},
+		{stamp(now()), "2027-01-01T02:00:00+02:00", "2027-01-01T00:00:00Z", ""},
+		{stamp(now()), "never", "", ""},
+		{"", "2027-01-01", "2027-01-01T00:00:00Z", ""},
+		{"", "30d", "", "a span of time would shorten it"},
+		{"soon", "30d", "soon", "expiresAt is not a time of RFC 3339"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.old+" by "+tt.end, func(t *testing.T) {
+			end, err := licenses.ParseEnd(tt.end)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := acme(tt.old)
+			err = licenses.Extend(l, end, now())
+			if l.Spec.ExpiresAt != tt.want || (err != nil) != (tt.problem != "") || err != nil && !strings.Contains(err.Error(), tt.problem) {
+				t.Errorf("%q, %v; want %q, %s", l.Spec.ExpiresAt, err, tt.want, tt.problem)
+			}
+		})
+	}
+}
+
+func TestParseEndRefuses(t *testing.T) {
+	for _, text := range []string{"", "30", "0d", "-1d", "30m d", "1y", "tomorrow", "2027-13-01", "2027-02-30", "99999999999999999999d", "9999999w", "0s", "-5h"} {
+		if end, err := licenses.ParseEnd(text); err == nil {
+			t.Errorf("%q is %s", text, end.From(now()))
+		}
+	}
+}
+
+func TestRotate(t *testing.T) {
+	soon, late, past := stamp(now().Add(day)), stamp(now().Add(90*day)), stamp(now().Add(-day))
+	week := stamp(now().Add(7 * day))
+	credential := func(name, expires string) imageproxy.Credential {
+		return imageproxy.Credential{Name: name, SHA256: hash, ExpiresAt: expires}
+	}
+	added := func(name string) imageproxy.Credential { return imageproxy.Credential{Name: name, SHA256: "new"} }
+	tests := []struct {
+		name      string
+		keep      time.Duration
+		old, want []imageproxy.Credential
+	}{
+		{"the old one ends", 7 * day, []imageproxy.Credential{credential("license-id", "")}, []imageproxy.Credential{credential("license-id", week), added("license-id-2")}},
+		{"one that ends sooner", 7 * day, []imageproxy.Credential{credential("license-id", soon)}, []imageproxy.Credential{credential("license-id", soon), added("license-id-2")}},
+		{"one that ends later", 7 * day, []imageproxy.Credential{credential("license-id", late)}, []imageproxy.Credential{credential("license-id", week), added("license-id-2")}},
+		{"one that has ended goes", 7 * day, []imageproxy.Credential{credential("license-id", past), credential("license-id-2", "")}, []imageproxy.Credential{credential("license-id-2", week), added("license-id-3")}},
+		{"at once", 0, []imageproxy.Credential{credential("license-id", ""), credential("ci", "")}, []imageproxy.Credential{added("license-id-2")}},
+		{"none before", 7 * day, []imageproxy.Credential{}, []imageproxy.Credential{added("license-id")}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := acme("", tt.old...)
+			l.Spec.Credentials = tt.old
+			if _, err := licenses.Rotate(l, "new", tt.keep, now()); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, l.Spec.Credentials); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestRotateRefusesTooMany(t *testing.T) {
+	l := acme("")
+	l.Spec.Credentials = nil
+	for i := range 16 {
+		l.Spec.Credentials = append(l.Spec.Credentials, imageproxy.Credential{Name: fmt.Sprint("c", i), SHA256: hash})
+	}
+	before := l.DeepCopy()
+	if _, err := licenses.Rotate(l, "new", day, now()); err == nil || !strings.Contains(err.Error(), "has 16 credentials") {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(before.Spec, l.Spec); diff != "" {
+		t.Errorf("it changed all the same:\n%s", diff)
+	}
+	if _, err := licenses.Rotate(l, "new", 0, now()); err != nil || len(l.Spec.Credentials) != 1 {
+		t.Errorf("%d credentials, %v", len(l.Spec.Credentials), err)
+	}
+}
+
+func TestStateOf(t *testing.T) {
+	past, later := stamp(now()), stamp(now().Add(time.Second))
+	ended := imageproxy.Credential{Name: "a", SHA256: hash, ExpiresAt: past}
+	going := imageproxy.Credential{Name: "b", SHA256: strings.Repeat("0", 64), ExpiresAt: later}
+	refused := acme("")
+	refused.Status.Conditions = []metav1.Condition{{Type: imageproxy.Valid, Status: metav1.ConditionFalse}}
+	revoked := acme(past)
+	revoked.Spec.Revoked = true
+	tests := []struct {
+		name string
+		l    *imageproxy.License
+		want licenses.State
+	}{
+		{"without an end", acme(""), licenses.Valid},
+		{"a second ahead of the end", acme(later), licenses.Valid},
+		{"at the end", acme(past), licenses.Expired},
+		{"revoked and ended", revoked, licenses.Revoked},
+		{"all credentials ended", acme(later, ended), licenses.Expired},
+		{"one credential goes on", acme(later, ended, going), licenses.Valid},
+		{"refused by the server", refused, licenses.Invalid},
+		{"an end that is no time", acme("soon"), licenses.Invalid},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := licenses.StateOf(tt.l, now()); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+		})
+	}
+}

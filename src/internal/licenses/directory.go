@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package licenses
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/client-go/util/retry"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
+)
+
+// Directory keeps licenses in the YAML files that the server reads outside of a cluster. A new one gets a file of its own; one that is
+// there is changed in its file, where comments, order and other documents stay.
+type Directory struct {
+	path string
+	warn func(error)
+}
+
+// NewDirectory makes a store of a directory. What is wrong with documents that were not asked for goes to warn.
+func NewDirectory(path string, warn func(error)) *Directory {
+	return &Directory{path: path, warn: warn}
+}
+
+// found is a license and the file that it is in.
+type found struct {
+	imageproxy.Document
+	license *imageproxy.License
+	file    string
+	data    []byte // of the whole file
+}
+
+// errStale says that a file changed while it was being edited.
+var errStale = errors.New("the file changed meanwhile")
+
+// List implements [Store].
+func (d *Directory) List(context.Context) ([]imageproxy.License, error) {
+	documents, err := d.read()
+	if err != nil {
+		return nil, err
+	}
+	all := []imageproxy.License{}
+	for _, each := range documents {
+		if each.Err != nil {
+			d.warn(each.Err)
+			continue
+		}
+		all = append(all, *each.license)
+	}
+	slices.SortStableFunc(all, func(a, b imageproxy.License) int { return cmp.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+// Get implements [Store].
+func (d *Directory) Get(_ context.Context, name string) (*imageproxy.License, error) {
+	f, err := d.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return f.license, nil
+}
+
+// Create implements [Store].
+func (d *Directory) Create(_ context.Context, l *imageproxy.License) (*imageproxy.License, error) {
+	documents, err := d.read()
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(documents, func(f found) bool { return f.Name == l.Name }) {
+		return nil, &ExistsError{Name: l.Name, Place: d.path}
+	}
+	text, err := imageproxy.Marshal(l)
+	if err != nil {
+		return nil, fmt.Errorf("create license %s: %w", l.Name, err)
+	}
+	file := filepath.Join(d.path, "license-"+l.Name+".yml")
+	if err := createFile(file, text); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("create license %s: there is a file %s already; move it away, or choose another name", l.Name, file)
+		}
+		return nil, fmt.Errorf("create license %s: %w", l.Name, err)
+	}
+	return l, nil
+}
+
+// Update implements [Store].
+func (d *Directory) Update(_ context.Context, name string, change func(*imageproxy.License) error) (*imageproxy.License, error) {
+	var after *imageproxy.License
+	err := retry.OnError(retry.DefaultRetry, func(err error) bool { return errors.Is(err, errStale) }, func() error {
+		f, err := d.find(name)
+		if err != nil {
+			return err
+		}
+		after = f.license.DeepCopy()
+		if err := change(after); err != nil || equality.Semantic.DeepEqual(f.license, after) {
+			return err
+		}
+		part, err := edit(f.data[f.Start:f.End], f.license, after)
+		if err != nil {
+			return fmt.Errorf("change license %s in %s: %w", name, f.file, err)
+		}
+		return f.write(slices.Concat(f.data[:f.Start], part, f.data[f.End:]))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return after, nil
+}
+
+// Delete implements [Store]. A file in which nothing else is goes too.
+func (d *Directory) Delete(_ context.Context, name string) error {
+	return retry.OnError(retry.DefaultRetry, func(err error) bool { return errors.Is(err, errStale) }, func() error {
+		f, err := d.find(name)
+		if err != nil {
+			return err
+		}
+		rest := slices.Concat(f.data[:f.Start], f.data[f.End:])
+		if len(imageproxy.Documents(f.file, rest)) > 0 {
+			return f.write(rest)
+		}
+		if err := os.Remove(f.file); err != nil {
+			return fmt.Errorf("delete license %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+// write replaces the file, unless it is no longer what was read.
+func (f *found) write(data []byte) error {
+	switch now, err := os.ReadFile(f.file); {
+	case err != nil:
+		return fmt.Errorf("change license %s: %w", f.Name, err)
+	case !bytes.Equal(now, f.data):
+		return fmt.Errorf("change license %s in %s: %w", f.Name, f.file, errStale)
+	}
+	if err := replaceFile(f.file, data); err != nil {
+		return fmt.Errorf("change license %s: %w", f.Name, err)
+	}
+	return nil
+}
+
+// find looks a license up. A name that several documents have is nobody's.
+func (d *Directory) find(name string) (*found, error) {
+	documents, err := d.read()
+	if err != nil {
+		return nil, err
+	}
+	var same []found
+	for _, each := range documents {
+		if each.Name == name {
+			same = append(same, each)
+		}
+	}
+	switch {
+	case len(same) == 0:
+		return nil, &NotFoundError{Name: name, Place: d.path}
+	case len(same) > 1:
+		return nil, fmt.Errorf("license %s is both in %s and in %s; keep one of them", name, same[0].file, same[1].file)
+	default:
+		return &same[0], same[0].Err
+	}
+}
+
+// read gives all documents that are licenses, or that are too broken to say what they are.
+func (d *Directory) read() ([]found, error) {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return nil, fmt.Errorf("read the licenses' directory: %w", err)
+	}
+	var all []found
+	for _, entry := range entries {
+		if !isObjects(entry) {
+			continue
+		}
+		file := filepath.Join(d.path, entry.Name())
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read the licenses' directory: %w", err)
+		}
+		for _, document := range imageproxy.Documents(file, data) {
+			document.Validate(imageproxy.InDirectory)
+			if document.Kind != imageproxy.LicenseKind && document.Err == nil {
+				continue
+			}
+			license, _ := document.Object.(*imageproxy.License)
+			all = append(all, found{document, license, file, data})
+		}
+	}
+	return all, nil
+}
+
+// isObjects reports whether the server reads a file.
+func isObjects(entry fs.DirEntry) bool {
+	name := entry.Name()
+	return !entry.IsDir() && !strings.HasPrefix(name, ".") && slices.Contains([]string{".yml", ".yaml"}, filepath.Ext(name))
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
+)
+
+const (
+	// abroad is how far away the API server is of the developer: there and back.
+	abroad = 50 * time.Millisecond
+	// minFaster is how many times as fast as one HTTP/2 stream "kubectl lsp push" is to be.
+	minFaster = 10
+)
+
+// distance pushes source through a real API server that is far away: with "kubectl lsp push", a process that packs the tree in its
+// time, and as existing clients do, over HTTP/2, an image that was packed before.
+func (b *Bench) distance(t testing.TB) {
+	t.Helper()
+	if err := b.Cluster.missing(); err != nil {
+		b.leaveOut(t, fmt.Sprintf("the push through an API server %s away: %v", abroad, err))
+		return
+	}
+	storage, _ := Storage(t, b.Plan)
+	site := StartSite(t, Place{Storage: storage, Flags: []string{"--listen-address=" + b.Cluster.Address + ":0"}})
+	api := StartAPIServer(t, b.Cluster, site.Server.Host)
+	b.Report.Versions["Kubernetes"] = api.Version
+	far := StartRelay(t, abroad, func() string { return api.Host })
+	home := t.TempDir()
+	harness.WriteJSON(t, filepath.Join(home, "kubeconfig"), map[string]any{
+		"apiVersion": "v1", "kind": "Config", "current-context": "far",
+		"contexts": []any{map[string]any{"name": "far", "context": map[string]any{"cluster": "far", "user": "developer", "namespace": "bench"}}},
+		"clusters": []any{map[string]any{"name": "far", "cluster": map[string]any{"server": "https://" + far, "certificate-authority": api.CAFile}}},
+		"users":    []any{map[string]any{"name": "developer", "user": map[string]any{"token": api.Token}}},
+	})
+
+	s := newSampler(fmt.Sprintf("source of %s through a kube-apiserver %s away", size(b.Far), abroad))
+	plugin, stream := &Way{Name: "kubectl lsp push"}, &Way{Name: "one HTTP/2 stream"}
+	ours, theirs := s.row("time of "+plugin.Name, "ms"), s.row("time of "+stream.Name, "ms")
+	pushes := uint64(0)
+	b.turns(t, s.scenario, []*Way{plugin, stream}, func(way *Way, counts bool) {
+		pushes++
+		content := noise(pushes, b.Far)
+		tag := fmt.Sprintf("bench-%d", pushes)
+		var digest string
+		var elapsed time.Duration
+		if way == plugin {
+			digest, elapsed = b.pushWithPlugin(t, home, tag, content)
+		} else {
+			digest, elapsed = pushOverHTTP2(t, api, far, tag, content)
+		}
+		site.Registry.AssertArrived(t, tag, digest)
+		if counts {
+			s.add("time of "+way.Name, "ms", Proxy, float64(elapsed.Microseconds())/1000)
+		}
+	})
+	theirs.Verdicts = []Verdict{verdict("HTTP/2 / kubectl lsp", "", paired(theirs.Samples[Proxy], ours.Samples[Proxy],
+		func(a, b float64) float64 { return a / b })).atLeast(minFaster)}
+	b.keep(s)
+}
+
+// pushWithPlugin pushes a tree of one file, as a process of its own.
+func (b *Bench) pushWithPlugin(t testing.TB, home, tag string, content []byte) (digest string, elapsed time.Duration) {
+	t.Helper()
+	tree := t.TempDir()
+	file := harness.WriteFile(t, filepath.Join(tree, "noise"), content)
+	cmd := exec.CommandContext(t.Context(), b.Cluster.Plugin, "push", "--quiet", "--local-path", tree, "--name", strings.TrimPrefix(tag, "bench-"))
+	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CACHE_HOME="+home, "KUBECONFIG="+filepath.Join(home, "kubeconfig"))
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	start := time.Now()
+	out, err := cmd.Output()
+	elapsed = time.Since(start)
+	_, digest, found := strings.Cut(strings.TrimSpace(string(out)), "@")
+	if err != nil || !found {
+		t.Fatalf("kubectl lsp push: %v: %s%s", err, out, stderr.String())
+	}
+	check(t, os.Remove(file))
+	return digest, elapsed
+}
+
+// pushOverHTTP2 pushes an image of one layer with client-go's choice of protocol, over a connection of its own.
+func pushOverHTTP2(t testing.TB, api *APIServer, far, tag string, content []byte) (digest string, elapsed time.Duration) {
+	t.Helper()
+	certificate, err := os.ReadFile(api.CAFile)
+	check(t, err)
+	transport := &http.Transport{TLSClientConfig: trusting(t, certificate), ForceAttemptHTTP2: true}
+	defer transport.CloseIdleConnections()
+	image := pack(t, content)
+	start := time.Now()
+	check(t, remote.Write(harness.Reference(t, "localhost", "source", tag), image, remote.WithContext(t.Context()),
+		remote.WithTransport(&serviceProxy{host: far, token: api.Token, inner: transport})))
+	elapsed = time.Since(start)
+	return harness.Digest(t, image), elapsed
+}
+
+// errProtocol says that the comparison would not be the one that is meant.
+var errProtocol = errors.New("the API server does not answer over HTTP/2")
+
+// serviceProxy sends what is meant for the proxy to the API server, and insists on HTTP/2.
+type serviceProxy struct {
+	host, token string
+	inner       http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (s *serviceProxy) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.URL.Scheme, r.URL.Host, r.Host = "https", s.host, ""
+	if !strings.HasPrefix(r.URL.Path, harness.ProxyPath) { // a Location has it already
+		r.URL.Path, r.URL.RawPath = harness.ProxyPath+r.URL.Path, ""
+	}
+	r.Header.Set("Authorization", "Bearer "+s.token)
+	response, err := s.inner.RoundTrip(r)
+	if err == nil && response.ProtoMajor != 2 {
+		response.Body.Close()
+		return nil, errProtocol
+	}
+	return response, err
+}
+
+// noise is content that does not compress.
+func noise(seed uint64, bytes int64) []byte {
+	content := make([]byte, bytes)
+	var key [32]byte
+	key[0] = byte(seed)
+	// A ChaCha8 never fails.
+	_, _ = rand.NewChaCha8(key).Read(content)
+	return content
+}

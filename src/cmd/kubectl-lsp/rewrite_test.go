@@ -28,13 +28,13 @@ kind: CustomerLicense
 spec: {appSlug: my-app, customerName: Acme, licenseID: ` + licenseID + `, proxyDomain: proxy.example.com}
 `
 
-// shop is a customer's directory, with a base of one private and one public image.
-type shop struct {
+// market is a customer's directory, with a base of one private and one public image.
+type market struct {
 	*world
 	dir, private, public string
 }
 
-func newShop(t *testing.T) *shop {
+func newMarket(t *testing.T) *market {
 	t.Helper()
 	open := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	public := httptest.NewServer(open)
@@ -44,7 +44,7 @@ func newShop(t *testing.T) *shop {
 		w.WriteHeader(http.StatusUnauthorized)
 	}))
 	t.Cleanup(closed.Close)
-	s := &shop{&world{T: t}, t.TempDir(), strings.TrimPrefix(closed.URL, "http://") + "/o/private", strings.TrimPrefix(public.URL, "http://") + "/o/public"}
+	s := &market{&world{T: t}, t.TempDir(), strings.TrimPrefix(closed.URL, "http://") + "/o/private", strings.TrimPrefix(public.URL, "http://") + "/o/public"}
 	ref, err := name.ParseReference(s.public + ":1")
 	if err == nil {
 		err = remote.Write(ref, empty.Image)
@@ -59,7 +59,7 @@ func newShop(t *testing.T) *shop {
 	return s
 }
 
-func (s *shop) file(name, text string) {
+func (s *market) file(name, text string) {
 	s.Helper()
 	path := s.path(name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -70,17 +70,17 @@ func (s *shop) file(name, text string) {
 	}
 }
 
-func (s *shop) path(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
+func (s *market) path(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
 
 // rewrite runs the command with what every use needs, by the license file.
-func (s *shop) rewrite(args ...string) outcome {
+func (s *market) rewrite(args ...string) outcome {
 	s.Helper()
 	host, _, _ := strings.Cut(s.private, "/")
 	return s.run(append([]string{"rewrite", "--base", s.path("base"), "--license-file", s.path("license.yaml"), "--alias", host + "=vendor"}, args...)...)
 }
 
 func TestRewrite(t *testing.T) {
-	s := newShop(t)
+	s := newMarket(t)
 	dry := s.rewrite("--dry-run")
 	dry.want(t, 0, `.*private +`+s.private+`:1 +the registry wants credentials \(401\)\n.*create .*newName: proxy\.example\.com/proxy/my-app/vendor/o/private\n.*`, "Asked the registries about 2 images.\n")
 	dry.want(t, 0, ".*public +"+s.public+":1 +the registry gives it to everybody\n.*", "")
@@ -107,7 +107,7 @@ func TestRewrite(t *testing.T) {
 }
 
 func TestRewriteForPrograms(t *testing.T) {
-	s := newShop(t)
+	s := newMarket(t)
 	var result rewritten
 	out := s.run("rewrite", "--base", s.path("base"), "--midstream", s.path("mid"), "--app-slug", "my-app", "--license-id-file", s.path("id"),
 		"--proxy-domain", "other.example.com", "--all", "-o", "json", "--dry-run")
@@ -126,7 +126,7 @@ func TestRewriteForPrograms(t *testing.T) {
 
 // TestRewriteDomain: --proxy-domain, then the Application, then the license.
 func TestRewriteDomain(t *testing.T) {
-	s := newShop(t)
+	s := newMarket(t)
 	newName := func(domain string) string { return "(?s).*newName: " + domain + "/proxy/my-app/.*" }
 	s.rewrite("--dry-run").want(t, 0, newName("proxy.example.com"), "")
 	s.file("base/app.yaml", "apiVersion: kots.io/v1beta1\nkind: Application\nmetadata: {name: a}\nspec: {proxyRegistryDomain: app.example.com, additionalNamespaces: [more, '*']}\n")
@@ -136,7 +136,7 @@ func TestRewriteDomain(t *testing.T) {
 }
 
 func TestRewriteWarnsOfLicenses(t *testing.T) {
-	s := newShop(t)
+	s := newMarket(t)
 	s.file("license.yaml", "apiVersion: kots.io/v1beta1\nkind: License\nspec: {appSlug: their-app, licenseID: "+licenseID+", entitlements: {expires_at: {value: 2020-01-01T00:00:00Z}}}\n")
 	out := s.rewrite("--dry-run", "--all", "--app-slug", "my-app", "--proxy-domain", "proxy.example.com")
 	out.want(t, 0, ".*", "Warning: the license ended on 2020-01-01T00:00:00Z")
@@ -145,7 +145,7 @@ func TestRewriteWarnsOfLicenses(t *testing.T) {
 }
 
 func TestRewriteMistakes(t *testing.T) {
-	s := newShop(t)
+	s := newMarket(t)
 	s.file("bad/a.yaml", "a: b\n c: d\n")
 	s.file("secret.yaml", "apiVersion: v1\nkind: Secret\n")
 	needed := []string{"--base", s.path("base"), "--app-slug", "a", "--license-id-file", s.path("id"), "--all"}
@@ -190,7 +190,7 @@ func TestRewriteMistakes(t *testing.T) {
 
 // TestRewriteWithASilentRegistry: no answer in time is private, and is said.
 func TestRewriteWithASilentRegistry(t *testing.T) {
-	s := newShop(t)
+	s := newMarket(t)
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer silent.Close()
 	s.file("base/pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: a, image: '"+strings.TrimPrefix(silent.URL, "http://")+"/x:1'}]}\n")
@@ -198,7 +198,7 @@ func TestRewriteWithASilentRegistry(t *testing.T) {
 }
 
 func TestHelmValues(t *testing.T) {
-	s := newShop(t)
+	s := newMarket(t)
 	for _, args := range [][]string{
 		{"--license-file", s.path("license.yaml"), "--registry-domain", "registry.example.com"},
 		{"--license-id-file", s.path("id"), "--proxy-domain", "proxy.example.com", "--registry-domain", "registry.example.com", "-o", "json"},

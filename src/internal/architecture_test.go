@@ -39,7 +39,7 @@ func mayImport() map[string][]string {
 		"appbase":   {"customerlicense", "imageref", "podimages", "stage"},
 		"midstream": {"appbase", "customerlicense", "imageref", "podimages", "privacy", "stage"},
 		// Beside the path.
-		"check": {"handshake", "upstream"}, "metrics": {"access", "pull"}, "server": {}, "embedded": {},
+		"check": {"handshake", "upstream"}, "metrics": {"access", "pull"}, "server": {}, "certificate": {"filewatch"}, "embedded": {},
 	}
 }
 

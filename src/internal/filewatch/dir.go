@@ -3,27 +3,28 @@
 package filewatch
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 )
 
 // Dir calls changed with the files of a directory whose names are picked, by path: at once with all there are, and then, after each
 // burst of changes, with those that are different or new. A file that is gone has an error that wraps [io/fs.ErrNotExist], and no other
-// has. While the directory itself cannot be read, an error under its own path says so once, and the files count as unchanged. Folders
-// in it are passed over. The rest is as with [Watch].
+// has. When the directory itself cannot be read any more, an error under its own path says so, and the files count as unchanged until
+// the next call. Folders in it are passed over. The rest is as with [Watch].
 //
 // What the files held is not kept, so that many of them cost little.
 func Dir(ctx context.Context, path string, pick func(name string) bool, changed func(map[string]File)) error {
 	d := &dir{path: path, pick: pick, known: map[string]trace{}}
 	first := true
 	return follow(ctx, d.links, func() {
-		if now := d.look(); first || len(now) > 0 {
+		away := d.fault != ""
+		now := d.look()
+		if back := away && d.fault == ""; first || back || len(now) > 0 {
 			first = false
 			changed(now)
 		}
@@ -39,15 +40,28 @@ type dir struct {
 
 // trace is enough to see that a file has changed.
 type trace struct {
-	sum [sha256.Size]byte
-	err string
+	sum    [sha256.Size]byte
+	absent bool
+	err    string
 }
 
-func traceOf(file File) trace {
-	if file.Err != nil {
-		return trace{err: file.Err.Error()}
+// traceOf reads a file without keeping it.
+func traceOf(path string) trace {
+	sum := sha256.New()
+	if err := regular(path); err != nil {
+		return File{Err: err}.trace()
 	}
-	return trace{sum: sha256.Sum256(file.Data)}
+	if _, err := readInto(sum, path); err != nil {
+		return File{Err: err}.trace()
+	}
+	return trace{sum: [sha256.Size]byte(sum.Sum(nil))}
+}
+
+func (f File) trace() trace {
+	if f.Err != nil {
+		return trace{absent: errors.Is(f.Err, fs.ErrNotExist), err: f.Err.Error()}
+	}
+	return trace{sum: sha256.Sum256(f.Data)}
 }
 
 // links are the directory and the links in it: changes of all other files show in the directory itself.
@@ -74,25 +88,18 @@ func (d *dir) look() map[string]File {
 	}
 	d.fault = ""
 	different, known := map[string]File{}, make(map[string]trace, len(d.known))
-	var content bytes.Buffer
 	for _, entry := range entries {
 		if !d.pick(entry.Name()) || entry.IsDir() {
 			continue
 		}
 		path := filepath.Join(d.path, entry.Name())
-		content.Reset()
-		modified, err := d.read(&content, path)
-		if os.IsNotExist(err) {
-			continue
+		now := traceOf(path)
+		if before, ok := d.known[path]; !now.absent && (!ok || before != now) {
+			file := readRegular(path)
+			different[path], now = file, file.trace()
 		}
-		now := File{Modified: modified, Data: content.Bytes(), Err: err}
-		if err != nil {
-			now.Data = nil
-		}
-		known[path] = traceOf(now)
-		if before, ok := d.known[path]; !ok || before != known[path] {
-			now.Data = bytes.Clone(now.Data)
-			different[path] = now
+		if !now.absent {
+			known[path] = now
 		}
 	}
 	for path := range d.known {
@@ -104,14 +111,18 @@ func (d *dir) look() map[string]File {
 	return different
 }
 
-// read refuses what is no file: opening a pipe would wait for somebody to write to it.
-func (d *dir) read(content *bytes.Buffer, path string) (modified time.Time, err error) {
+func readRegular(path string) File {
+	if err := regular(path); err != nil {
+		return File{Err: err}
+	}
+	return read(path)
+}
+
+// regular refuses what is no file: opening a pipe would wait for somebody to write to it.
+func regular(path string) error {
 	info, err := os.Stat(path)
-	if err != nil {
-		return time.Time{}, err
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("read %s: it is not a file: remove it, or give it another name", path)
 	}
-	if !info.Mode().IsRegular() {
-		return time.Time{}, fmt.Errorf("read %s: it is not a file: remove it, or give it another name", path)
-	}
-	return readInto(content, path)
+	return err
 }

@@ -215,7 +215,7 @@ func TestACredentialOfARegistry(t *testing.T) {
 		wrong := secret("one")
 		wrong.Type = corev1.SecretTypeOpaque
 		server.Put(wrong)
-		problem(`the Secret quay-pull is no registry credential: its type must be kubernetes.io/dockerconfigjson, with the key ".dockerconfigjson": create it with kubectl create secret docker-registry`)
+		problem(`the Secret quay-pull: it is not a registry credential: its type must be kubernetes.io/dockerconfigjson, with the key ".dockerconfigjson": create it with kubectl create secret docker-registry`)
 		other := secret("one")
 		other.Data[".dockerconfigjson"] = []byte(`{"auths":{"ghcr.io":{"username":"u","password":"p"}}}`)
 		server.Put(other)

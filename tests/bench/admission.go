@@ -19,8 +19,9 @@ import (
 // maxAdmission is how long a license may be looked at, in µs.
 const maxAdmission = 10
 
-// admission measures the decision about one request with 10,000 licenses, from its header to where on which registry it goes. No client
-// can tell that time from that of the rest of a request; so it is a benchmark beside the server's code, which is run from here.
+// admission measures the decision about one request with 10,000 licenses, from its header to where on which registry it goes. No
+// client can tell that time from that of the rest of a request; so it is a benchmark beside the server's code, which is run from
+// here.
 func (b *Bench) admission(t testing.TB) {
 	t.Helper()
 	times, err := admissions(t.Context(), b.Runs, b.Admission)
@@ -48,8 +49,8 @@ func admissions(ctx context.Context, runs int, howLong string) (map[string][]flo
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench=^BenchmarkAdmission$/^10000$", "-count="+strconv.Itoa(runs), "-benchtime="+howLong,
-		"./src/internal/images")
+	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench=^BenchmarkAdmission$/^10000$",
+		"-count="+strconv.Itoa(runs), "-benchtime="+howLong, "./src/internal/images")
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
 	if err != nil {

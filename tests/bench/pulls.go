@@ -18,8 +18,8 @@ import (
 // Cache is the way to distribution's own pull-through cache, which has the blob already.
 const Cache = "distribution's cache"
 
-// pull pulls one large blob through door B: from a registry that speaks plain HTTP and from one that speaks TLS, with a client that
-// verifies it; and with one that throws it away, as no client does, so that nothing is slower than the proxy.
+// pull pulls one large blob through door B: from a registry that speaks plain HTTP and from one that speaks TLS, with a client
+// that verifies it; and with one that throws it away, as no client does, so that nothing is slower than the proxy.
 func (b *Bench) pull(t testing.TB) {
 	t.Helper()
 	blob := newBlob(t, b.Blob, 4)
@@ -60,7 +60,7 @@ func (s *Site) pullWays(t testing.TB, blob Blob) []*Way {
 	t.Helper()
 	s.Wipe(t)
 	check(t, s.way(Direct).Push(t.Context(), blob))
-	vendor := NewVendor(t, s.Registry, 1)
+	vendor := NewVendor(t, s.Registry, 1, 1)
 	ways := []*Way{s.way(Direct), vendor.Way(vendor.Serve(t), 0)}
 	if nginx := s.way(Nginx); nginx != nil {
 		ways = append(ways, nginx)
@@ -81,15 +81,18 @@ func (w *Way) Pull(ctx context.Context, blob Blob, use func(io.Reader) error) er
 	return nil
 }
 
-// cache starts a registry that keeps what is pulled through it, and pulls a blob through it. It would not buy tokens of a server on
-// loopback: so what it pulls from is the storage of the site's registry, served by one that asks for none.
+// cache starts a registry that keeps what is pulled through it, and pulls a blob through it. It would not buy tokens of a server
+// on loopback: so what it pulls from is the storage of the site's registry, served by one that asks for none.
 func (b *Bench) cache(t testing.TB, blob Blob) *Way {
 	t.Helper()
 	program := harness.Tool(t, "registry")
 	open := harness.Distribution{Program: program, Dir: b.site.place.Storage}.Start(t)
 	dir, _ := Storage(t, b.Plan)
 	keeping := harness.Distribution{Program: program, Dir: dir, Proxy: map[string]any{"remoteurl": open.URL("")}}.Start(t)
-	way := &Way{Name: Cache, Base: keeping.URL(""), Repository: harness.Repository, HTTP: newClient(t, nil), Server: &Meter{PID: keeping.Process.PID()}}
+	way := &Way{
+		Name: Cache, Base: keeping.URL(""), Repository: harness.Repository,
+		HTTP: newClient(t, nil), Server: &Meter{PID: keeping.Process.PID()},
+	}
 	check(t, way.Pull(t.Context(), blob, blob.ThrowAway))
 	hex := strings.TrimPrefix(blob.Digest, "sha256:")
 	harness.Eventually(t, "the cache has the blob", func(context.Context) error {

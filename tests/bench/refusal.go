@@ -24,14 +24,14 @@ const (
 	replicas = 2
 )
 
-// refusal revokes one license after the other in a directory that several processes follow, and measures how long the slowest of them
-// still lets its holder in.
+// refusal revokes one license after the other in a directory that several processes follow, each in a file of its own, and
+// measures how long the slowest of them still lets its holder in.
 func (b *Bench) refusal(t testing.TB) {
 	t.Helper()
 	b.manifest(t)
 	blob := newBlob(t, 64*kib, 6)
 	check(t, b.site.way(Direct).Push(t.Context(), blob))
-	vendor := NewVendor(t, b.site.Registry, b.Licenses)
+	vendor := NewVendor(t, b.site.Registry, b.Licenses, 1)
 	var doors []*Images
 	for range replicas {
 		doors = append(doors, vendor.Serve(t))

@@ -29,15 +29,22 @@ type Vendor struct {
 	IDs []string
 
 	registry *harness.Registry
+	revoked  []bool
+	perFile  int
 }
 
-// NewVendor gives out so many licenses, each in a file of its own.
-func NewVendor(t testing.TB, registry *harness.Registry, licenses int) *Vendor {
+// NewVendor gives out so many licenses, and keeps so many in each file.
+func NewVendor(t testing.TB, registry *harness.Registry, licenses, perFile int) *Vendor {
 	t.Helper()
-	v := &Vendor{Dir: t.TempDir(), IDs: make([]string, licenses), registry: registry}
+	v := &Vendor{
+		Dir: t.TempDir(), IDs: make([]string, licenses),
+		registry: registry, revoked: make([]bool, licenses), perFile: perFile,
+	}
 	for i := range v.IDs {
 		v.IDs[i] = rand.Text()
-		check(t, os.WriteFile(v.file(i), v.license(i, false), 0o600))
+	}
+	for i := 0; i < licenses; i += perFile {
+		check(t, v.write(i))
 	}
 	// The server reads files of YAML only, and this one by its name in the registry's.
 	harness.WriteFile(t, filepath.Join(v.Dir, "config.json"), registry.DockerConfig(t))
@@ -51,12 +58,29 @@ func NewVendor(t testing.TB, registry *harness.Registry, licenses int) *Vendor {
 	return v
 }
 
-func (v *Vendor) file(i int) string {
-	return filepath.Join(v.Dir, fmt.Sprintf("customer-%05d.yaml", i))
+// write puts the file that has a license in the place of the one before, as an editor does.
+func (v *Vendor) write(license int) error {
+	first := license - license%v.perFile
+	var content []byte
+	for i := first; i < min(first+v.perFile, len(v.IDs)); i++ {
+		content = append(content, v.license(i)...)
+	}
+	next := filepath.Join(v.Dir, ".next")
+	if err := os.WriteFile(next, content, 0o600); err != nil {
+		return fmt.Errorf("write licenses: %w", err)
+	}
+	return os.Rename(next, filepath.Join(v.Dir, fmt.Sprintf("customers-%05d.yaml", first)))
 }
 
-func (v *Vendor) license(i int, revoked bool) []byte {
-	return fmt.Appendf(nil, `apiVersion: %[1]s
+// Revoke ends a license.
+func (v *Vendor) Revoke(license int) error {
+	v.revoked[license] = true
+	return v.write(license)
+}
+
+func (v *Vendor) license(i int) []byte {
+	return fmt.Appendf(nil, `---
+apiVersion: %[1]s
 kind: License
 metadata:
   name: customer-%05[2]d
@@ -69,16 +93,7 @@ spec:
     sha256: %[4]x
   expiresAt: "2099-01-01T00:00:00Z"
   revoked: %[5]t
-`, apiVersion, i, app, sha256.Sum256([]byte(v.IDs[i])), revoked)
-}
-
-// Revoke writes a license anew, as an editor does: into another file, which then takes its place.
-func (v *Vendor) Revoke(i int) error {
-	next := filepath.Join(v.Dir, ".next")
-	if err := os.WriteFile(next, v.license(i, true), 0o600); err != nil {
-		return fmt.Errorf("revoke a license: %w", err)
-	}
-	return os.Rename(next, v.file(i))
+`, apiVersion, i, app, sha256.Sum256([]byte(v.IDs[i])), v.revoked[i])
 }
 
 // Way is the way through door B with one of the licenses, to the repository that the straight way goes to.
@@ -114,7 +129,8 @@ type Images struct {
 func (v *Vendor) Serve(t testing.TB) *Images {
 	t.Helper()
 	admin := freeAddress(t)
-	cmd := harness.Command("serve", "--listen-address=", "--admin-address="+admin, "--image-proxy-address=127.0.0.1:0", "--image-proxy-dir="+v.Dir)
+	cmd := harness.Command("serve", "--listen-address=", "--admin-address="+admin,
+		"--image-proxy-address=127.0.0.1:0", "--image-proxy-dir="+v.Dir)
 	door := &Images{client: newClient(t, nil), Process: harness.StartProcess(t, "local-source-proxy", cmd)}
 	check(t, ready(t.Context(), door.client, "http://"+admin+"/readyz"))
 	harness.Eventually(t, "the image proxy says where it is", func(context.Context) error {

@@ -141,7 +141,7 @@ func exchangeOf(ctx context.Context) *exchange {
 }
 
 // copyBuffer is the size of the buffers through which answers go, in bytes.
-const copyBuffer = 32 << 10
+const copyBuffer = 64 << 10
 
 type buffers struct{ pool sync.Pool }
 

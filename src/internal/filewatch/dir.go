@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Dir calls changed with the files of a directory whose names are picked, by path: at once with all there are, and then, after each
@@ -17,7 +18,8 @@ import (
 // has. When the directory itself cannot be read any more, an error under its own path says so, and the files count as unchanged until
 // the next call. Folders in it are passed over. The rest is as with [Watch].
 //
-// What the files held is not kept, so that many of them cost little.
+// What the files held is not kept, and those that look untouched are not read again, so that many of them cost little. A file looks
+// untouched when it is the same one, with the same size and time.
 func Dir(ctx context.Context, path string, pick func(name string) bool, changed func(map[string]File)) error {
 	d := &dir{path: path, pick: pick, known: map[string]trace{}}
 	first := true
@@ -43,6 +45,22 @@ type trace struct {
 	sum    [sha256.Size]byte
 	absent bool
 	err    string
+	// info is of the file before it was read; nil when it has to be read again, whatever it looks like.
+	info fs.FileInfo
+}
+
+// granularity is more than that of the times of any file system: a file that was written so shortly before it was read may be written
+// again and look the same.
+const granularity = 3 * time.Second
+
+// untouched says that a file need not be read again.
+func (t trace) untouched(now fs.FileInfo) bool {
+	return t.info != nil && os.SameFile(t.info, now) && t.info.Size() == now.Size() && t.info.ModTime().Equal(now.ModTime())
+}
+
+// differs says that there is something to tell.
+func (t trace) differs(before trace) bool {
+	return t.sum != before.sum || t.absent != before.absent || t.err != before.err
 }
 
 // traceOf reads a file without keeping it.
@@ -93,10 +111,20 @@ func (d *dir) look() map[string]File {
 			continue
 		}
 		path := filepath.Join(d.path, entry.Name())
+		before, seen := d.known[path]
+		info, err := os.Stat(path)
+		if err == nil && before.untouched(info) {
+			known[path] = before
+			continue
+		}
+		at := time.Now()
 		now := traceOf(path)
-		if before, ok := d.known[path]; !now.absent && (!ok || before != now) {
+		if !now.absent && (!seen || now.differs(before)) {
 			file := readRegular(path)
 			different[path], now = file, file.trace()
+		}
+		if err == nil && at.Sub(info.ModTime()) > granularity {
+			now.info = info
 		}
 		if !now.absent {
 			known[path] = now

@@ -26,8 +26,8 @@ import (
 // many is what a large vendor has.
 const many = 10_000
 
-// crowd is the door of a vendor with a number of licenses, and a request of each customer for an image, made with the license itself and
-// with a token.
+// crowd is the door of a vendor with a number of licenses, and a request of each customer for an image, made with the license
+// itself and with a token.
 type crowd struct {
 	*Door
 	requests map[string][]*http.Request
@@ -48,13 +48,16 @@ func newCrowd(t testing.TB, licenses int) *crowd {
 		t.Fatal(err)
 	}
 	store, office := catalog.NewStore(), ticket.NewOffice(keys, time.Now)
-	door := New(Config{Engine: engine.New(nil), Catalog: store, Tickets: office, Recorder: pull.Recorders{}, Logger: slog.New(slog.DiscardHandler)})
+	door := New(Config{
+		Engine: engine.New(nil), Catalog: store, Tickets: office, Recorder: pull.Recorders{}, Logger: slog.New(slog.DiscardHandler),
+	})
 	t.Cleanup(door.Close)
 	c := &crowd{Door: door, requests: map[string][]*http.Request{}}
 	credentials := make([]*catalog.Credential, licenses)
+	later := time.Now().Add(time.Hour)
 	for i := range credentials {
 		id := imageproxy.NewID()
-		license := &catalog.License{Name: fmt.Sprintf("customer-%d", i), App: "app", Customer: "Customer", Expires: time.Now().Add(time.Hour)}
+		license := &catalog.License{Name: fmt.Sprintf("customer-%d", i), App: "app", Customer: "Customer", Expires: later}
 		credentials[i] = &catalog.Credential{License: license, Name: "license-id", Hash: sha256.Sum256([]byte(id))}
 		token, _, err := office.Issue(credentials[i].Hash, []string{"proxy/app/quay.io/team/api"})
 		if err != nil {
@@ -118,8 +121,8 @@ func TestALookupAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkAdmission is what tests/bench measures: the check of a license, from the request's header to the registry that it opens. Each
-// request is another customer's, so that no license is found where the last one was.
+// BenchmarkAdmission is what tests/bench measures: the check of a license, from the request's header to the registry that it
+// opens. Each request is another customer's, so that no license is found where the last one was.
 func BenchmarkAdmission(b *testing.B) {
 	for _, licenses := range []int{1, many} {
 		c := newCrowd(b, licenses)

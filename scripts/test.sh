@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# scripts/test.sh [unit|blackbox|package]: runs the tests that need no root; without an argument those of the programs, unit and
+# scripts/test.sh [unit|blackbox|package|rewrite]: runs the tests that need no root; without an argument those of the programs, unit and
 # blackbox. CONTRIBUTING.md says what each proves. TESTFLAGS is given to "go test" (TESTFLAGS='-run Push -v').
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -9,8 +9,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 tier=${1:-all}
 case $tier in
-all | unit | blackbox | package) ;;
-*) fail "no tier is called $tier: unit, blackbox, package, or nothing for the first two" ;;
+all | unit | blackbox | package | rewrite) ;;
+*) fail "no tier is called $tier: unit, blackbox, package, rewrite, or nothing for the first two" ;;
 esac
 read -r -a flags <<<"${TESTFLAGS:-}"
 failed=()
@@ -62,6 +62,19 @@ if [[ $tier == package ]]; then
 	run 'the packages: rendered, published and relocated with the real tools' tests/package -count=1
 	# Here, where ko is built anyway.
 	run "ko, through the plugin's registry" tests/plugin -count=1 -run TestKo
+fi
+
+if [[ $tier == rewrite ]]; then
+	path=$(scripts/tool --path registry)
+	export LSP_TOOL_REGISTRY=$path
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	say 'building kubectl, Helm and ours (five minutes from nothing)'
+	go -C tests/rewrite build -o "$work/" ./cmd/kubectl helm.sh/helm/v3/cmd/helm
+	go build -o "$work/" ./src/cmd/kubectl-lsp ./src/cmd/local-source-proxy
+	export LSP_REWRITE_DIR=$work LSP_BINARY=$work/local-source-proxy
+	race=() # the tests only start programs, and with it all of kubectl would be compiled once more
+	run 'kubectl lsp rewrite and helm-values, used by the real kubectl and Helm' tests/rewrite -count=1
 fi
 
 if [[ ${#failed[@]} -gt 0 ]]; then

@@ -34,8 +34,12 @@ func mayImport() map[string][]string {
 		// Door B.
 		"origin": {}, "throttle": {}, "pull": {},
 		"images": {"access", "catalog", "engine", "errcode", "origin", "pull", "route", "throttle", "ticket", "upstream"},
+		// The customer's side of door B.
+		"imageref": {}, "podimages": {}, "privacy": {}, "stage": {},
+		"appbase":   {"customerlicense", "imageref", "podimages", "stage"},
+		"midstream": {"appbase", "customerlicense", "imageref", "podimages", "privacy", "stage"},
 		// Beside the path.
-		"check": {"handshake", "upstream"}, "metrics": {"access", "pull"}, "server": {}, "embedded": {},
+		"check": {"handshake", "upstream"}, "metrics": {"access", "pull"}, "server": {}, "certificate": {"filewatch"}, "embedded": {},
 	}
 }
 
@@ -50,6 +54,8 @@ func mustNotKnow() map[string][]string {
 		"source":   append(outside, internalPath+"images", internalPath+"catalog", internalPath+"ticket"),
 		"images":   append(outside, internalPath+"source", internalPath+"settings", internalPath+"live", internalPath+"imageproxy", internalPath+"objects"),
 		"catalog":  append(outside, internalPath+"imageproxy", internalPath+"objects"),
+		"imageref": {"k8s.io/", "sigs.k8s.io/", "net/http/httputil", "go.yaml.in/"},
+		"privacy":  {"k8s.io/", "sigs.k8s.io/", "go.yaml.in/", "github.com/spf13/"},
 		"engine":   append(outside, internalPath+"source", internalPath+"handshake", internalPath+"images"),
 		"upstream": append(outside, internalPath+"errcode", internalPath+"route"),
 		"server":   append(outside, internalPath+"engine", internalPath+"upstream"),

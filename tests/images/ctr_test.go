@@ -47,13 +47,7 @@ func startContainerd(t *testing.T, dir string) string {
 	if os.Geteuid() != 0 {
 		t.Skip("containerd runs as root only")
 	}
-	// The path of a socket is short, and the directories of tests are not.
-	state, err := os.MkdirTemp("", "ctr-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(state) })
-	address := filepath.Join(state, "c.sock")
+	address := filepath.Join(dir, "c.sock")
 	config := harness.WriteFile(t, filepath.Join(dir, "containerd.toml"), []byte(fmt.Sprintf(`version = 2
 root = %q
 state = %q
@@ -63,7 +57,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
   address = %q
 [ttrpc]
   address = %q
-`, filepath.Join(dir, "root"), filepath.Join(state, "state"), address, address+".ttrpc")))
+`, filepath.Join(dir, "root"), filepath.Join(dir, "state"), address, address+".ttrpc")))
 	harness.StartProcess(t, "containerd", exec.Command(program, "--config="+config, "--log-level=warn"))
 	harness.Eventually(t, "containerd listens", func(ctx context.Context) error {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", address)

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -44,7 +43,7 @@ func series(t *testing.T) map[string][]string {
 func checkExpression(t *testing.T, where, expression string) {
 	t.Helper()
 	// Prometheus adds these; a process has the others whatever it does.
-	added := []string{"namespace", "container", "instance", "le", labels.MetricName}
+	added := []string{"namespace", "container", "instance", "le", model.MetricNameLabel}
 	// Grafana fills these in.
 	expression = strings.NewReplacer("$__rate_interval", "5m", "$__range", "6h").Replace(expression)
 	parsed, err := parser.NewParser(parser.Options{}).ParseExpr(expression)

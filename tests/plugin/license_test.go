@@ -45,22 +45,11 @@ metadata: {name: ours}
 spec: {hostname: "`+v.upstream.Host+`", alias: ours, plainHTTP: true, credentials: {dockerConfigFile: config.json}}
 `))
 	v.server = harness.Start(t, harness.Options{
-		Upstream: v.upstream, Flags: []string{"--image-proxy-address=127.0.0.1:0", "--image-proxy-dir=" + v.dir},
+		Flags:   []string{"--listen-address=", "--image-proxy-address=127.0.0.1:0", "--image-proxy-dir=" + v.dir},
+		Secrets: []string{harness.Password},
 	})
-	v.image, v.digest = v.door(t)+"/proxy/shop/ours/"+harness.Repository+":v1", harness.Digest(t, image)
+	v.image, v.digest = v.server.Images+"/proxy/shop/ours/"+harness.Repository+":v1", harness.Digest(t, image)
 	return v
-}
-
-// door is the address of door B, by the server's log.
-func (v *vendor) door(t *testing.T) string {
-	t.Helper()
-	for _, record := range v.server.Stderr.Records("serving") {
-		if address, ok := record["address"].(string); ok && record["door"] == "images" {
-			return address
-		}
-	}
-	t.Fatal("the log has no address of door B")
-	return ""
 }
 
 // try runs a command, which may fail.
@@ -92,12 +81,11 @@ type customer struct{ id, config string }
 
 func (v *vendor) customer(t *testing.T, command string, args ...string) customer {
 	t.Helper()
-	host, _, _ := strings.Cut(v.image, "/")
 	var made struct {
 		ID         string
 		PullSecret struct{ Data map[string][]byte }
 	}
-	if err := json.Unmarshal([]byte(v.license(t, append([]string{command, "--domain", host, "-o", "json"}, args...)...)), &made); err != nil {
+	if err := json.Unmarshal([]byte(v.license(t, append([]string{command, "--domain", v.server.Images, "-o", "json"}, args...)...)), &made); err != nil {
 		t.Fatal(err)
 	}
 	c := customer{made.ID, t.TempDir()}

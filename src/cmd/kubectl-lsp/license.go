@@ -23,9 +23,9 @@ func newLicense(a *app) *cobra.Command {
 		Short: "Let customers pull a vendor's private images with a license, and end it",
 		Long: `Let customers pull a vendor's private images with a license, and end it.
 
-A license is a custom resource in the namespace of the package (tap-local-source-system, or --namespace; the namespace of your context
-does not count), or, with --dir, a document in the directory that "local-source-proxy serve --image-proxy-dir" reads. The server takes a
-change up in less than a second.
+A license is a custom resource in the namespace of the package (tap-local-source-system, or --namespace; the namespace of your
+context does not count), or, with --dir, a document in the directory that "local-source-proxy serve --image-proxy-dir" reads. The
+server takes a change up in less than a second.
 
 A customer's password is the license id. It is made by "create" and "rotate", which show it once; what is kept is its hash.`,
 		Example: `  # Let Acme pull the images of "shop" for a month
@@ -65,7 +65,8 @@ const (
 
 // addDryRun defines --dry-run for a command that changes something.
 func (p *licensePlace) addDryRun(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&p.dryRun, "dry-run", dryRunNone, `"client" sends nothing; "server" lets the API server check everything and keep nothing; "none"`)
+	cmd.Flags().StringVar(&p.dryRun, "dry-run", dryRunNone,
+		`"client" sends nothing; "server" lets the API server check everything and keep nothing; "none"`)
 	registerCompletion(cmd, "dry-run", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return []string{dryRunNone, dryRunClient, dryRunServer}, cobra.ShellCompDirectiveNoFileComp
 	})

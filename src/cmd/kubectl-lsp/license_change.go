@@ -72,8 +72,8 @@ func newLicenseExtend(p *licensePlace) *cobra.Command {
 		Short: "Give a license another end",
 		Long: `Give a license another end.
 
-A span of time (30d, 2w, 12h) counts from the old end where that lies ahead, else from now: a customer who pays early loses nothing. A date or
-a time is meant as it is, so that it can also shorten; "never" takes the end away.`,
+A span of time (30d, 2w, 12h) counts from the old end where that lies ahead, else from now: a customer who pays early loses
+nothing. A date or a time is meant as it is, so that it can also shorten; "never" takes the end away.`,
 		Example: `  # Another month
   kubectl lsp license extend acme --expires 30d
 
@@ -93,7 +93,9 @@ a time is meant as it is, so that it can also shorten; "never" takes the end awa
 			if err != nil {
 				return err
 			}
-			return p.change(cmd.Context(), args[0], f, "extended", func(l *imageproxy.License) error { return licenses.Extend(l, end, now) })
+			return p.change(cmd.Context(), args[0], f, "extended", func(l *imageproxy.License) error {
+				return licenses.Extend(l, end, now)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&expires, "expires", "", "the new end: 30d, 2w, 12h, a date (its first moment in UTC), a time (RFC 3339), or never")

@@ -27,14 +27,14 @@ func newLicenseCreate(p *licensePlace) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create [NAME] --app APP --customer CUSTOMER",
 		Short: "Make a license, and show its id this once",
-		Long: `Make a license, and show its id this once: with the line that logs in, the pull Secret, and the customer's license file. The object
-has the hash of the id alone.
+		Long: `Make a license, and show its id this once: with the line that logs in, the pull Secret, and the customer's license file. The
+object has the hash of the id alone.
 
 Without NAME one is made of the customer's. With --dir the license gets a file of its own, license-NAME.yml.
 
--o name and -o yaml print the object on standard output, and what the customer gets on standard error; -o json prints one object with
-"id", "license", "dockerLogin", "pullSecret" and "licenseFile". With --dry-run=client nothing is stored anywhere, but the id is a real one: it
-counts once the printed object is applied.`,
+-o name and -o yaml print the object on standard output, and what the customer gets on standard error; -o json prints one object
+with "id", "license", "dockerLogin", "pullSecret" and "licenseFile". With --dry-run=client nothing is stored anywhere, but the id is a
+real one: it counts once the printed object is applied.`,
 		Example: `  # A trial of a month, with the file for the customer
   kubectl lsp license create --app shop --customer Acme --email ops@acme.example --expires 30d \
     --domain proxy.example.com --license-file acme-license.yml
@@ -62,7 +62,8 @@ counts once the printed object is applied.`,
 	flags.StringVar(&f.request.App, "app", "", "slug of the application whose images the license opens, as in references")
 	flags.StringVar(&f.request.Customer, "customer", "", "whom the license is given to")
 	flags.StringVar(&f.request.Email, "email", "", "how to reach them")
-	flags.StringVar(&f.expires, "expires", "never", "when the license ends: 30d, 2w, 12h, a date (its first moment in UTC), a time (RFC 3339), or never")
+	flags.StringVar(&f.expires, "expires", "never",
+		"when the license ends: 30d, 2w, 12h, a date (its first moment in UTC), a time (RFC 3339), or never")
 	f.handout.addTo(cmd)
 	p.addDryRun(cmd)
 	f.output.addTo(cmd, "", "name", "json", "yaml")
@@ -96,7 +97,7 @@ func (p *licensePlace) create(ctx context.Context, f *createFlags) error {
 	if err != nil {
 		return err
 	}
-	return p.handOut(&f.handout, &f.output, id, "created", func(try func(*imageproxy.License) error) (*imageproxy.License, error) {
+	return p.handOut(&f.handout, &f.output, id, "created", func(try attempt) (*imageproxy.License, error) {
 		if err := try(l); err != nil {
 			return nil, err
 		}

@@ -23,7 +23,8 @@ type handoutFlags struct {
 }
 
 func (f *handoutFlags) addTo(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.domain, "domain", "", "where the customer pulls from, such as proxy.example.com; without it there is no login line and no pull Secret")
+	cmd.Flags().StringVar(&f.domain, "domain", "",
+		"where the customer pulls from, such as proxy.example.com; without it there is no login line and no pull Secret")
 	cmd.Flags().StringVar(&f.file, "license-file", "", "write the customer's license file here; it must not exist")
 	registerCompletion(cmd, "domain", cobra.NoFileCompletions)
 	markPath(cmd, "license-file")
@@ -49,10 +50,15 @@ type handout struct {
 	LicenseFile string `json:"licenseFile"`
 }
 
-// handOut stores a license with a new id, and shows the id once that has happened. All that could keep the id from being shown is tried
-// ahead of it: an id that was stored and not shown is lost. That is the license file, and what store has to call on the license as it is
-// about to be stored.
-func (p *licensePlace) handOut(f *handoutFlags, output *format, id, what string, store func(try func(*imageproxy.License) error) (*imageproxy.License, error)) error {
+// attempt tries what will be done with a license.
+type attempt func(*imageproxy.License) error
+
+// handOut stores a license with a new id, and shows the id once that has happened. All that could keep the id from being shown is
+// tried ahead of it: an id that was stored and not shown is lost. That is the license file, and what store has to call on the
+// license as it is about to be stored.
+func (p *licensePlace) handOut(
+	f *handoutFlags, output *format, id, what string, store func(attempt) (*imageproxy.License, error),
+) error {
 	file, err := p.openLicenseFile(f)
 	if err != nil {
 		return err
@@ -170,7 +176,8 @@ func (h *handout) print(w io.Writer, f *handoutFlags, first string) error {
 		if err != nil {
 			return fmt.Errorf("print the pull Secret: %w", err)
 		}
-		fmt.Fprintf(&text, "\nTo log in:\n\n%s\n\nThe pull Secret, for \"kubectl apply -f -\" in the namespace of the pods:\n\n%s", h.DockerLogin, secret)
+		fmt.Fprintf(&text, "\nTo log in:\n\n%s\n", h.DockerLogin)
+		fmt.Fprintf(&text, "\nThe pull Secret, for \"kubectl apply -f -\" in the namespace of the pods:\n\n%s", secret)
 	} else {
 		text.WriteString("\nSay --domain, and the login line and the pull Secret are here.\n")
 	}

@@ -30,9 +30,11 @@ func newLicenseList(p *licensePlace) *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List licenses: whose, until when, and when they were last used",
-		Example: "  kubectl lsp license list\n  kubectl lsp license list --app shop -o wide\n  kubectl lsp license list --dir ./licenses -o name",
-		Args:    exactly(),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return p.list(cmd.Context(), f) },
+		Example: `  kubectl lsp license list
+  kubectl lsp license list --app shop -o wide
+  kubectl lsp license list --dir ./licenses -o name`,
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.list(cmd.Context(), f) },
 	}
 	cmd.Flags().StringVar(&f.app, "app", "", "only those of this application")
 	cmd.Flags().StringVar(&f.customer, "customer", "", "only those of this customer")
@@ -57,7 +59,9 @@ func (p *licensePlace) list(ctx context.Context, f *listFlags) error {
 	})
 	switch f.output.value {
 	case "json", "yaml":
-		return f.output.print(p.app, imageproxy.LicenseList{TypeMeta: metav1.TypeMeta{APIVersion: imageproxy.APIVersion, Kind: imageproxy.LicenseKind + "List"}, Items: all})
+		return f.output.print(p.app, imageproxy.LicenseList{
+			TypeMeta: metav1.TypeMeta{APIVersion: imageproxy.APIVersion, Kind: imageproxy.LicenseKind + "List"}, Items: all,
+		})
 	case "name":
 		for i := range all {
 			if err := p.line(resourceName(&all[i])); err != nil {
@@ -94,13 +98,13 @@ func columns(names []string, wide ...string) []metav1.TableColumnDefinition {
 }
 
 func licenseTable(all []imageproxy.License, now time.Time) *metav1.Table {
-	t := &metav1.Table{ColumnDefinitions: columns(
-		[]string{"Name", "App", "Customer", "State", "Expires", "Last Pulled", "Pulls"}, "Email", "Credentials", "Expires At", "Revoked At")}
+	t := &metav1.Table{ColumnDefinitions: columns([]string{"Name", "App", "Customer", "State", "Expires", "Last Pulled", "Pulls"},
+		"Email", "Credentials", "Expires At", "Revoked At")}
 	for i := range all {
 		l := &all[i]
 		t.Rows = append(t.Rows, metav1.TableRow{Cells: []any{
-			l.Name, l.Spec.AppSlug, l.Spec.CustomerName, string(licenses.StateOf(l, now)), until(l.Spec.ExpiresAt, now), pulledAgo(l, now),
-			strconv.FormatInt(l.Status.Pulls, 10),
+			l.Name, l.Spec.AppSlug, l.Spec.CustomerName, string(licenses.StateOf(l, now)), until(l.Spec.ExpiresAt, now),
+			pulledAgo(l, now), strconv.FormatInt(l.Status.Pulls, 10),
 			orNone(l.Spec.CustomerEmail), strconv.Itoa(len(l.Spec.Credentials)), orNone(l.Spec.ExpiresAt), revokedAt(l),
 		}})
 	}

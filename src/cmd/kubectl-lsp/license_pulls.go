@@ -34,8 +34,8 @@ func newLicensePulls(p *licensePlace) *cobra.Command {
 		Short: "Show what was pulled with a license lately",
 		Long: `Show what was pulled with a license lately, oldest first.
 
-The record is the server's log (its JSON form, the default): in a cluster that of all replicas, as far as the nodes still have it; outside of
-one that of --log. Other lines in it do no harm.`,
+The record is the server's log (its JSON form, the default): in a cluster that of all replicas, as far as the nodes still have
+it; outside of one that of --log. Other lines in it do no harm.`,
 		Example: `  kubectl lsp license pulls acme --since 1h
   kubectl lsp license pulls acme --log server.log
   journalctl -u local-source-proxy -o cat | kubectl lsp license pulls acme --log - -o json`,
@@ -129,8 +129,9 @@ func pullsTable(all []pulls.Pull) *metav1.Table {
 		[]string{"Time", "Action", "Image", "Reference", "Status", "Bytes", "Duration"}, "Remote", "Error", "ID")}
 	for _, pull := range all {
 		t.Rows = append(t.Rows, metav1.TableRow{Cells: []any{
-			pull.Time.UTC().Format(time.RFC3339), pull.Action, orNone(pull.Image), orNone(pull.Reference), strconv.Itoa(pull.Status),
-			strconv.FormatInt(pull.Bytes, 10), pull.Duration.Round(time.Millisecond).String(), orNone(pull.Remote), orNone(pull.Error), orNone(pull.ID),
+			pull.Time.UTC().Format(time.RFC3339), pull.Action, orNone(pull.Image), orNone(pull.Reference),
+			strconv.Itoa(pull.Status), strconv.FormatInt(pull.Bytes, 10), pull.Duration.Round(time.Millisecond).String(),
+			orNone(pull.Remote), orNone(pull.Error), orNone(pull.ID),
 		}})
 	}
 	return t

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -65,16 +64,12 @@ func (p *licensePlace) rotate(cmd *cobra.Command, name string, f *rotateFlags) e
 		return err
 	}
 	id := imageproxy.NewID()
-	return p.handOut(&f.handout, &f.output, id, "rotated", func(try func(*imageproxy.License) error) (*imageproxy.License, error) {
-		return p.addCredential(cmd.Context(), store, name, imageproxy.Hash(id), keep, try)
-	})
-}
-
-func (p *licensePlace) addCredential(ctx context.Context, store licenses.Store, name, hash string, keep time.Duration, try func(*imageproxy.License) error) (*imageproxy.License, error) {
-	return store.Update(ctx, name, func(l *imageproxy.License) error {
-		if _, err := licenses.Rotate(l, hash, keep, time.Now()); err != nil {
-			return err
-		}
-		return try(l)
+	return p.handOut(&f.handout, &f.output, id, "rotated", func(try attempt) (*imageproxy.License, error) {
+		return store.Update(cmd.Context(), name, func(l *imageproxy.License) error {
+			if err := licenses.Rotate(l, imageproxy.Hash(id), keep, time.Now()); err != nil {
+				return err
+			}
+			return try(l)
+		})
 	})
 }

@@ -71,7 +71,8 @@ func (p *licensePlace) describe(l *imageproxy.License, now time.Time) error {
 	row("Pulls:", strconv.FormatInt(l.Status.Pulls, 10))
 	row("Credentials:", strconv.Itoa(len(l.Spec.Credentials)))
 	for _, c := range l.Spec.Credentials {
-		row("", fmt.Sprintf("%s, sha256 %.12s..., %s, ends %s", c.Name, c.SHA256, licenses.CredentialState(c, now), ends(c.ExpiresAt, "with the license", now)))
+		row("", fmt.Sprintf("%s, sha256 %.12s..., %s, ends %s",
+			c.Name, c.SHA256, licenses.CredentialState(c, now), ends(c.ExpiresAt, "with the license", now)))
 	}
 	for _, c := range l.Status.Conditions {
 		row(c.Type+":", fmt.Sprintf("%s since %s: %s", c.Status, c.LastTransitionTime.UTC().Format(time.RFC3339), orNone(c.Message)))

@@ -84,7 +84,7 @@ everything else to standard error.`,
 			f.Hidden = true
 		}
 	}
-	root.AddCommand(newPush(a), newHealth(a), newDoctor(a), newWorkload(a), newRegistry(a), newLicense(a))
+	root.AddCommand(newPush(a), newHealth(a), newDoctor(a), newWorkload(a), newRegistry(a), newLicense(a), newRewrite(a), newHelmValues(a))
 	a.completeKubeFlags(root)
 	return root
 }

@@ -62,9 +62,11 @@ func parse(data []byte) (*License, error) {
 	case "kots.io/v1beta1 License":
 		return parseKots(fields)
 	case imageproxy.APIVersion + " " + imageproxy.LicenseKind:
-		return nil, at(kind.line, "kind", errors.New("is the vendor's own object, which does not have the license id; the file for customers has kind "+Kind))
+		return nil, at(kind.line, "kind",
+			errors.New("is the vendor's own object, which does not have the license id; the file for customers has kind "+Kind))
 	default:
-		return nil, at(root.Line, "apiVersion and kind", errors.New("are of no license file: "+imageproxy.APIVersion+" "+Kind+", or kots.io/v1beta1 License"))
+		return nil, at(root.Line, "apiVersion and kind",
+			errors.New("are of no license file: "+imageproxy.APIVersion+" "+Kind+", or kots.io/v1beta1 License"))
 	}
 }
 

@@ -83,7 +83,8 @@ func returned(upstream http.Header, discreet bool) http.Header {
 func (x *exchange) bounce(resp *http.Response) error {
 	reads := x.route.Method == http.MethodGet || x.route.Method == http.MethodHead
 	location, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
-	if !reads || err != nil || x.route.Kind != route.Blob || !x.target.Registry.PassesRedirects() {
+	passed := x.target.Registry.PassesRedirects() && !x.target.Discreet
+	if !reads || err != nil || x.route.Kind != route.Blob || !passed {
 		return errcode.New(errcode.Unavailable, "the registry answered with a redirect that cannot be followed; its address or scheme in the settings may be wrong")
 	}
 	resp.Header = http.Header{"Location": {location.String()}}

@@ -3,9 +3,9 @@
 package filewatch
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,18 +13,20 @@ import (
 	"time"
 )
 
-// Dir calls changed with the files of a directory whose names are picked, by path: at once with all there are, and then, after
-// each burst of changes, with those that are different or new. A file that is gone has an error that wraps [io/fs.ErrNotExist],
-// and no other has. While the directory itself cannot be read, an error under its own path says so once, and the files count as
-// unchanged. Folders in it are passed over. The rest is as with [Watch].
+// Dir calls changed with the files of a directory whose names are picked, by path: at once with all there are, and then, after each
+// burst of changes, with those that are different or new. A file that is gone has an error that wraps [io/fs.ErrNotExist], and no other
+// has. When the directory itself cannot be read any more, an error under its own path says so, and the files count as unchanged until
+// the next call. Folders in it are passed over. The rest is as with [Watch].
 //
-// What the files held is not kept, and those that look untouched are not read again, so that many of them cost little. A file
-// looks untouched when it is the same one, with the same size and time.
+// What the files held is not kept, and those that look untouched are not read again, so that many of them cost little. A file looks
+// untouched when it is the same one, with the same size and time.
 func Dir(ctx context.Context, path string, pick func(name string) bool, changed func(map[string]File)) error {
 	d := &dir{path: path, pick: pick, known: map[string]trace{}}
 	first := true
 	return follow(ctx, d.links, func() {
-		if now := d.look(); first || len(now) > 0 {
+		away := d.fault != ""
+		now := d.look()
+		if back := away && d.fault == ""; first || back || len(now) > 0 {
 			first = false
 			changed(now)
 		}
@@ -40,26 +42,16 @@ type dir struct {
 
 // trace is enough to see that a file has changed.
 type trace struct {
-	sum [sha256.Size]byte
-	err string
+	sum    [sha256.Size]byte
+	absent bool
+	err    string
 	// info is of the file before it was read; nil when it has to be read again, whatever it looks like.
 	info fs.FileInfo
 }
 
-// granularity is more than that of the times of any file system: a file that was written so shortly before it was read may be
-// written again and look the same.
+// granularity is more than that of the times of any file system: a file that was written so shortly before it was read may be written
+// again and look the same.
 const granularity = 3 * time.Second
-
-func traceOf(file File, info fs.FileInfo, read time.Time) trace {
-	if file.Err != nil {
-		return trace{err: file.Err.Error()}
-	}
-	t := trace{sum: sha256.Sum256(file.Data)}
-	if read.Sub(info.ModTime()) > granularity {
-		t.info = info
-	}
-	return t
-}
 
 // untouched says that a file need not be read again.
 func (t trace) untouched(now fs.FileInfo) bool {
@@ -67,7 +59,28 @@ func (t trace) untouched(now fs.FileInfo) bool {
 }
 
 // differs says that there is something to tell.
-func (t trace) differs(before trace) bool { return t.sum != before.sum || t.err != before.err }
+func (t trace) differs(before trace) bool {
+	return t.sum != before.sum || t.absent != before.absent || t.err != before.err
+}
+
+// traceOf reads a file without keeping it.
+func traceOf(path string) trace {
+	sum := sha256.New()
+	if err := regular(path); err != nil {
+		return File{Err: err}.trace()
+	}
+	if _, err := readInto(sum, path); err != nil {
+		return File{Err: err}.trace()
+	}
+	return trace{sum: [sha256.Size]byte(sum.Sum(nil))}
+}
+
+func (f File) trace() trace {
+	if f.Err != nil {
+		return trace{absent: errors.Is(f.Err, fs.ErrNotExist), err: f.Err.Error()}
+	}
+	return trace{sum: sha256.Sum256(f.Data)}
+}
 
 // links are the directory and the links in it: changes of all other files show in the directory itself.
 func (d *dir) links() []string {
@@ -93,7 +106,6 @@ func (d *dir) look() map[string]File {
 	}
 	d.fault = ""
 	different, known := map[string]File{}, make(map[string]trace, len(d.known))
-	var content bytes.Buffer
 	for _, entry := range entries {
 		if !d.pick(entry.Name()) || entry.IsDir() {
 			continue
@@ -106,17 +118,16 @@ func (d *dir) look() map[string]File {
 			continue
 		}
 		at := time.Now()
-		now := File{Err: err}
-		if err == nil {
-			now = readRegular(&content, path, info)
+		now := traceOf(path)
+		if !now.absent && (!seen || now.differs(before)) {
+			file := readRegular(path)
+			different[path], now = file, file.trace()
 		}
-		if os.IsNotExist(now.Err) {
-			continue
+		if err == nil && at.Sub(info.ModTime()) > granularity {
+			now.info = info
 		}
-		known[path] = traceOf(now, info, at)
-		if !seen || known[path].differs(before) {
-			now.Data = bytes.Clone(now.Data)
-			different[path] = now
+		if !now.absent {
+			known[path] = now
 		}
 	}
 	for path := range d.known {
@@ -128,15 +139,18 @@ func (d *dir) look() map[string]File {
 	return different
 }
 
-// readRegular refuses what is no file: opening a pipe would wait for somebody to write to it. The data is that of the buffer.
-func readRegular(content *bytes.Buffer, path string, info fs.FileInfo) File {
-	if !info.Mode().IsRegular() {
-		return File{Err: fmt.Errorf("read %s: it is not a file: remove it, or give it another name", path)}
-	}
-	content.Reset()
-	modified, err := readInto(content, path)
-	if err != nil {
+func readRegular(path string) File {
+	if err := regular(path); err != nil {
 		return File{Err: err}
 	}
-	return File{Modified: modified, Data: content.Bytes()}
+	return read(path)
+}
+
+// regular refuses what is no file: opening a pipe would wait for somebody to write to it.
+func regular(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("read %s: it is not a file: remove it, or give it another name", path)
+	}
+	return err
 }

@@ -159,6 +159,10 @@ func TestDirThatIsAway(t *testing.T) {
 		expectDir(t, next, "a.yml=1", "b.yml=1")
 		must(t, os.Rename(dir, dir+".away"))
 		expectDir(t, next, "objects: gone")
+		must(t, os.Rename(dir+".away", dir))
+		expectDir(t, next) // it is there again, as it was
+		must(t, os.Rename(dir, dir+".away"))
+		expectDir(t, next, "objects: gone")
 		must(t, os.Remove(filepath.Join(dir+".away", "b.yml")))
 		must(t, os.Rename(dir+".away", dir))
 		expectDir(t, next, "b.yml: gone")

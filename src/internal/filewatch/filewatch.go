@@ -128,8 +128,8 @@ func read(path string) File {
 	return File{Data: content.Bytes(), Modified: modified}
 }
 
-// readInto reads a file, and says when it was last written.
-func readInto(content *bytes.Buffer, path string) (modified time.Time, err error) {
+// readInto gives what a file holds to w, and says when it was last written.
+func readInto(w io.Writer, path string) (modified time.Time, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return time.Time{}, err
@@ -139,8 +139,10 @@ func readInto(content *bytes.Buffer, path string) (modified time.Time, err error
 	if err != nil {
 		return time.Time{}, err
 	}
-	content.Grow(int(min(info.Size(), MaxSize)) + bytes.MinRead)
-	size, err := content.ReadFrom(io.LimitReader(file, MaxSize+1))
+	if buffer, ok := w.(*bytes.Buffer); ok {
+		buffer.Grow(int(min(info.Size(), MaxSize)) + bytes.MinRead)
+	}
+	size, err := io.Copy(w, io.LimitReader(file, MaxSize+1))
 	if err != nil {
 		return time.Time{}, err
 	}

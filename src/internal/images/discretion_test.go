@@ -99,6 +99,16 @@ func TestRedirectsAreFollowed(t *testing.T) {
 	}
 }
 
+// TestNoRedirectIsPassedOn, also by mistake: the door does not rely on how a registry was made.
+func TestNoRedirectIsPassedOn(t *testing.T) {
+	w := newWorld(t, config{passes: true})
+	c := w.licensed("other")
+	for _, path := range w.kinds() {
+		w.inner.When("GET", path).Times(1).Answer(307, "", "Location", "https://storage-7.vendor.example/blob?signature=s")
+		w.Do("GET", aliased+path, c.basic()).Fails(502, errcode.Unavailable).Lacks("Location").Hides("storage-7", "signature")
+	}
+}
+
 // TestTheLogHasWhatTheCustomerIsNotTold.
 func TestTheLogHasWhatTheCustomerIsNotTold(t *testing.T) {
 	w := newWorld(t, config{})

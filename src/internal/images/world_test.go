@@ -53,6 +53,8 @@ type config struct {
 	keys []byte
 	// without leaves a registry out.
 	without string
+	// passes is a mistake in how the registries were made: that redirects are left to clients.
+	passes bool
 	// password with which the vendor's robot comes to quay; empty: the right one.
 	password string
 }
@@ -117,7 +119,7 @@ func newWorld(t *testing.T, cfg config) *world {
 			password = cfg.password
 		}
 		registry, err := upstream.New(upstream.Config{
-			Host: each.Hostname, CACertData: w.network.CA(), Dial: w.network.Dial, RetryDelay: time.Microsecond,
+			Host: each.Hostname, CACertData: w.network.CA(), Dial: w.network.Dial, RetryDelay: time.Microsecond, PassRedirects: cfg.passes,
 			Keychain: proxytest.Fixed(keychain.Credential{Username: proxytest.User, Password: password}),
 		})
 		if err != nil {

@@ -126,6 +126,24 @@ func TestKeysFillASecretThatWasMadeEmpty(t *testing.T) {
 	}
 }
 
+func TestEachSecretHasKeysOfItsOwn(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		seen := map[string]string{}
+		for range 2 {
+			for _, name := range []string{kube.SessionKeySecret, kube.TokenKeySecret} {
+				key, err := c.client.Keys(t.Context(), name)
+				if err != nil || seen[name] != "" && seen[name] != string(key) {
+					t.Errorf("%s: another key, or error %v", name, err)
+				}
+				seen[name] = string(key)
+			}
+		}
+		if seen[kube.SessionKeySecret] == seen[kube.TokenKeySecret] {
+			t.Error("both Secrets have the same key")
+		}
+	})
+}
+
 func TestKeysErrors(t *testing.T) {
 	const secretIn = " Secret " + kube.SessionKeySecret + " in namespace " + namespace + ": "
 	fail := func(verb string, err error) func(*testing.T, *cluster) {

@@ -90,15 +90,15 @@ func Extend(l *imageproxy.License, end End, now time.Time) error {
 	return nil
 }
 
-// Rotate adds a credential, and lets the old ones end after keep, if they do not end before; with zero they are removed. Those that have
-// ended are removed in any case. It returns the new credential's name.
-func Rotate(l *imageproxy.License, hash string, keep time.Duration, now time.Time) (string, error) {
+// Rotate adds a credential, and lets the old ones end after keep, if they do not end before; with zero they are removed. Those that
+// have ended are removed in any case.
+func Rotate(l *imageproxy.License, hash string, keep time.Duration, now time.Time) error {
 	name := nextName(l.Spec.Credentials)
 	var kept []imageproxy.Credential
 	for _, each := range l.Spec.Credentials {
 		ends, err := imageproxy.ParseTime(each.ExpiresAt)
 		if err != nil {
-			return "", fmt.Errorf("license %s: credential %s: expiresAt %w; correct it first", l.Name, each.Name, err)
+			return fmt.Errorf("license %s: credential %s: expiresAt %w; correct it first", l.Name, each.Name, err)
 		}
 		if keep <= 0 || !ends.IsZero() && !ends.After(now) {
 			continue
@@ -109,10 +109,11 @@ func Rotate(l *imageproxy.License, hash string, keep time.Duration, now time.Tim
 		kept = append(kept, each)
 	}
 	if len(kept) >= maxCredentials {
-		return "", fmt.Errorf("license %s has %d credentials that have not ended, and cannot have more; remove some with --now", l.Name, len(kept))
+		return fmt.Errorf("license %s has %d credentials that have not ended, and cannot have more; remove them with --now",
+			l.Name, len(kept))
 	}
 	l.Spec.Credentials = append(kept, imageproxy.Credential{Name: name, SHA256: hash})
-	return name, nil
+	return nil
 }
 
 // nextName is the first name that no credential has had, as far as can be seen.

@@ -139,7 +139,7 @@ func TestRotate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			l := acme("", tt.old...)
 			l.Spec.Credentials = tt.old
-			if _, err := licenses.Rotate(l, "new", tt.keep, now()); err != nil {
+			if err := licenses.Rotate(l, "new", tt.keep, now()); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.want, l.Spec.Credentials); diff != "" {
@@ -156,13 +156,13 @@ func TestRotateRefusesTooMany(t *testing.T) {
 		l.Spec.Credentials = append(l.Spec.Credentials, imageproxy.Credential{Name: fmt.Sprint("c", i), SHA256: hash})
 	}
 	before := l.DeepCopy()
-	if _, err := licenses.Rotate(l, "new", day, now()); err == nil || !strings.Contains(err.Error(), "has 16 credentials") {
+	if err := licenses.Rotate(l, "new", day, now()); err == nil || !strings.Contains(err.Error(), "has 16 credentials") {
 		t.Error(err)
 	}
 	if diff := cmp.Diff(before.Spec, l.Spec); diff != "" {
 		t.Errorf("it changed all the same:\n%s", diff)
 	}
-	if _, err := licenses.Rotate(l, "new", 0, now()); err != nil || len(l.Spec.Credentials) != 1 {
+	if err := licenses.Rotate(l, "new", 0, now()); err != nil || len(l.Spec.Credentials) != 1 {
 		t.Errorf("%d credentials, %v", len(l.Spec.Credentials), err)
 	}
 }

@@ -82,7 +82,8 @@ func (c *Cluster) Create(ctx context.Context, l *imageproxy.License) (*imageprox
 	if err != nil {
 		return nil, fmt.Errorf("create license %s: %w", l.Name, err)
 	}
-	created, err := c.client.Create(ctx, &unstructured.Unstructured{Object: object}, metav1.CreateOptions{FieldManager: manager, DryRun: c.dryRun})
+	options := metav1.CreateOptions{FieldManager: manager, DryRun: c.dryRun}
+	created, err := c.client.Create(ctx, &unstructured.Unstructured{Object: object}, options)
 	if err != nil {
 		return nil, c.explain("create", l.Name, err)
 	}
@@ -176,13 +177,15 @@ func (c *Cluster) explain(verb, name string, err error) error {
 	ours := errors.As(err, &status) && status.Status().Details != nil && status.Status().Details.Kind == Resource().Resource
 	switch {
 	case apierrors.IsNotFound(err) && (unknown || verb == "list"):
-		return fmt.Errorf("the cluster has no licenses (%s): install the package with image_proxy.enabled, or check --context", Resource().GroupResource())
+		return fmt.Errorf("the cluster has no licenses (%s): install the package with image_proxy.enabled, or check --context",
+			Resource().GroupResource())
 	case apierrors.IsNotFound(err) && ours:
 		return &NotFoundError{Name: name, Place: place}
 	case apierrors.IsAlreadyExists(err):
 		return &ExistsError{Name: name, Place: place}
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("you may not %s %s in %s: ask the cluster's operator for a Role with that verb: %w", verb, Resource().GroupResource(), place, err)
+		return fmt.Errorf("you may not %s %s in %s: ask the cluster's operator for a Role with that verb: %w",
+			verb, Resource().GroupResource(), place, err)
 	case apierrors.IsUnauthorized(err):
 		return fmt.Errorf("the API server does not accept your credential: log in again, or choose another --context: %w", err)
 	case name == "":

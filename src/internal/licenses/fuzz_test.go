@@ -34,7 +34,7 @@ func FuzzEdit(f *testing.F) {
 		}
 		after := before.DeepCopy()
 		Revoke(after, now)
-		if _, err := Rotate(after, imageproxy.Hash("new"), time.Hour, now); err != nil {
+		if err := Rotate(after, imageproxy.Hash("new"), time.Hour, now); err != nil {
 			return
 		}
 		document := text[documents[0].Start:documents[0].End]

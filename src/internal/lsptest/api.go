@@ -56,7 +56,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			c.name = parts[6]
 		}
 		if stranger {
-			c.fail(w, http.StatusForbidden, "Forbidden", fmt.Sprintf("%s.%s is forbidden: User \"stranger\" cannot do this in the namespace %q", c.resource, c.group, c.namespace))
+			c.fail(w, http.StatusForbidden, "Forbidden",
+				fmt.Sprintf("%s.%s is forbidden: User \"stranger\" cannot do this in the namespace %q", c.resource, c.group, c.namespace))
 			return
 		}
 		a.serveObject(w, r, c)
@@ -71,7 +72,8 @@ func (a *API) servePods(w http.ResponseWriter, r *http.Request, rest []string) {
 	if len(rest) == 2 && rest[1] == "log" {
 		text, ok := a.Logs[rest[0]]
 		if !ok || r.URL.Query().Get("container") != "image-proxy" {
-			status(w, http.StatusBadRequest, "BadRequest", fmt.Sprintf("container %q in pod %q is waiting to start", r.URL.Query().Get("container"), rest[0]))
+			status(w, http.StatusBadRequest, "BadRequest",
+				fmt.Sprintf("container %q in pod %q is waiting to start", r.URL.Query().Get("container"), rest[0]))
 			return
 		}
 		_, _ = w.Write([]byte(text)) // the client is gone when this fails

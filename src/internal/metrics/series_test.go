@@ -19,7 +19,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/pull"
 )
 
-var update = flag.Bool("update", false, "write testdata/series.txt") //nolint:gochecknoglobals // a flag of the test's
+var update = flag.Bool("update", false, "write testdata/series.txt")
 
 // TestSeries holds the list of all metrics and their labels, which alerts and dashboards are checked against (tests/package).
 func TestSeries(t *testing.T) {

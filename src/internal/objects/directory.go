@@ -31,8 +31,9 @@ type file struct {
 
 // sight is when an object was last read, at which place of the file, and in which document, if it was valid.
 type sight struct {
-	read, position int
-	sum            sum
+	read     int
+	position int32
+	sum      sum
 }
 
 // sum is enough of a digest to tell documents apart that nobody forges: they are the author's own.
@@ -106,7 +107,7 @@ func (f *file) read(path string, content filewatch.File) (reports []report, stra
 	newest := 0 // when the newest stray came
 	var problems []error
 	for i, document := range imageproxy.Split(path, content.Data) {
-		seen := sight{now.reads, i, sumOf(&document)}
+		seen := sight{now.reads, int32(i), sumOf(&document)}
 		r, ok := reportOf(path, &document, valid)
 		switch _, twice := now.objects[r.key]; {
 		case !ok && document.Err == nil: // nothing in it
@@ -123,11 +124,11 @@ func (f *file) read(path string, content filewatch.File) (reports []report, stra
 			if r.problem != nil {
 				seen.sum = sum{}
 			}
-			if r.position = i; r.revokedAt == 0 {
+			if r.position = seen.position; r.revokedAt == 0 {
 				r.revokedAt = content.Modified.Unix()
 			}
 			now.objects[r.key] = seen
-			if !r.same || f.objects[r.key].position != i {
+			if !r.same || f.objects[r.key].position != seen.position {
 				reports = append(reports, r)
 			}
 		}

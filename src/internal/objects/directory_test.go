@@ -14,12 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/catalog"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/objects"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
 // following is a directory that is followed.
@@ -251,37 +251,6 @@ func TestRevokedSince(t *testing.T) {
 	f.until(since(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)))
 }
 
-func externalRegistry(name, host string, more ...string) string {
-	return "apiVersion: imageproxy.apps.tanzu.vmware.com/v1alpha1\nkind: ExternalRegistry\nmetadata: {name: " + name + "}\nspec:\n  hostname: " + host + "\n" +
-		strings.Join(more, "\n") + "\n"
-}
-
-func TestADockerConfigBesideTheObject(t *testing.T) {
-	f := follow(t, map[string]string{"quay.yml": externalRegistry("quay", "quay.io", "  credentials: {dockerConfigFile: secret/config.json}")})
-	at := func(wanted func(*catalog.Registry) bool) func(*catalog.Catalog) bool {
-		return func(c *catalog.Catalog) bool {
-			found, err := c.Registry("quay.io", "app")
-			return err == nil && wanted(found)
-		}
-	}
-	path := filepath.Join(f.dir, "secret", "config.json")
-	f.until(at(func(r *catalog.Registry) bool {
-		return r.Upstream == nil && r.Problem.Error() == path+" does not exist: write it with docker login, or mend dockerConfigFile"
-	}))
-	must(t, os.Mkdir(filepath.Dir(path), 0o700))
-	f.write(t, "secret/config.json", `{"auths":{"quay.io":{"username":"u","password":"one"}}}`)
-	var first *upstream.Registry
-	f.until(at(func(r *catalog.Registry) bool { first = r.Upstream; return r.Upstream != nil }))
-	// Another registry joins: the files are watched anew, and the first keeps its connections.
-	f.write(t, "ghcr.yml", externalRegistry("ghcr", "ghcr.io", "  credentials: {dockerConfigFile: "+path+"}"))
-	f.until(func(c *catalog.Catalog) bool { return c.Knows("ghcr.io") })
-	if !at(func(r *catalog.Registry) bool { return r.Upstream == first })(f.Store().Current()) {
-		t.Error("the connections were given up for nothing")
-	}
-	f.write(t, "secret/config.json", `{"auths":{"quay.io":{"username":"u","password":"two"}}}`)
-	f.until(at(func(r *catalog.Registry) bool { return r.Upstream != nil && r.Upstream != first }))
-}
-
 func TestWritesNothingIntoADirectory(t *testing.T) {
 	f := follow(t, map[string]string{"a.yml": license("a", "one")})
 	f.Pulled("a", true, time.Now())
@@ -310,5 +279,37 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// observer keeps the last numbers of each kind.
+type observer struct {
+	mu      sync.Mutex
+	numbers map[string][2]int
+}
+
+func (o *observer) Objects(kind string, valid, invalid int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.numbers[kind] = [2]int{valid, invalid}
+}
+
+func TestCountsObjects(t *testing.T) {
+	dir := t.TempDir()
+	text := license("a", "one") + "---\n" + license("b", "two", "  x: y") + "---\nkind: Secret\n---\n" + externalRegistry("quay", "quay.io")
+	must(t, os.WriteFile(filepath.Join(dir, "a.yml"), []byte(text), 0o600))
+	ctx, cancel := context.WithCancel(t.Context())
+	counted := &observer{numbers: map[string][2]int{}}
+	followed, err := objects.Follow(ctx, objects.Config{Dir: dir, Observer: counted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := followed.Wait(); err != nil {
+		t.Error(err)
+	}
+	want := map[string][2]int{"License": {1, 1}, "ExternalRegistry": {1, 0}, "unknown": {0, 1}}
+	if diff := cmp.Diff(want, counted.numbers); diff != "" {
+		t.Errorf("numbers (-want +got):\n%s", diff)
 	}
 }

@@ -5,6 +5,8 @@ package objects
 import (
 	"cmp"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -36,16 +38,22 @@ type object struct {
 	key key
 	state
 	gone bool
-	// force is what is in force: of this report, or of the last one that could be used.
+	// force is what is in force: of this state, or of the last one that could be used.
 	force version
+	// against is what else is against it; nil: nothing.
+	against *against
+	link    *link
+	// told is the last verdict, and toldOf the generation that it was on; nil: none yet.
+	told   *verdict
+	toldOf int64
+}
+
+// against is what may be wrong with an object that is valid by itself.
+type against struct {
 	// clash is the object that this one contradicts, in words.
 	clash error
 	// unread is why the credential of a registry cannot be used.
 	unread error
-	link   *link
-	// told is the last verdict, and toldOf the generation that it was on.
-	told   verdict
-	toldOf int64
 }
 
 func newSet(base upstream.Config) *set {
@@ -56,7 +64,7 @@ func newSet(base upstream.Config) *set {
 func (s *set) update(reports ...report) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.take(reports)
+	return s.take(slices.Values(reports))
 }
 
 // expect says that nothing is complete before all objects of these kinds have been told of.
@@ -73,21 +81,19 @@ func (s *set) replace(kind string, reports map[string]report) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.pending, kind)
-	var all []report
+	var gone []report
 	for _, o := range s.order {
 		if _, there := reports[o.key.name]; !there && o.key.kind() == kind {
-			all = append(all, report{key: o.key, gone: true})
+			gone = append(gone, report{key: o.key, gone: true})
 		}
 	}
-	for _, each := range reports {
-		all = append(all, each)
-	}
-	s.take(all)
+	s.take(slices.Values(gone))
+	s.take(maps.Values(reports))
 }
 
-func (s *set) take(reports []report) (news bool) {
+func (s *set) take(reports iter.Seq[report]) (news bool) {
 	var left, order bool
-	for _, r := range reports {
+	for r := range reports {
 		o, known := s.objects[r.key]
 		switch {
 		case r.gone && known:
@@ -168,15 +174,19 @@ func (b *build) settle(o *object) {
 	if o.revoked && before.license != nil {
 		before.license = before.license.withdrawn(o.revokedAt)
 	}
-	o.force, o.clash, o.unread = version{}, nil, nil
+	var found against
 	if now.registry != nil {
 		var credentials keychain.Keychain
-		if credentials, _, o.unread = b.set.access(now.registry); credentials == nil && before.registry != nil {
+		if credentials, _, found.unread = b.set.access(now.registry); credentials == nil && before.registry != nil {
 			now = before
 		}
 	}
+	o.force = version{}
 	if !now.empty() {
-		o.clash = b.try(o, now)
+		found.clash = b.try(o, now)
+	}
+	if o.against = nil; found != (against{}) {
+		o.against = &found
 	}
 	if o.force.empty() && !before.empty() && before != now {
 		_ = b.try(o, before) // what keeps the newer one out is told already

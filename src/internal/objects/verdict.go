@@ -86,19 +86,23 @@ func (s *set) judge(done *settled) {
 			done.numbers[kind].invalid++
 		}
 	}
+	last := &verdict{}
 	for _, o := range s.order {
 		v := o.verdict()
 		count(o.key.kind(), v)
-		if v == o.told && o.generation == o.toldOf {
+		if o.told != nil && v == *o.told && o.generation == o.toldOf {
 			continue
 		}
-		if v.message != o.told.message {
+		if v != *last { // most say the same
+			last = &v
+		}
+		if o.told == nil && v.message != "" || o.told != nil && v.message != o.told.message {
 			done.news = append(done.news, told{o.key.String(), o.consequence(), v})
 		}
 		if w := o.wish(v); v.reason != "" && unique.Make(w.standing) != o.observed {
 			done.wishes[o.key] = w
 		}
-		o.told, o.toldOf = v, o.generation
+		o.told, o.toldOf = last, o.generation
 	}
 	for place, each := range s.strays {
 		v := verdict{invalid, oneLine(each.err)}
@@ -115,14 +119,16 @@ func (o *object) verdict() verdict {
 	switch {
 	case o.problem != nil:
 		return verdict{invalid, oneLine(o.problem)}
-	case o.clash != nil:
-		return verdict{contradiction, oneLine(o.clash)}
-	case errors.Is(o.unread, errNotRead):
-		return o.told // until it is known
-	case o.unread != nil:
-		return verdict{credentialBad, oneLine(o.unread)}
-	default:
+	case o.against == nil:
 		return verdict{inForce, ""}
+	case o.against.clash != nil:
+		return verdict{contradiction, oneLine(o.against.clash)}
+	case !errors.Is(o.against.unread, errNotRead):
+		return verdict{credentialBad, oneLine(o.against.unread)}
+	case o.told != nil:
+		return *o.told // until it is known
+	default:
+		return verdict{}
 	}
 }
 

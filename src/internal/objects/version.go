@@ -60,7 +60,7 @@ type state struct {
 	problem error
 	// created is the object's age, in seconds since 1970, and position its place among those of the same age.
 	created  int64
-	position int
+	position int32
 	// revoked says that a license wants to be: also one that is not valid. revokedAt is since when, 0 where that is not known, and dated
 	// says that the author wrote it.
 	revoked, dated bool

@@ -25,11 +25,13 @@ func Pods(ctx context.Context, client kubernetes.Interface, namespace string, q 
 	list, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	switch {
 	case apierrors.IsForbidden(err):
-		return nil, fmt.Errorf("you may not list the pods of namespace %s: ask the cluster's operator for a Role with list on pods and get on pods/log: %w", namespace, err)
+		return nil, fmt.Errorf("you may not list the pods of namespace %s: ask the cluster's operator for a Role with list on pods and get on pods/log: %w",
+			namespace, err)
 	case err != nil:
 		return nil, fmt.Errorf("list the pods of namespace %s: %w", namespace, err)
 	case len(list.Items) == 0:
-		return nil, fmt.Errorf("there is no pod %s in namespace %s: install the package with image_proxy.enabled, or check --context and --namespace", selector, namespace)
+		return nil, fmt.Errorf("there is no pod %s in namespace %s: install the package with image_proxy.enabled, or check --context and --namespace",
+			selector, namespace)
 	}
 	logs := make([][]Pull, len(list.Items))
 	failures := make([]error, len(list.Items))

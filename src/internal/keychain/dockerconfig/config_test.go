@@ -166,3 +166,22 @@ func TestNothingToSay(t *testing.T) {
 		}
 	}
 }
+
+func TestKnows(t *testing.T) {
+	for config, hosts := range map[string]map[string]bool{
+		`{"auths": {"https://quay.io/v1/": {"auth": "dTpw"}, "ghcr.io/team": {"auth": "dTpw"}, "docker.io": {}}}`: {"quay.io": true, "ghcr.io": false, "index.docker.io": false},
+		`{"auths": {"*.example.com": {"auth": "dTpw"}}}`:                                                          {"r.example.com": true, "example.com": false},
+		`{"credHelpers": {"gcr.io": "gcloud"}}`:                                                                   {"gcr.io": true, "quay.io": false},
+		`{"credsStore": "desktop"}`:                                                                               {"quay.io": true},
+	} {
+		c, err := Parse("test", []byte(config))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for host, want := range hosts {
+			if c.Knows(host) != want {
+				t.Errorf("%s knows %s: %v", config, host, !want)
+			}
+		}
+	}
+}

@@ -123,7 +123,8 @@ func (d *dir) look() map[string]File {
 			file := readRegular(path)
 			different[path], now = file, file.trace()
 		}
-		if err == nil && at.Sub(info.ModTime()) > granularity {
+		// What keeps a file from being read may end without a trace on it: a permission, or the disk's fault.
+		if err == nil && now.err == "" && at.Sub(info.ModTime()) > granularity {
 			now.info = info
 		}
 		if !now.absent {

@@ -59,4 +59,10 @@ func TestLookReadsWhatLooksTouched(t *testing.T) {
 		t.Fatal(err)
 	}
 	look("other=66")
+	large := string(make([]byte, MaxSize+1))
+	put("large", large, old)
+	look("large=")
+	if d.known[filepath.Join(d.path, "large")].info != nil {
+		t.Error("a file that could not be read is not read again")
+	}
 }

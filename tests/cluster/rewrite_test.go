@@ -88,12 +88,9 @@ func TestRewrite(t *testing.T) {
 	})
 	p.applyObjects(t)
 	p.replicas(t, p.client(t))
-	var namespaces strings.Builder
 	for _, each := range []string{customerNamespace, workersNamespace} {
-		namespaces.WriteString(manifest(t, values{"apiVersion": "v1", "kind": "Namespace", "metadata": values{"name": each}}) +
-			manifest(t, values{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": values{"name": "default", "namespace": each}}))
+		apply(t, manifest(t, values{"apiVersion": "v1", "kind": "Namespace", "metadata": values{"name": each}}))
 	}
-	apply(t, namespaces.String())
 
 	base := p.base(t)
 	// The upstream's token realm has a private address, where go-containerregistry does not go: no answer without credentials.

@@ -89,9 +89,9 @@ func TestImageProxyRights(t *testing.T) {
 	const group = "." + objectGroup
 	want := []string{
 		"externalregistries" + group + " [] [] [get list watch]",
-		"externalregistries" + group + "/status [] [] [get update patch]",
+		"externalregistries" + group + "/status [] [] [update]",
 		"licenses" + group + " [] [] [get list watch]",
-		"licenses" + group + "/status [] [] [get update patch]",
+		"licenses" + group + "/status [] [] [update]",
 		"secrets [] [image-proxy-token-key] [get list watch update]",
 		"secrets [] [" + vendorSecret + "] [get list watch]",
 	}

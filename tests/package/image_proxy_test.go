@@ -120,7 +120,7 @@ func TestImageProxyCannotReadWhatPushes(t *testing.T) {
 		}
 		// The check itself must be able to say yes.
 		if !may("", "secrets", "image-proxy-token-key", "watch") || !may("imageproxy.apps.tanzu.vmware.com", "licenses", "", "list") ||
-			!may("imageproxy.apps.tanzu.vmware.com", "licenses/status", "", "patch") {
+			!may("imageproxy.apps.tanzu.vmware.com", "licenses/status", "", "update") {
 			t.Errorf("%s: lacks what it needs: %v", name, rules)
 		}
 		for _, o := range all {

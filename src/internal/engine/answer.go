@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
 
@@ -59,7 +58,8 @@ func (e *Engine) answer(resp *http.Response) error {
 }
 
 // returned keeps the headers that are the client's business; whatever else a registry sends (cookies, challenges, names of its
-// own hosts and sessions) stays here. So do, where it is to stay unknown, those in which it may speak of itself.
+// own hosts and sessions) stays here. So do, where it is to stay unknown, those in which it may speak of itself, and what it says of
+// caches.
 func returned(upstream http.Header, discreet bool) http.Header {
 	kept := http.Header{}
 	for _, name := range []string{
@@ -69,6 +69,10 @@ func returned(upstream http.Header, discreet bool) http.Header {
 		if values := upstream.Values(name); len(values) > 0 {
 			kept[name] = values
 		}
+	}
+	if discreet {
+		// What the registry gives to everybody is here for those with a license, and no longer than it lasts.
+		kept.Set("Cache-Control", "private, no-cache")
 	}
 	for name, values := range upstream {
 		if !discreet && (strings.HasPrefix(name, "Oci-") || name == "Warning") {
@@ -109,7 +113,7 @@ func (x *exchange) stored(resp *http.Response) {
 // has to have it already (quirk K1); the API server says what it is.
 func (x *exchange) mapNext(resp *http.Response, upstream http.Header) {
 	if query, ok := link.Next(upstream); ok {
-		resp.Header.Set("Link", link.Format(x.prefix+x.path, query))
+		resp.Header.Set("Link", link.Format(x.target.Prefix+x.path, query))
 	}
 }
 
@@ -141,20 +145,4 @@ func (x *exchange) mapTags(resp *http.Response) error {
 	resp.Header.Set("Content-Length", strconv.Itoa(len(mapped)))
 	resp.Header.Set("Content-Type", "application/json")
 	return nil
-}
-
-// forwardedPrefix is what the API server's service proxy has taken off the path. It says so in X-Forwarded-Uri, as escaped as the
-// path arrived; a value that does not end in that path, or is anything but a clean path, counts as none.
-func forwardedPrefix(r *http.Request) string {
-	forwarded, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Uri"), "?")
-	prefix, ok := strings.CutSuffix(strings.TrimSuffix(forwarded, "/"), strings.TrimSuffix(r.URL.EscapedPath(), "/"))
-	if !ok || !strings.HasPrefix(prefix, "/") || path.Clean(prefix) != prefix || strings.ContainsFunc(prefix, unusual) {
-		return ""
-	}
-	return prefix
-}
-
-// unusual reports whether a character has no place in the API server's paths.
-func unusual(c rune) bool {
-	return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("/._:~-", c)
 }

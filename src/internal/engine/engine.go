@@ -41,6 +41,8 @@ type Target struct {
 	Registry *upstream.Registry
 	// Repository on that registry.
 	Repository string
+	// Prefix is what was taken off the client's path on the way here; links get it back (quirk K1). Empty: nothing was.
+	Prefix string
 	// Scope that the registry has to grant for it.
 	Scope upstream.Scope
 	// Source gives the repository on the same registry that a client's name in a mount stands for; false when it stands for none.
@@ -91,7 +93,7 @@ func (e *Engine) Serve(w http.ResponseWriter, r *http.Request, door Door) error 
 	if operation.Kind == route.Ping {
 		return ping(w)
 	}
-	x := &exchange{door: door.Name(), route: operation, target: target, entry: access.Of(r.Context()), path: r.URL.Path, prefix: forwardedPrefix(r)}
+	x := &exchange{door: door.Name(), route: operation, target: target, entry: access.Of(r.Context()), path: r.URL.Path}
 	if err := e.prepare(r, x); err != nil {
 		return x.explain(err)
 	}
@@ -124,8 +126,8 @@ type exchange struct {
 	address *url.URL
 	// record is the upload session that the request continues.
 	record session.Record
-	// path is the client's, and prefix what the API server has taken off it.
-	path, prefix string
+	// path is the client's, as it arrived.
+	path string
 	// digest is the one that the client says the blob has.
 	digest string
 	// pushed has the digest of a manifest on its way up.

@@ -51,13 +51,15 @@ func TestHeadersOfAnAnswer(t *testing.T) {
 		for name, value := range map[string]string{
 			"Set-Cookie": "at=registry.vendor.example", "Server": "storage-7", "Warning": `299 registry.vendor.example "old"`, "OCI-Registry": "registry.vendor.example",
 			"X-Backend": "10.1.2.3", "Content-Location": "https://storage-7.vendor.example/", "Alt-Svc": `h3="storage-7:443"`, "OCI-Filters-Applied": "artifactType",
+			"Cache-Control": "public, max-age=31536000",
 		} {
 			out.Header().Set(name, value)
 		}
 		next.ServeHTTP(out, r)
 	})
 	for _, path := range append(w.kinds(), "/tags/list?n=1") {
-		w.Do("GET", aliased+path, c.basic()).Is(200).Hides(append(upstreamNames(), "storage-7", "vendor.example", "10.1.2.3")...).
+		w.Do("GET", aliased+path, c.basic(), proxytest.Header("X-Forwarded-Uri", "/elsewhere"+aliased+path)).Is(200).
+			Hides(append(upstreamNames(), "storage-7", "vendor.example", "10.1.2.3", "elsewhere")...).Has("Cache-Control", "private, no-cache").
 			Lacks("Set-Cookie", "Server", "Warning", "Oci-Registry", "X-Backend", "Content-Location", "Alt-Svc").Has("OCI-Filters-Applied", "artifactType")
 	}
 }

@@ -75,7 +75,7 @@ func (admission) Read(r *http.Request) (route.Route, error) {
 }
 
 // Admit implements [engine.Door].
-func (a admission) Admit(_ *http.Request, operation route.Route) (engine.Target, error) {
+func (a admission) Admit(r *http.Request, operation route.Route) (engine.Target, error) {
 	if operation.Kind == route.Ping {
 		return engine.Target{}, nil
 	}
@@ -92,6 +92,7 @@ func (a admission) Admit(_ *http.Request, operation route.Route) (engine.Target,
 	return engine.Target{
 		Registry:   a.Registry,
 		Repository: repository,
+		Prefix:     prefixOf(r),
 		Scope:      upstream.Push(repository),
 		Source:     a.source,
 		Refused:    refused,

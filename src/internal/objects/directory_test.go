@@ -180,6 +180,17 @@ func TestARevocationCountsInSpiteOfAMistake(t *testing.T) {
 	}
 }
 
+// One that says it in the words of YAML 1.1, or in quotes, means it as well.
+func TestARevocationCountsHoweverItIsSpelt(t *testing.T) {
+	for _, word := range []string{"yes", "on", "y", `"true"`, `"yes"`, "false\n  revoked: true"} {
+		t.Run(word, func(t *testing.T) {
+			f := follow(t, map[string]string{"a.yml": license("a", "one")})
+			f.write(t, "a.yml", license("a", "one", "  revoked: "+word))
+			f.until(revoked("one"))
+		})
+	}
+}
+
 func TestAnObjectThatWasNeverValidIsNotThere(t *testing.T) {
 	f := follow(t, map[string]string{"a.yml": license("a", "one", "  expiresAt: tomorrow"), "b.yml": license("b", "two", "  expiresAt: tomorrow", "  revoked: true")})
 	for _, id := range []string{"one", "two"} {

@@ -99,13 +99,13 @@ func (d *Document) Read() bool {
 	case errors.Is(err, io.EOF):
 		return false
 	case err != nil:
-		d.Err = strictyaml.SyntaxError(d.place, d.lines, err)
+		d.Err = strictyaml.SyntaxError(d.place, d.lines, d.text, err)
 		return true
 	}
 	switch err := decoder.Decode(&second); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
-		d.Err = strictyaml.SyntaxError(d.place, d.lines, err)
+		d.Err = strictyaml.SyntaxError(d.place, d.lines, d.text, err)
 		return true
 	default:
 		d.root = second.Content[0]
@@ -127,7 +127,7 @@ func (d *Document) Read() bool {
 	}
 	text, err := strictyaml.JSON(d.root)
 	if err != nil {
-		d.Err = strictyaml.SyntaxError(d.place, d.lines, err)
+		d.Err = strictyaml.ValueError(d.place, d.lines, err)
 		return true
 	}
 	if json.Unmarshal(text, object) != nil { // its text is about Go

@@ -203,6 +203,20 @@ func TestAnObjectThatWasNeverValidIsNotThere(t *testing.T) {
 	}
 }
 
+// What is left of a document that cannot be told depends on whether it was ever another.
+func TestWhatIsSaidOfADocumentThatCannotBeTold(t *testing.T) {
+	const left, kept = `consequence="it is left out"`, `consequence="what it said before stays in force"`
+	f := follow(t, map[string]string{"a.yml": "kind: [\n", "b.yml": license("b", "one") + "---\nkind: [\n", "c.yml": license("c", "two")})
+	if log := f.log.String(); strings.Count(log, left) != 2 || strings.Contains(log, kept) {
+		t.Error(log)
+	}
+	f.write(t, "c.yml", strings.Replace(license("c", "two"), "spec:", "spec: [", 1)+"---\n"+license("d", "three"))
+	f.until(all(admits("two"), admits("three")))
+	if log := f.log.String(); strings.Count(log, left) != 2 || strings.Count(log, kept) != 1 {
+		t.Error(log)
+	}
+}
+
 // A document that was wrong before and stays so does not keep another from being removed.
 func TestARemovalCountsBesideAnOldMistake(t *testing.T) {
 	const stray = "---\nkind: Secret\n"

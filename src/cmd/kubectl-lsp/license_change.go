@@ -179,7 +179,11 @@ func (p *licensePlace) change(ctx context.Context, name string, f *changeFlags, 
 
 // remark warns where a license admits nobody in spite of what was done.
 func (p *licensePlace) remark(l *imageproxy.License) {
-	if state := licenses.StateOf(l, time.Now()); state != licenses.Valid {
+	switch state := licenses.StateOf(l, time.Now()); state {
+	case licenses.Valid:
+	case licenses.NoIDs:
+		p.say("License %s has no ids, so nobody can pull with it; 'kubectl lsp license rotate %s' makes one.", l.Name, l.Name)
+	default:
 		p.say("License %s is %s, so nobody can pull with it; 'kubectl lsp license show %s' says more.", l.Name, state, l.Name)
 	}
 }

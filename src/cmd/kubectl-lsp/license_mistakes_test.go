@@ -107,3 +107,18 @@ func TestLicenseDirWithMistakes(t *testing.T) {
 	}
 	w.run("license", "revoke", "old", "--dir", dir, "--yes").want(t, 1, "", "spec.expiresAt: is not a time of RFC 3339")
 }
+
+// TestLicenseWithoutIDs: it is no mistake, admits nobody, and is told apart from one that has ended.
+func TestLicenseWithoutIDs(t *testing.T) {
+	w, dir := newWorld(t), t.TempDir()
+	text := "apiVersion: imageproxy.apps.tanzu.vmware.com/v1alpha1\nkind: License\nmetadata: {name: acme}\nspec: {appSlug: shop, customerName: Acme}\n"
+	if err := os.WriteFile(filepath.Join(dir, "license-acme.yml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.run("license", "list", "--dir", dir).want(t, 0, `NAME.*\nacme .* no-ids .*\n`, "")
+	w.run("license", "show", "acme", "--dir", dir).want(t, 0, `(?s).*State: +no-ids\n.*`, "")
+	w.run("license", "extend", "acme", "--expires", "never", "--dir", dir).want(t, 0, `.*`,
+		"License acme has no ids, so nobody can pull with it; 'kubectl lsp license rotate acme' makes one.")
+	w.run("license", "rotate", "acme", "--dir", dir).want(t, 0, `(?s).*`, "")
+	w.run("license", "list", "--dir", dir).want(t, 0, `NAME.*\nacme .* valid .*\n`, "")
+}

@@ -80,8 +80,11 @@ spec:
 func TestParseRefuses(t *testing.T) {
 	tests := []struct{ name, file, want string }{
 		{"nothing", "", "is empty"},
-		{"no YAML", "a: [" + id, "line 1: is not valid YAML"},
-		{"an unknown anchor", whole + "x: *" + id, "is not valid YAML"},
+		{"no YAML", "a: [" + id, "line 1: is not valid YAML: did not find expected ',' or ']': correct it"},
+		{"a bracket that stays open", strings.Replace(whole, "appSlug: ", "appSlug: [", 1), "line 4: is not valid YAML: did not find expected ',' or ']': correct it"},
+		{"a broken last line", whole + "  " + id, "line 10: is not valid YAML: could not find expected ':': correct it"},
+		{"a broken escape", strings.Replace(whole, id, `"`+id+`\j"`, 1), "line 7: is not valid YAML: found unknown escape character: correct it"},
+		{"an unknown anchor", whole + "x: *" + id, "line 10: is not valid YAML: an alias (*) of no anchor (&): correct it"},
 		{"no mapping", id, "line 1: the file is not a mapping of keys to values"},
 		{"two", whole + "---\n" + whole, "line 10: a second YAML document: keep one license in a file"},
 		{"a key twice", whole + "  licenseID: " + id + "\n", "line 10: a key for the second time: keep one of them"},

@@ -6,12 +6,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/strictyaml"
 )
 
 // object is a mapping of the file, with its lines. Package strictyaml reads files whose keys may be shown; here a key can be the id,
@@ -41,14 +41,10 @@ func at(line int, key string, err error) error {
 	return err
 }
 
-// notYAML keeps the line of the library's error and drops its text, which can quote the file.
-func notYAML(err error) error {
-	match := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(err.Error())
-	if match == nil {
-		return errors.New("is not valid YAML")
-	}
-	line, _ := strconv.Atoi(match[1]) // too many digits: unknown
-	return at(line, "", errors.New("is not valid YAML"))
+// notYAML says where data is no YAML, and why, in words that do not quote it.
+func notYAML(data []byte, err error) error {
+	line, problem := strictyaml.Mistake(data, err)
+	return at(line, "", fmt.Errorf("is not valid YAML: %s: correct it", problem))
 }
 
 // mapping makes an object of the node at the path.

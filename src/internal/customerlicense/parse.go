@@ -149,13 +149,13 @@ func document(data []byte) (*yaml.Node, error) {
 	case errors.Is(err, io.EOF):
 		return nil, errors.New("is empty")
 	case err != nil:
-		return nil, notYAML(err)
+		return nil, notYAML(data, err)
 	}
 	switch err := decoder.Decode(&second); {
 	case err == nil:
 		return nil, at(second.Line, "", errors.New("a second YAML document: keep one license in a file"))
 	case !errors.Is(err, io.EOF):
-		return nil, notYAML(err)
+		return nil, notYAML(data, err)
 	}
 	return first.Content[0], nil
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -29,7 +30,7 @@ type Document struct {
 	Err error
 	// Kind and Name are the object's, as far as they can be read; empty where not.
 	Kind, Name string
-	// Revoked says that a license that is otherwise wrong says clearly that it is revoked.
+	// Revoked says that a license, however wrong it is otherwise, says that it is revoked.
 	Revoked bool
 	// Start and End are where in the data the document is, with the line that begins it.
 	Start, End int
@@ -98,13 +99,13 @@ func (d *Document) Read() bool {
 	case errors.Is(err, io.EOF):
 		return false
 	case err != nil:
-		d.Err = strictyaml.SyntaxError(d.place, d.lines, err)
+		d.Err = strictyaml.SyntaxError(d.place, d.lines, d.text, err)
 		return true
 	}
 	switch err := decoder.Decode(&second); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
-		d.Err = strictyaml.SyntaxError(d.place, d.lines, err)
+		d.Err = strictyaml.SyntaxError(d.place, d.lines, d.text, err)
 		return true
 	default:
 		d.root = second.Content[0]
@@ -125,11 +126,12 @@ func (d *Document) Read() bool {
 		return true
 	}
 	text, err := strictyaml.JSON(d.root)
-	if err == nil {
-		err = json.Unmarshal(text, object)
-	}
 	if err != nil {
-		d.Err = strictyaml.SyntaxError(d.place, d.lines, err)
+		d.Err = strictyaml.ValueError(d.place, d.lines, err)
+		return true
+	}
+	if json.Unmarshal(text, object) != nil { // its text is about Go
+		d.fail("", "one value stands for several of different kinds", "write every value out, without & and *")
 		return true
 	}
 	d.Object = object
@@ -144,8 +146,28 @@ func (d *Document) Identified() bool {
 // identify takes what little is needed to say which object this is meant to be.
 func (d *Document) identify() {
 	d.Kind, d.Name = text(d.root, "kind"), text(d.root, "metadata", "name")
-	revoked := find(d.root, "spec", "revoked")
-	d.Revoked = d.Kind == LicenseKind && revoked != nil && revoked.ShortTag() == "!!bool" && strings.EqualFold(revoked.Value, "true")
+	d.Revoked = d.Kind == LicenseKind && revokes(find(d.root, "spec"))
+}
+
+// revokes reports whether a spec says that it is revoked, once among other times, or in quotes: nobody writes that without meaning it.
+func revokes(spec *yaml.Node) bool {
+	if spec != nil && spec.Kind == yaml.AliasNode {
+		spec = spec.Alias
+	}
+	if spec == nil || spec.Kind != yaml.MappingNode {
+		return false
+	}
+	for i := 0; i+1 < len(spec.Content); i += 2 {
+		value := spec.Content[i+1]
+		if value.Kind == yaml.AliasNode {
+			value = value.Alias
+		}
+		if spec.Content[i].Value == "revoked" && value.Kind == yaml.ScalarNode &&
+			slices.Contains([]string{"true", "yes", "on", "y"}, strings.ToLower(strings.TrimSpace(value.Value))) {
+			return true
+		}
+	}
+	return false
 }
 
 // blank gives an empty object of the document's kind, or nil and an error where there is none.

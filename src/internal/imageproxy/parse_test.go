@@ -89,6 +89,58 @@ status:
 	}
 }
 
+// What kubectl, which reads YAML 1.1, makes true or false of is the same in a directory; text stays text.
+func TestParseTakesTheBooleansOfYAML11(t *testing.T) {
+	for word, want := range map[string]bool{
+		"yes": true, "Yes": true, "on": true, "ON": true, "y": true, "True": true, "&a yes": true,
+		"no": false, "off": false, "n": false, "FALSE": false,
+	} {
+		t.Run(word, func(t *testing.T) {
+			license := strings.NewReplacer("revoked: false", "revoked: "+word, "Acme", "yes", "{name: acme}", "{name: acme, labels: {a: on}}").Replace(acme)
+			objects, err := imageproxy.Parse("f", []byte(license+"---\n"+strings.Replace(quay, "plainHTTP: false", "plainHTTP: "+word, 1)))
+			if err != nil || len(objects) != 2 {
+				t.Fatal(err)
+			}
+			if l := objects[0].(*imageproxy.License); l.Spec.Revoked != want || l.Spec.CustomerName != "yes" || l.Labels["a"] != "on" {
+				t.Errorf("%+v", l)
+			}
+			if r := objects[1].(*imageproxy.ExternalRegistry); r.Spec.PlainHTTP != want {
+				t.Errorf("%+v", r.Spec)
+			}
+		})
+	}
+}
+
+// Whoever writes it in any of these ways means it, also where the license cannot be used for that.
+func TestDocumentsKnowEveryWayToRevoke(t *testing.T) {
+	for wrong, want := range map[string]bool{
+		`yes`: true, `on`: true, `y`: true, `Y`: true, `true`: true, `TRUE`: true, `"true"`: true, `'True'`: true, `"yes"`: true, `!!str true`: true,
+		"false\n  revoked: true": true, "true\n  revoked: false": true,
+		`no`: false, `"false"`: false, `""`: false, `1`: false, `[true]`: false, ``: false, `later`: false,
+	} {
+		text := strings.NewReplacer("revoked: false", "revoked: "+wrong, "appSlug", "app").Replace(acme)
+		if documents := imageproxy.Documents("f", []byte(text)); len(documents) != 1 || documents[0].Err == nil || documents[0].Revoked != want {
+			t.Errorf("revoked: %s is read as %v", wrong, !want)
+		}
+	}
+}
+
+// A node that stands in two places is read in each as that needs it, and no message is one of the Go library's.
+func TestParseReadsABooleanThatIsTextElsewhere(t *testing.T) {
+	text := strings.NewReplacer("Acme", "&a yes", "revoked: false", "revoked: *a").Replace(acme)
+	objects, err := imageproxy.Parse("f", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := objects[0].(*imageproxy.License); l.Spec.CustomerName != "yes" || !l.Spec.Revoked {
+		t.Errorf("%+v", l.Spec)
+	}
+	text = version + "kind: License\nspec: &s\n  revoked: yes\nmetadata: {name: acme, labels: *s}\n"
+	if _, err := imageproxy.Parse("f", []byte(text)); err == nil || strings.Contains(err.Error(), "json") || strings.Contains(err.Error(), "Go ") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ data, want string }{
 		"syntax":       {"a: [", "f: line 1: is not valid YAML: did not find expected node content: correct the YAML"},
@@ -101,11 +153,14 @@ func TestParseRefuses(t *testing.T) {
 		"in a list":    {strings.Replace(acme, "sha256", "sha265", 1), "f: line 9: spec.credentials[0].sha265: unknown key: did you mean sha256?"},
 		"a number":     {strings.Replace(acme, "my-app", "17", 1), "f: line 5: spec.appSlug: expected text, found a number: put it in quotes"},
 		"a text":       {strings.Replace(acme, "false", "later", 1), "f: line 11: spec.revoked: expected true or false, found text: correct the value"},
+		"a word":       {strings.Replace(acme, "false", `"yes"`, 1), "f: line 11: spec.revoked: expected true or false, found text: correct the value"},
 		"a label":      {strings.Replace(acme, "{name: acme}", "{name: acme, labels: {a: 1}}", 1), "f: line 3: metadata.labels.a: expected text, found a number: put it in quotes"},
 		"a time":       {strings.Replace(acme, "{name: acme}", "{name: acme, creationTimestamp: soon}", 1), "f: line 3: metadata.creationTimestamp: expected a time such as 2006-01-02T15:04:05Z, found text: correct the value"},
 		"twice":        {acme + "  revoked: true\n", "f: line 12: spec.revoked: the key is already on line 11: keep one of them"},
-		"end marker":   {acme + "...\n" + acme, "f: line 12: is not valid YAML: did not find expected <document start>: correct the YAML"},
+		"end marker":   {acme + "...\n" + acme, "f: line 13: is not valid YAML: did not find expected <document start>: correct the YAML"},
 		"line ends":    {acme + "---\r---\r" + acme, "f: line 14: something follows the end of the document: end lines with a line feed, and begin every document with ---"},
+		"open brace":   {strings.Replace(acme, "{name: acme}", "{name: acme", 1), "f: line 3: is not valid YAML: did not find expected ',' or '}': correct the YAML"},
+		"later brace":  {acme + "---\n" + strings.Replace(acme, "{name: acme}", "{name: acme", 1), "f: line 15: is not valid YAML: did not find expected ',' or '}': correct the YAML"},
 		"two defects":  {strings.NewReplacer("false", "0", "Acme", "[]").Replace(acme), "f: line 6: spec.customerName: expected text, found a list: correct the value\nf: line 11: spec.revoked: expected true or false, found a number: correct the value"},
 		"a later line": {acme + "---\n" + strings.Replace(quay, "alias", "alas", 1), "f: line 18: spec.alas: unknown key: did you mean alias?"},
 		"later syntax": {acme + "---\nkind: [\n", "f: line 13: is not valid YAML: did not find expected node content: correct the YAML"},

@@ -162,15 +162,23 @@ func (f *findings) registryCredentials(c RegistryCredentials, where Where) {
 }
 
 func (f *findings) name(name string) {
-	if len(validation.IsDNS1123Subdomain(name)) > 0 {
-		f.add("metadata.name", "is not the name of an object", "write lower-case letters, digits, dashes and dots")
+	const key, remedy = "metadata.name", "write lower-case letters, digits, dashes and dots"
+	switch {
+	case name == "":
+		f.add(key, "is missing", remedy)
+	case len(validation.IsDNS1123Subdomain(name)) > 0:
+		f.add(key, "is not the name of an object", remedy)
 	}
 }
 
 // slug takes what is one segment of a path.
 func (f *findings) slug(key, slug string) {
-	if len(validation.IsDNS1123Label(slug)) > 0 {
-		f.add(key, "is not a slug", "write up to 63 lower-case letters, digits and dashes, with a letter or digit at both ends")
+	const remedy = "write up to 63 lower-case letters, digits and dashes, with a letter or digit at both ends"
+	switch {
+	case slug == "":
+		f.add(key, "is missing", remedy)
+	case len(validation.IsDNS1123Label(slug)) > 0:
+		f.add(key, "is not a slug", remedy)
 	}
 }
 

@@ -52,9 +52,10 @@ func TestValidateRefusesALicense(t *testing.T) {
 	const hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 	twice := "  - name: license-id\n    sha256: " + hash + "\n"
 	for name, c := range map[string]struct{ before, after, want string }{
-		"no name":        {"{name: acme}", "{}", "metadata.name: is not the name of an object: write lower-case letters, digits, dashes and dots"},
+		"no name":        {"{name: acme}", "{}", "metadata.name: is missing: write lower-case letters, digits, dashes and dots"},
 		"app":            {"my-app", "My.App", "spec.appSlug: " + notASlug},
-		"no app":         {"my-app", `""`, "spec.appSlug: " + notASlug},
+		"no app":         {"my-app", `""`, "spec.appSlug: is missing" + strings.TrimPrefix(notASlug, "is not a slug")},
+		"a wrong name":   {"{name: acme}", "{name: A_B}", "metadata.name: is not the name of an object: write lower-case letters, digits, dashes and dots"},
 		"a long app":     {"my-app", strings.Repeat("a", 64), "spec.appSlug: " + notASlug},
 		"no customer":    {"Acme", `""`, "spec.customerName: is not set: write it"},
 		"a long name":    {"Acme", strings.Repeat("é", 129), "spec.customerName: is longer than 128 characters: shorten it"},

@@ -173,6 +173,8 @@ func TestStateOf(t *testing.T) {
 	going := imageproxy.Credential{Name: "b", SHA256: strings.Repeat("0", 64), ExpiresAt: later}
 	refused := acme("")
 	refused.Status.Conditions = []metav1.Condition{{Type: imageproxy.Valid, Status: metav1.ConditionFalse}}
+	without, withoutAndEnded := acme(later), acme(past)
+	without.Spec.Credentials, withoutAndEnded.Spec.Credentials = nil, nil
 	revoked := acme(past)
 	revoked.Spec.Revoked = true
 	tests := []struct {
@@ -185,6 +187,8 @@ func TestStateOf(t *testing.T) {
 		{"at the end", acme(past), licenses.Expired},
 		{"revoked and ended", revoked, licenses.Revoked},
 		{"all credentials ended", acme(later, ended), licenses.Expired},
+		{"without a credential", without, licenses.NoIDs},
+		{"ended, without a credential", withoutAndEnded, licenses.Expired},
 		{"one credential goes on", acme(later, ended, going), licenses.Valid},
 		{"refused by the server", refused, licenses.Invalid},
 		{"an end that is no time", acme("soon"), licenses.Invalid},

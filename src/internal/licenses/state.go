@@ -14,12 +14,13 @@ import (
 type State string
 
 // Valid licenses admit. Expired ones have ended, or all of their credentials have. Revoked ones were ended by the vendor. Invalid
-// ones the server cannot use, and says why in a condition.
+// ones the server cannot use, and says why in a condition. Those without ids admit nobody until rotate makes one.
 const (
 	Valid   State = "valid"
 	Expired State = "expired"
 	Revoked State = "revoked"
 	Invalid State = "invalid"
+	NoIDs   State = "no-ids"
 )
 
 // StateOf tells the state of a license at a time.
@@ -31,6 +32,8 @@ func StateOf(l *imageproxy.License, now time.Time) State {
 		return Invalid
 	case ended(l.Spec.ExpiresAt, now):
 		return Expired
+	case len(l.Spec.Credentials) == 0:
+		return NoIDs
 	}
 	for i := range l.Spec.Credentials {
 		if !ended(l.Spec.Credentials[i].ExpiresAt, now) {

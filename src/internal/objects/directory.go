@@ -65,9 +65,9 @@ func isYAML(name string) bool {
 	return (extension == ".yml" || extension == ".yaml") && !strings.HasPrefix(name, ".")
 }
 
-// read gives what is new in files, and what is wrong with places in which no object can be told; nil: nothing any more.
-func (d *directory) read(files map[string]filewatch.File) (reports []report, strays map[string]error) {
-	strays = map[string]error{d.path: nil}
+// read gives what is new in files, and what is wrong with places in which no object can be told, without an error: nothing any more.
+func (d *directory) read(files map[string]filewatch.File) (reports []report, strays map[string]stray) {
+	strays = map[string]stray{d.path: {}}
 	for path, content := range files {
 		delete(files, path) // its content is not needed twice
 		known := d.files[path]
@@ -76,15 +76,16 @@ func (d *directory) read(files map[string]filewatch.File) (reports []report, str
 		}
 		switch {
 		case path == d.path:
-			strays[path] = fmt.Errorf("the directory cannot be read, what was read last stays in force: %w", content.Err)
+			err := fmt.Errorf("the directory cannot be read, what was read last stays in force: %w", content.Err)
+			strays[path] = stray{err: err, kept: len(d.files) > 0}
 		case errors.Is(content.Err, fs.ErrNotExist):
 			for each := range known.objects {
 				reports = append(reports, report{key: each, gone: true})
 			}
-			strays[path] = nil
+			strays[path] = stray{}
 			delete(d.files, path)
 		case content.Err != nil:
-			strays[path] = content.Err
+			strays[path] = stray{err: content.Err, kept: len(known.objects) > 0}
 		default:
 			var found []report
 			found, strays[path] = known.read(path, content)
@@ -97,7 +98,7 @@ func (d *directory) read(files map[string]filewatch.File) (reports []report, str
 
 // read compares a file with what it held. An object that is missing is gone, unless it may be the one in a document that has become
 // unreadable since: what is not valid changes nothing.
-func (f *file) read(path string, content filewatch.File) (reports []report, stray error) {
+func (f *file) read(path string, content filewatch.File) (reports []report, wrong stray) {
 	now := file{reads: f.reads + 1, objects: make(map[key]sight, len(f.objects)), strays: map[sum]int{}}
 	valid := make(map[sum]key, len(f.objects))
 	for k, s := range f.objects {
@@ -105,6 +106,7 @@ func (f *file) read(path string, content filewatch.File) (reports []report, stra
 	}
 	delete(valid, sum{})
 	newest := 0 // when the newest stray came
+	kept := false
 	var problems []error
 	for i, document := range imageproxy.Split(path, content.Data) {
 		seen := sight{now.reads, int32(i), sumOf(&document)}
@@ -138,13 +140,13 @@ func (f *file) read(path string, content filewatch.File) (reports []report, stra
 			continue
 		}
 		if newest > seen.read {
-			now.objects[k] = sight{read: seen.read, position: seen.position}
+			now.objects[k], kept = sight{read: seen.read, position: seen.position}, true
 			continue
 		}
 		reports = append(reports, report{key: k, gone: true})
 	}
 	*f = now
-	return reports, errors.Join(problems...)
+	return reports, stray{err: errors.Join(problems...), kept: kept}
 }
 
 // reportOf makes a report of a document, unless it cannot be told which object it is. One that is the same as before is not read again.

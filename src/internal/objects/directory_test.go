@@ -180,6 +180,17 @@ func TestARevocationCountsInSpiteOfAMistake(t *testing.T) {
 	}
 }
 
+// One that says it in the words of YAML 1.1, or in quotes, means it as well.
+func TestARevocationCountsHoweverItIsSpelt(t *testing.T) {
+	for _, word := range []string{"yes", "on", "y", `"true"`, `"yes"`, "false\n  revoked: true"} {
+		t.Run(word, func(t *testing.T) {
+			f := follow(t, map[string]string{"a.yml": license("a", "one")})
+			f.write(t, "a.yml", license("a", "one", "  revoked: "+word))
+			f.until(revoked("one"))
+		})
+	}
+}
+
 func TestAnObjectThatWasNeverValidIsNotThere(t *testing.T) {
 	f := follow(t, map[string]string{"a.yml": license("a", "one", "  expiresAt: tomorrow"), "b.yml": license("b", "two", "  expiresAt: tomorrow", "  revoked: true")})
 	for _, id := range []string{"one", "two"} {
@@ -189,6 +200,20 @@ func TestAnObjectThatWasNeverValidIsNotThere(t *testing.T) {
 	}
 	if !strings.Contains(f.log.String(), `consequence="nothing of it is in force"`) {
 		t.Error(f.log)
+	}
+}
+
+// What is left of a document that cannot be told depends on whether it was ever another.
+func TestWhatIsSaidOfADocumentThatCannotBeTold(t *testing.T) {
+	const left, kept = `consequence="it is left out"`, `consequence="what it said before stays in force"`
+	f := follow(t, map[string]string{"a.yml": "kind: [\n", "b.yml": license("b", "one") + "---\nkind: [\n", "c.yml": license("c", "two")})
+	if log := f.log.String(); strings.Count(log, left) != 2 || strings.Contains(log, kept) {
+		t.Error(log)
+	}
+	f.write(t, "c.yml", strings.Replace(license("c", "two"), "spec:", "spec: [", 1)+"---\n"+license("d", "three"))
+	f.until(all(admits("two"), admits("three")))
+	if log := f.log.String(); strings.Count(log, left) != 2 || strings.Count(log, kept) != 1 {
+		t.Error(log)
 	}
 }
 

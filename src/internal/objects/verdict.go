@@ -55,21 +55,23 @@ const unknownKind = "unknown"
 
 // stray is what is wrong with a place in which no object can be told.
 type stray struct {
-	err  error
+	err error
+	// kept says that the place held objects that may be those meant, and that stay as they were.
+	kept bool
 	told bool
 }
 
-// stray takes what is wrong with places; nil where nothing is any more.
-func (s *set) stray(strays map[string]error) {
+// stray takes what is wrong with places, without an error where nothing is any more.
+func (s *set) stray(strays map[string]stray) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for place, err := range strays {
+	for place, now := range strays {
 		before, known := s.strays[place]
 		switch {
-		case err == nil:
+		case now.err == nil:
 			delete(s.strays, place)
-		case !known || before.err.Error() != err.Error():
-			s.strays[place] = stray{err: err}
+		case !known || before.err.Error() != now.err.Error():
+			s.strays[place] = now
 		}
 	}
 }
@@ -108,9 +110,10 @@ func (s *set) judge(done *settled) {
 		v := verdict{invalid, oneLine(each.err)}
 		count(unknownKind, v)
 		if !each.told {
-			done.news = append(done.news, told{place, "what it said before stays in force", v})
+			done.news = append(done.news, told{place, each.consequence(), v})
 		}
-		s.strays[place] = stray{each.err, true}
+		each.told = true
+		s.strays[place] = each
 	}
 }
 
@@ -142,6 +145,14 @@ func (o *object) consequence() string {
 	default:
 		return "what was in use before stays in force"
 	}
+}
+
+// consequence says what is in force of a place in which no object can be told.
+func (s stray) consequence() string {
+	if s.kept {
+		return "what it said before stays in force"
+	}
+	return "it is left out"
 }
 
 // oneLine is an error for a log and a condition.

@@ -28,7 +28,7 @@ func Parse(place string, data []byte) (Values, error) {
 	}
 	var v Values
 	if err := root.Decode(&v); err != nil {
-		return Values{}, strictyaml.SyntaxError(place, 0, err)
+		return Values{}, strictyaml.ValueError(place, 0, err)
 	}
 	return v, nil
 }
@@ -40,12 +40,12 @@ func document(place string, data []byte) (*yaml.Node, error) {
 	if err := decoder.Decode(&first); errors.Is(err, io.EOF) {
 		return nil, nil
 	} else if err != nil {
-		return nil, strictyaml.SyntaxError(place, 0, err)
+		return nil, strictyaml.SyntaxError(place, 0, data, err)
 	}
 	if err := decoder.Decode(&second); err == nil {
 		return nil, &Error{Place: place, Line: second.Line, Problem: "a second YAML document", Remedy: "keep all values in one"}
 	} else if !errors.Is(err, io.EOF) {
-		return nil, strictyaml.SyntaxError(place, 0, err)
+		return nil, strictyaml.SyntaxError(place, 0, data, err)
 	}
 	root := first.Content[0]
 	if strictyaml.IsNull(root) {

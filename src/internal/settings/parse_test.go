@@ -106,6 +106,7 @@ func TestParseErrors(t *testing.T) {
 		"twice where opaque":   {"image_proxy: {service: {annotations: {\n  a: 1,\n  a: 2}}}", `v.yml: line 3: is not valid YAML: mapping key "a" already defined at line 2: correct the YAML`},
 		"merge key":            {"push_secret: &s {name: a}\npull_secret: {<<: *s}", `v.yml: line 2: pull_secret: a key that is not a plain word: write every key out, without << and *`},
 		"tab":                  {"a:\n\tb: c", `v.yml: line 2: is not valid YAML: found character that cannot start any token: correct the YAML`},
+		"an open brace":        {"repository: a\nallow_pull: true\nca_cert_data: {\nplain_http: true\n", `v.yml: line 3: is not valid YAML: did not find expected ',' or '}': correct the YAML`},
 		"two documents":        {"repository: a\n---\nrepository: b\n", `v.yml: line 2: a second YAML document: keep all values in one`},
 		"two defects": {"plain_htp: true\nallow_pull: []", "v.yml: line 1: plain_htp: unknown key: did you mean plain_http?\n" +
 			"v.yml: line 2: allow_pull: expected true or false, found a list: correct the value"},

@@ -5,33 +5,38 @@ package strictyaml
 import (
 	"encoding/json"
 	"errors"
-	"regexp"
-	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/defect"
 )
 
-// SyntaxError makes one [*defect.Error] of each complaint of the YAML library, whose texts begin with "yaml: " and "line N: ". The
-// place and lines are as in [Format.Check].
-func SyntaxError(place string, lines int, err error) error {
-	texts := []string{err.Error()}
+// SyntaxError is the YAML library's error about a text as a [*defect.Error]. The place and lines are as in [Format.Check].
+func SyntaxError(place string, lines int, text []byte, err error) error {
+	line, problem := Mistake(text, err)
+	return notValid(place, lines+line, problem)
+}
+
+// ValueError makes one [*defect.Error] of each complaint of the YAML library about nodes that it has read. The place and lines are as
+// in [Format.Check].
+func ValueError(place string, lines int, err error) error {
+	complaints := []error{err}
 	if typed, ok := errors.AsType[*yaml.TypeError](err); ok {
-		texts = typed.Errors
+		complaints = nil
+		for _, text := range typed.Errors {
+			complaints = append(complaints, errors.New(text))
+		}
 	}
-	numbered := regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(?s:(.*))$`)
 	var errs []error
-	for _, text := range texts {
-		match := numbered.FindStringSubmatch(text)
-		line, _ := strconv.Atoi(match[1]) // absent: 0, of the document as a whole
-		errs = append(errs, &defect.Error{
-			Place: place, Line: lines + max(line, 1), Remedy: "correct the YAML",
-			Problem: "is not valid YAML: " + strings.Join(strings.Fields(match[2]), " "),
-		})
+	for _, complaint := range complaints {
+		line, problem := said(complaint)
+		errs = append(errs, notValid(place, lines+max(line, 1), problem)) // without a line it is the document as a whole
 	}
 	return errors.Join(errs...)
+}
+
+func notValid(place string, line int, problem string) error {
+	return &defect.Error{Place: place, Line: line, Problem: "is not valid YAML: " + problem, Remedy: "correct the YAML"}
 }
 
 // JSON gives a node as JSON. What looks like a date is text.

@@ -34,7 +34,7 @@ type Format struct {
 const enough = 20
 
 // Check reports how a document differs from typ. The place names it in errors; lines is how many lines there are above it in that
-// place.
+// place. Where typ has a boolean, yes and no of YAML 1.1 become true and false in the document, which is how JSON has them.
 func (f Format) Check(place string, lines int, root *yaml.Node, typ reflect.Type) error {
 	c := &checker{Format: f, place: place, lines: lines}
 	c.check("", root, typ, false)
@@ -107,10 +107,23 @@ func (c *checker) mapping(parent string, n *yaml.Node, typ reflect.Type, open bo
 		switch {
 		case known:
 			c.check(key, value, field.Type, open || field.Tag.Get("keys") == "open")
+			n.Content[i+1] = plainBool(value, field.Type)
 		case !open:
 			c.fail(name, key, "unknown key", c.remedyForKey(parent, name.Value, fields))
 		}
 	}
+}
+
+// plainBool is a node of its own for the boolean that n can become: what n is elsewhere, by an alias, stays.
+func plainBool(n *yaml.Node, typ reflect.Type) *yaml.Node {
+	for typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
+	}
+	var value bool
+	if typ.Kind() != reflect.Bool || n.ShortTag() == "!!bool" || IsNull(n) || n.Decode(&value) != nil {
+		return n
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(value), Line: n.Line, Column: n.Column}
 }
 
 // fits reports whether n itself, not what is in it, can become a typ.
@@ -130,6 +143,8 @@ func (c *checker) fits(n *yaml.Node, typ reflect.Type) bool {
 		return n.Kind == yaml.SequenceNode
 	case typ.Kind() == reflect.String:
 		return n.Kind == yaml.ScalarNode && (n.ShortTag() == "!!str" || c.Tag == "json" && n.ShortTag() == "!!timestamp")
+	case typ.Kind() == reflect.Bool && c.Tag == "json" && n.ShortTag() == "!!str" && n.Style != 0:
+		return false // in quotes it is text to Kubernetes
 	case typ.Kind() != reflect.Bool && n.ShortTag() != "!!int":
 		return false // the library would cut 1.5 to 1
 	default:

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -96,6 +97,20 @@ func (p *licensePlace) String() string {
 		return p.dir
 	}
 	return "namespace " + p.packageNamespace()
+}
+
+// command is a command line that does something in the same place.
+func (p *licensePlace) command(words ...string) string {
+	line := []string{"kubectl", "lsp", "license"}
+	line = append(line, words...)
+	for _, flag := range []struct{ name, value string }{
+		{"--dir", p.dir}, {"--kubeconfig", *p.kube.KubeConfig}, {"--context", *p.kube.Context}, {"--namespace", *p.kube.Namespace},
+	} {
+		if flag.value != "" {
+			line = append(line, flag.name, quoted(flag.value))
+		}
+	}
+	return strings.Join(line, " ")
 }
 
 // open gives the store. A timeout of zero is none.

@@ -59,6 +59,14 @@ type attempt func(*imageproxy.License) error
 func (p *licensePlace) handOut(
 	f *handoutFlags, output *format, id, what string, store func(attempt) (*imageproxy.License, error),
 ) error {
+	shown := p.out
+	if output.value == "name" || output.value == "yaml" {
+		shown = p.errOut
+	}
+	if f.file == "" && p.dryRunNote() == "" && leadsNowhere(shown) {
+		return errors.New("the license id would be lost, for the output it is printed on is closed, or is " + os.DevNull +
+			": print it, or name a --license-file; nothing was changed")
+	}
 	file, err := p.openLicenseFile(f)
 	if err != nil {
 		return err
@@ -79,7 +87,35 @@ func (p *licensePlace) handOut(
 		return err
 	}
 	p.remark(l)
-	return errors.Join(p.printHandout(f, output, h, what), file.write(p, h.LicenseFile))
+	written := file.write(p, h.LicenseFile)
+	err = p.printHandout(f, output, h, what)
+	if err != nil && p.dryRunNote() == "" {
+		err = errors.Join(err, p.unprinted(l.Name, what, file.File != nil && written == nil, f.file))
+	}
+	return errors.Join(err, written)
+}
+
+// unprinted says what became of an id that was stored and could not be shown.
+func (p *licensePlace) unprinted(name, what string, inFile bool, file string) error {
+	if inFile {
+		return fmt.Errorf("license %s was %s, and its id, which could not be printed, is in %s", name, what, file)
+	}
+	return fmt.Errorf("license %s was %s, and its id could not be printed and is lost: run %s",
+		name, what, p.command("rotate", name, "--now"))
+}
+
+// leadsNowhere reports whether what is written is gone. A closed descriptor is the null device by the time a Go program runs.
+func leadsNowhere(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return true
+	}
+	null, err := os.Stat(os.DevNull)
+	return err == nil && os.SameFile(info, null)
 }
 
 // licenseFile is the customer's license file, which waits for its text; nil where none is wanted.

@@ -40,6 +40,12 @@ A customer's password is the license id. It is made by "create" and "rotate", wh
   kubectl lsp license revoke acme --undo`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if p.dir == "" && cmd.Flags().Changed("dir") {
+				return usageError{errors.New("--dir is empty: name the directory, or leave --dir out for the cluster")}
+			}
+			return nil
+		},
 	}
 	cmd.PersistentFlags().StringVar(&p.dir, "dir", "", "directory of the licenses' YAML files, instead of a cluster")
 	if err := cmd.MarkPersistentFlagDirname("dir"); err != nil {
@@ -47,6 +53,10 @@ A customer's password is the license id. It is made by "create" and "rotate", wh
 	}
 	cmd.AddCommand(newLicenseCreate(p), newLicenseList(p), newLicenseShow(p), newLicenseRevoke(p), newLicenseExtend(p),
 		newLicenseRotate(p), newLicenseDelete(p), newLicensePulls(p))
+	for _, sub := range cmd.Commands() {
+		do := sub.RunE
+		sub.RunE = func(cmd *cobra.Command, args []string) error { return p.withHint(do(cmd, args)) }
+	}
 	return cmd
 }
 
@@ -111,6 +121,14 @@ func (p *licensePlace) command(words ...string) string {
 		}
 	}
 	return strings.Join(line, " ")
+}
+
+// withHint says where to look for the right name.
+func (p *licensePlace) withHint(err error) error {
+	if _, missing := errors.AsType[*licenses.NotFoundError](err); missing {
+		return fmt.Errorf("%w; for those that there are: %s", err, p.command("list"))
+	}
+	return err
 }
 
 // open gives the store. A timeout of zero is none.

@@ -180,6 +180,6 @@ func (p *licensePlace) change(ctx context.Context, name string, f *changeFlags, 
 // remark warns where a license admits nobody in spite of what was done.
 func (p *licensePlace) remark(l *imageproxy.License) {
 	if state := licenses.StateOf(l, time.Now()); state != licenses.Valid {
-		p.say("License %s is %s, so nobody can pull with it; 'kubectl lsp license show %s' says more.", l.Name, state, l.Name)
+		p.say("License %s is %s, so nobody can pull with it. For more: %s", l.Name, state, p.command("show", l.Name))
 	}
 }

@@ -107,3 +107,25 @@ func TestLicenseDirWithMistakes(t *testing.T) {
 	}
 	w.run("license", "revoke", "old", "--dir", dir, "--yes").want(t, 1, "", "spec.expiresAt: is not a time of RFC 3339")
 }
+
+// TestLicenseEmptyDir: a variable of the shell that is not set must not lead to the cluster.
+func TestLicenseEmptyDir(t *testing.T) {
+	w := newWorld(t)
+	for _, args := range [][]string{
+		{"list"}, {"create", "--app", "shop", "--customer", "Acme"}, {"show", "acme"}, {"revoke", "acme", "--yes"}, {"extend", "acme", "--expires", "1d"},
+		{"rotate", "acme"}, {"delete", "acme", "--yes"}, {"pulls", "acme"},
+	} {
+		w.run(append(append([]string{"license"}, args...), "--dir", "")...).want(t, 2, "", "--dir is empty: name the directory, or leave --dir out for the cluster")
+	}
+}
+
+// TestLicenseHints: a command in a message works as it is typed.
+func TestLicenseHints(t *testing.T) {
+	w, dir := newWorld(t), filepath.Join(t.TempDir(), "of a vendor")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.run("license", "show", "nobody", "--dir", dir).want(t, 1, "", "for those that there are: kubectl lsp license list --dir '"+dir+"'\n")
+	w.run("license", "show", "nobody", "-n", "other").want(t, 1, "", "kubectl lsp license list --namespace other\n")
+	w.run("license", "show", "nobody").want(t, 1, "", "kubectl lsp license list\n")
+}

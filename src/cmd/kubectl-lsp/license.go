@@ -38,13 +38,13 @@ A customer's password is the license id. It is made by "create" and "rotate", wh
   # End it, and take that back
   kubectl lsp license revoke acme
   kubectl lsp license revoke acme --undo`,
-		Args: exactly(),
+		Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if p.dir == "" && cmd.Flags().Changed("dir") {
 				return usageError{errors.New("--dir is empty: name the directory, or leave --dir out for the cluster")}
 			}
-			return nil
+			return p.checkNamespace()
 		},
 	}
 	cmd.PersistentFlags().StringVar(&p.dir, "dir", "", "directory of the licenses' YAML files, instead of a cluster")
@@ -142,7 +142,7 @@ func (p *licensePlace) open(timeout time.Duration) (licenses.Store, error) {
 	} else {
 		config, err := p.config()
 		if err != nil {
-			return nil, err
+			return nil, elsewhere(err, "a directory of licenses with --dir")
 		}
 		if timeout > 0 {
 			config.Timeout = timeout

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -35,7 +36,7 @@ func (f *handoutFlags) check() error {
 		return nil
 	}
 	if err := customerlicense.CheckDomain(f.domain); err != nil {
-		return fmt.Errorf("--domain %q %w", f.domain, err)
+		return usageError{fmt.Errorf("--domain %q %w", f.domain, err)}
 	}
 	return nil
 }
@@ -126,6 +127,9 @@ func (p *licensePlace) openLicenseFile(f *handoutFlags) (licenseFile, error) {
 		return licenseFile{}, nil
 	}
 	file, err := os.OpenFile(f.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return licenseFile{}, fmt.Errorf("--license-file %s is there already: name another file, or remove it", f.file)
+	}
 	if err != nil {
 		return licenseFile{}, fmt.Errorf("make the customer's license file: %w", err)
 	}

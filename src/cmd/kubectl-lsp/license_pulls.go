@@ -107,7 +107,7 @@ func (p *licensePlace) readPulls(ctx context.Context, file string, query pulls.Q
 	}
 	config, err := p.config()
 	if err != nil {
-		return nil, err
+		return nil, elsewhere(err, "the server's log with --log")
 	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {

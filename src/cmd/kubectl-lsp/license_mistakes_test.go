@@ -131,3 +131,23 @@ func TestLicenseHints(t *testing.T) {
 	w.run("license", "show", "nobody", "-n", "other").want(t, 1, "", "kubectl lsp license list --namespace other\n")
 	w.run("license", "show", "nobody").want(t, 1, "", "kubectl lsp license list\n")
 }
+
+// TestLicenseTwiceInDir: of two with one name or one id, the server lets the first in alone.
+func TestLicenseTwiceInDir(t *testing.T) {
+	w, dir := newWorld(t), t.TempDir()
+	w.run("license", "create", "--dir", dir, "--app", "shop", "--customer", "Acme").want(t, 0, ".*", "")
+	text, err := os.ReadFile(filepath.Join(dir, "license-acme.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"same-name.yml": string(text), "same-id.yml": strings.Replace(string(text), "name: acme", "name: beta", 1)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := w.run("license", "list", "--dir", dir)
+	out.want(t, 0, `NAME[^\n]*\nacme [^\n]*valid[^\n]*\n`, "same-name.yml: license acme is in "+filepath.Join(dir, "license-acme.yml")+" already")
+	if !strings.Contains(out.err, `same-id.yml: license beta: the id of "license-id" admits to license acme already`) {
+		t.Error(out.err)
+	}
+}

@@ -189,6 +189,13 @@ func TestRewriteMistakes(t *testing.T) {
 }
 
 // TestRewriteWithASilentRegistry: no answer in time is private, and is said.
+// TestRewriteOfABaseWithAHole: kustomize says it in four nested errors.
+func TestRewriteOfABaseWithAHole(t *testing.T) {
+	s := newMarket(t)
+	s.file("base/kustomization.yaml", "resources: [pod.yaml, gone.yaml]\n")
+	s.rewrite().want(t, 1, "", "kubectl lsp: base "+s.path("base")+": a kustomization names "+s.path("base/gone.yaml")+", which is not there\n")
+}
+
 // TestRewriteWithoutPrivateImages: what nothing uses is said.
 func TestRewriteWithoutPrivateImages(t *testing.T) {
 	s := newMarket(t)

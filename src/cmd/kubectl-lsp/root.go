@@ -65,9 +65,9 @@ everything else to standard error.`,
 
   # A registry on this machine for docker, ko, Tilt, Skaffold, crane, imgpkg ...
   kubectl lsp registry --port 5001`,
-		Version:       version.Get().String(),
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Version:           version.Get().String(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
 		Args:              noCommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkNamespace() },

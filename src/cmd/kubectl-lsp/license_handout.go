@@ -91,7 +91,7 @@ func (p *licensePlace) handOut(
 	written := file.write(p, h.LicenseFile)
 	err = p.printHandout(f, output, h, what)
 	if err != nil && p.dryRunNote() == "" {
-		err = errors.Join(err, p.unprinted(l.Name, what, file.File != nil && written == nil, f.file))
+		err = fmt.Errorf("%w; %w", err, p.unprinted(l.Name, what, file.File != nil && written == nil, f.file))
 	}
 	return errors.Join(err, written)
 }

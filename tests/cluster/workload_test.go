@@ -250,7 +250,7 @@ func TestWorkloadApply(t *testing.T) {
 	step(t, "nobody answers, somebody says no, and a look")
 	d.lsp(t, create...).want(t, 1, "", "nobody answered; say --yes to go on without asking")
 	d.answer(t, "n\n", create...).want(t, 1, "", "Nothing was changed.")
-	d.lsp(t, append(create, "--dry-run")...).want(t, 0, "kind: Workload\n", "Packed 1 files")
+	d.lsp(t, append(create, "--dry-run")...).want(t, 0, "kind: Workload\n", "Packed 1 file")
 	if found := kubectl(t, "get", "workload", "-n", devNamespace, "web", "--ignore-not-found", "-o", "name"); found != "" {
 		t.Fatalf("without consent there is %s", found)
 	}

@@ -94,7 +94,7 @@ func (a *app) where() (*rest.Config, string, error) {
 	}
 	config, err := a.config()
 	if err != nil {
-		return nil, "", err
+		return nil, "", elsewhere(err, "a proxy's address with --server")
 	}
 	name := raw.CurrentContext
 	if *a.kube.Context != "" {

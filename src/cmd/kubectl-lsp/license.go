@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,8 +38,14 @@ A customer's password is the license id. It is made by "create" and "rotate", wh
   # End it, and take that back
   kubectl lsp license revoke acme
   kubectl lsp license revoke acme --undo`,
-		Args: exactly(),
+		Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if p.dir == "" && cmd.Flags().Changed("dir") {
+				return usageError{errors.New("--dir is empty: name the directory, or leave --dir out for the cluster")}
+			}
+			return p.checkNamespace()
+		},
 	}
 	cmd.PersistentFlags().StringVar(&p.dir, "dir", "", "directory of the licenses' YAML files, instead of a cluster")
 	if err := cmd.MarkPersistentFlagDirname("dir"); err != nil {
@@ -46,6 +53,10 @@ A customer's password is the license id. It is made by "create" and "rotate", wh
 	}
 	cmd.AddCommand(newLicenseCreate(p), newLicenseList(p), newLicenseShow(p), newLicenseRevoke(p), newLicenseExtend(p),
 		newLicenseRotate(p), newLicenseDelete(p), newLicensePulls(p))
+	for _, sub := range cmd.Commands() {
+		do := sub.RunE
+		sub.RunE = func(cmd *cobra.Command, args []string) error { return p.withHint(do(cmd, args)) }
+	}
 	return cmd
 }
 
@@ -98,6 +109,28 @@ func (p *licensePlace) String() string {
 	return "namespace " + p.packageNamespace()
 }
 
+// command is a command line that does something in the same place.
+func (p *licensePlace) command(words ...string) string {
+	line := []string{"kubectl", "lsp", "license"}
+	line = append(line, words...)
+	for _, flag := range []struct{ name, value string }{
+		{"--dir", p.dir}, {"--kubeconfig", *p.kube.KubeConfig}, {"--context", *p.kube.Context}, {"--namespace", *p.kube.Namespace},
+	} {
+		if flag.value != "" {
+			line = append(line, flag.name, quoted(flag.value))
+		}
+	}
+	return strings.Join(line, " ")
+}
+
+// withHint says where to look for the right name.
+func (p *licensePlace) withHint(err error) error {
+	if _, missing := errors.AsType[*licenses.NotFoundError](err); missing {
+		return fmt.Errorf("%w; for those that there are: %s", err, p.command("list"))
+	}
+	return err
+}
+
 // open gives the store. A timeout of zero is none.
 func (p *licensePlace) open(timeout time.Duration) (licenses.Store, error) {
 	if err := p.check(); err != nil {
@@ -109,7 +142,7 @@ func (p *licensePlace) open(timeout time.Duration) (licenses.Store, error) {
 	} else {
 		config, err := p.config()
 		if err != nil {
-			return nil, err
+			return nil, elsewhere(err, "a directory of licenses with --dir")
 		}
 		if timeout > 0 {
 			config.Timeout = timeout

@@ -182,8 +182,8 @@ func (p *licensePlace) remark(l *imageproxy.License) {
 	switch state := licenses.StateOf(l, time.Now()); state {
 	case licenses.Valid:
 	case licenses.NoIDs:
-		p.say("License %s has no ids, so nobody can pull with it; 'kubectl lsp license rotate %s' makes one.", l.Name, l.Name)
+		p.say("License %s has no ids, so nobody can pull with it. To make one: %s", l.Name, p.command("rotate", l.Name))
 	default:
-		p.say("License %s is %s, so nobody can pull with it; 'kubectl lsp license show %s' says more.", l.Name, state, l.Name)
+		p.say("License %s is %s, so nobody can pull with it. For more: %s", l.Name, state, p.command("show", l.Name))
 	}
 }

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/customerlicense"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/licenses"
 )
@@ -78,6 +80,12 @@ func (p *licensePlace) create(ctx context.Context, f *createFlags) error {
 	case f.request.Customer == "":
 		return usageError{errors.New("--customer is missing")}
 	}
+	if err := customerlicense.CheckApp(f.request.App); err != nil {
+		return usageError{fmt.Errorf("--app %q %w", f.request.App, err)}
+	}
+	if name := f.request.Name; name != "" && len(validation.IsDNS1123Subdomain(name)) > 0 {
+		return usageError{fmt.Errorf("NAME %q is not the name of an object: write lower-case letters, digits, '-' and '.'", name)}
+	}
 	if err := errors.Join(f.output.check(), f.handout.check()); err != nil {
 		return err
 	}
@@ -88,10 +96,10 @@ func (p *licensePlace) create(ctx context.Context, f *createFlags) error {
 	id := imageproxy.NewID()
 	l, err := licenses.New(f.request, imageproxy.Hash(id))
 	if err != nil {
-		return fmt.Errorf("--customer: %w", err)
+		return usageError{fmt.Errorf("--customer: %w", err)}
 	}
 	if err := l.Validate(imageproxy.InCluster); err != nil {
-		return fmt.Errorf("the license would not be valid: %w", err)
+		return usageError{fmt.Errorf("the license would not be valid: %w", err)}
 	}
 	store, err := p.open(0)
 	if err != nil {
@@ -132,7 +140,7 @@ func ahead(text string, now time.Time) (time.Time, error) {
 	}
 	at := end.From(now)
 	if !at.IsZero() && !at.After(now) {
-		return time.Time{}, fmt.Errorf("--expires %q lies in the past; to end a license now, revoke it", text)
+		return time.Time{}, usageError{fmt.Errorf("--expires %q lies in the past; to end a license now, revoke it", text)}
 	}
 	return at, nil
 }

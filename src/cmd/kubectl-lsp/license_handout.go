@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -35,7 +36,7 @@ func (f *handoutFlags) check() error {
 		return nil
 	}
 	if err := customerlicense.CheckDomain(f.domain); err != nil {
-		return fmt.Errorf("--domain %q %w", f.domain, err)
+		return usageError{fmt.Errorf("--domain %q %w", f.domain, err)}
 	}
 	return nil
 }
@@ -59,6 +60,14 @@ type attempt func(*imageproxy.License) error
 func (p *licensePlace) handOut(
 	f *handoutFlags, output *format, id, what string, store func(attempt) (*imageproxy.License, error),
 ) error {
+	shown := p.out
+	if output.value == "name" || output.value == "yaml" {
+		shown = p.errOut
+	}
+	if f.file == "" && p.dryRunNote() == "" && leadsNowhere(shown) {
+		return errors.New("the license id would be lost, for the output it is printed on is closed, or is " + os.DevNull +
+			": print it, or name a --license-file; nothing was changed")
+	}
 	file, err := p.openLicenseFile(f)
 	if err != nil {
 		return err
@@ -79,7 +88,35 @@ func (p *licensePlace) handOut(
 		return err
 	}
 	p.remark(l)
-	return errors.Join(p.printHandout(f, output, h, what), file.write(p, h.LicenseFile))
+	written := file.write(p, h.LicenseFile)
+	err = p.printHandout(f, output, h, what)
+	if err != nil && p.dryRunNote() == "" {
+		err = fmt.Errorf("%w; %w", err, p.unprinted(l.Name, what, file.File != nil && written == nil, f.file))
+	}
+	return errors.Join(err, written)
+}
+
+// unprinted says what became of an id that was stored and could not be shown.
+func (p *licensePlace) unprinted(name, what string, inFile bool, file string) error {
+	if inFile {
+		return fmt.Errorf("license %s was %s, and its id, which could not be printed, is in %s", name, what, file)
+	}
+	return fmt.Errorf("license %s was %s, and its id could not be printed and is lost: run %s",
+		name, what, p.command("rotate", name, "--now"))
+}
+
+// leadsNowhere reports whether what is written is gone. A closed descriptor is the null device by the time a Go program runs.
+func leadsNowhere(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return true
+	}
+	null, err := os.Stat(os.DevNull)
+	return err == nil && os.SameFile(info, null)
 }
 
 // licenseFile is the customer's license file, which waits for its text; nil where none is wanted.
@@ -90,6 +127,9 @@ func (p *licensePlace) openLicenseFile(f *handoutFlags) (licenseFile, error) {
 		return licenseFile{}, nil
 	}
 	file, err := os.OpenFile(f.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return licenseFile{}, fmt.Errorf("--license-file %s is there already: name another file, or remove it", f.file)
+	}
 	if err != nil {
 		return licenseFile{}, fmt.Errorf("make the customer's license file: %w", err)
 	}

@@ -30,6 +30,10 @@ func newLicenseList(p *licensePlace) *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List licenses: whose, until when, and when they were last used",
+		Long: `List licenses: whose, until when, and when they were last used.
+
+When and how often a license was used is in the cluster's object; with --dir these columns show "-", and "pulls" reads the log. What the
+server leaves out of a directory, such as a license whose name or id another one has, is told on standard error.`,
 		Example: `  kubectl lsp license list
   kubectl lsp license list --app shop -o wide
   kubectl lsp license list --dir ./licenses -o name`,
@@ -74,7 +78,7 @@ func (p *licensePlace) list(ctx context.Context, f *listFlags) error {
 		p.say("No licenses in %s.", p)
 		return nil
 	}
-	return p.table(licenseTable(all, time.Now()), f.output.value == "wide")
+	return p.table(p.licenseTable(all, time.Now()), f.output.value == "wide")
 }
 
 // table prints in kubectl's way, with control characters made harmless.
@@ -97,14 +101,14 @@ func columns(names []string, wide ...string) []metav1.TableColumnDefinition {
 	return all
 }
 
-func licenseTable(all []imageproxy.License, now time.Time) *metav1.Table {
+func (p *licensePlace) licenseTable(all []imageproxy.License, now time.Time) *metav1.Table {
 	t := &metav1.Table{ColumnDefinitions: columns([]string{"Name", "App", "Customer", "State", "Expires", "Last Pulled", "Pulls"},
 		"Email", "Credentials", "Expires At", "Revoked At")}
 	for i := range all {
 		l := &all[i]
 		t.Rows = append(t.Rows, metav1.TableRow{Cells: []any{
 			l.Name, l.Spec.AppSlug, l.Spec.CustomerName, string(licenses.StateOf(l, now)), until(l.Spec.ExpiresAt, now),
-			pulledAgo(l, now), strconv.FormatInt(l.Status.Pulls, 10),
+			p.counted(pulledAgo(l, now)), p.counted(strconv.FormatInt(l.Status.Pulls, 10)),
 			orNone(l.Spec.CustomerEmail), strconv.Itoa(len(l.Spec.Credentials)), orNone(l.Spec.ExpiresAt), revokedAt(l),
 		}})
 	}
@@ -123,6 +127,14 @@ func until(text string, now time.Time) string {
 	default:
 		return duration.HumanDuration(now.Sub(end)) + " ago"
 	}
+}
+
+// counted is for what the server writes into the objects of a cluster, and has no place for in a directory.
+func (p *licensePlace) counted(text string) string {
+	if p.dir != "" {
+		return "-"
+	}
+	return text
 }
 
 func pulledAgo(l *imageproxy.License, now time.Time) string {

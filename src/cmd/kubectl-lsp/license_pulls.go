@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"time"
@@ -95,18 +96,18 @@ func (p *licensePlace) readPulls(ctx context.Context, file string, query pulls.Q
 	switch file {
 	case "":
 	case "-":
-		return pulls.Read(p.in, query)
+		return readLog("standard input", p.in, query)
 	default:
 		log, err := os.Open(file)
 		if err != nil {
 			return nil, fmt.Errorf("read the log: %w", err)
 		}
 		defer log.Close()
-		return pulls.Read(log, query)
+		return readLog(file, log, query)
 	}
 	config, err := p.config()
 	if err != nil {
-		return nil, err
+		return nil, elsewhere(err, "the server's log with --log")
 	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -122,6 +123,15 @@ func (p *licensePlace) readPulls(ctx context.Context, file string, query pulls.Q
 	}
 	_, err = store.Get(ctx, query.License)
 	return nil, err
+}
+
+// readLog reads one log. It may be another file than its user thinks.
+func readLog(name string, log io.Reader, query pulls.Query) ([]pulls.Pull, error) {
+	found, err := pulls.Read(log, query)
+	if errors.Is(err, pulls.ErrNoJSON) {
+		return nil, fmt.Errorf("%s: %w, or name the server's log", name, err)
+	}
+	return found, err
 }
 
 func pullsTable(all []pulls.Pull) *metav1.Table {

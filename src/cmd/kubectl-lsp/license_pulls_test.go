@@ -36,4 +36,8 @@ func TestLicensePulls(t *testing.T) {
 	w.write("server.log", w.api.Logs["image-proxy-1"])
 	w.run("license", "pulls", "acme", "--log", filepath.Join(w.tree, "server.log"), "-o", "wide").want(t, 0, `(?s).*REMOTE +ERROR +ID\n.*192\.0\.2\.1 +<none> +R\n`, "")
 	w.run("license", "pulls", "gone", "--log", filepath.Join(w.tree, "server.log")).want(t, 0, "", "No pulls with license gone in the log.")
+	w.write("text.log", "level=INFO msg=pull license=acme\n")
+	text := filepath.Join(w.tree, "text.log")
+	w.run("license", "pulls", "acme", "--log", text).want(t, 1, "", text+": no line of it is JSON: run the server with --log-format json, or name the server's log\n")
+	w.answer("no log\n", "license", "pulls", "acme", "--log", "-").want(t, 1, "", "standard input: no line of it is JSON")
 }

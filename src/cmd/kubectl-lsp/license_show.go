@@ -67,8 +67,8 @@ func (p *licensePlace) describe(l *imageproxy.License, now time.Time) error {
 	row("State:", string(licenses.StateOf(l, now)))
 	row("Expires:", ends(l.Spec.ExpiresAt, "never", now))
 	row("Revoked:", revokedAt(l))
-	row("Last pulled:", pulledAgo(l, now))
-	row("Pulls:", strconv.FormatInt(l.Status.Pulls, 10))
+	row("Last pulled:", p.counted(pulledAgo(l, now)))
+	row("Pulls:", p.counted(strconv.FormatInt(l.Status.Pulls, 10)))
 	row("Credentials:", strconv.Itoa(len(l.Spec.Credentials)))
 	for _, c := range l.Spec.Credentials {
 		row("", fmt.Sprintf("%s, sha256 %.12s..., %s, ends %s",

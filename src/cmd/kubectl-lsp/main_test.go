@@ -78,7 +78,7 @@ const reference = `registry\.example\.com/team/source:dev-web@sha256:[0-9a-f]{64
 func TestPush(t *testing.T) {
 	w := newWorld(t)
 	first := w.run("push", "--name", "web", "--local-path", w.tree)
-	first.want(t, 0, reference+"\n", "Packed 1 files, 13 B.\nPushed: ")
+	first.want(t, 0, reference+"\n", "Packed 1 file, 13 B.\nPushed: ")
 	w.run("push", "--name", "web", "--local-path", w.tree).want(t, 0, regexp.QuoteMeta(first.out), "Unchanged: dev-web names this source already, nothing was uploaded.")
 	w.write("main.go", "package changed\n")
 	changed := w.run("push", "--name", "web", "--local-path", w.tree)
@@ -155,8 +155,14 @@ func TestMistakes(t *testing.T) {
 		{"no name", []string{"push"}, 2, "--name is missing; see 'kubectl lsp push --help'"},
 		{"unknown flag", []string{"push", "--nme", "a"}, 2, "unknown flag: --nme"},
 		{"unknown command", []string{"psuh"}, 2, `unknown command "psuh"`},
+		{"unknown command below another", []string{"workload", "aply"}, 2, `unknown command "aply": did you mean apply?; see 'kubectl lsp workload --help'`},
+		{"help of nothing", []string{"help", "nope"}, 2, `unknown command "nope"`},
+		{"help of nothing below a command", []string{"help", "license", "lst"}, 2, `unknown command "lst": did you mean list?`},
+		{"no namespace's name", []string{"push", "--name", "a", "-n", "Bad_NS", "--local-path", w.tree}, 2, `--namespace "Bad_NS" cannot be a namespace`},
+		{"no namespace's name for a license", []string{"license", "list", "-n", "Bad_NS"}, 2, `--namespace "Bad_NS" cannot be a namespace`},
+		{"empty path", []string{"push", "--name", "a", "--local-path", ""}, 2, "--local-path is empty"},
 		{"unknown format", []string{"health", "-o", "xml"}, 2, `--output "xml": choose one of yaml, json`},
-		{"not a server", []string{"health", "--server", "localhost:5002"}, 1, "not an address such as http://localhost:5002"},
+		{"not a server", []string{"health", "--server", "localhost:5002"}, 2, "not an address such as http://localhost:5002"},
 		{"no such CA", []string{"health", "--server", "https://localhost", "--certificate-authority", "/no/ca"}, 1, "read certificates"},
 		{"two sources", []string{"workload", "apply", "a", "--local-path", ".", "--image", "b"}, 2, "name one source only"},
 		{"no workload name", []string{"workload", "apply"}, 2, "NAME is missing"},
@@ -168,7 +174,7 @@ func TestMistakes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			out := w.run(tt.args...)
 			out.want(t, tt.code, "", tt.want)
-			if lines := strings.Count(strings.TrimPrefix(out.err, "Packed 1 files, 13 B.\n"), "\n"); lines != 1 {
+			if lines := strings.Count(strings.TrimPrefix(out.err, "Packed 1 file, 13 B.\n"), "\n"); lines != 1 {
 				t.Errorf("%d lines:\n%s", lines, out.err)
 			}
 		})
@@ -234,4 +240,27 @@ func TestRegistryPortTaken(t *testing.T) {
 	defer other.Close()
 	port := other.URL[strings.LastIndex(other.URL, ":")+1:]
 	w.run("registry", "--port", port).want(t, 1, "", "port "+port+" is taken; choose another with --port")
+}
+
+// TestNoKubeconfig: client-go would go to localhost:8080.
+func TestNoKubeconfig(t *testing.T) {
+	w := newWorld(t)
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	const line = "there is no kubeconfig: name one with --kubeconfig or KUBECONFIG"
+	for _, tt := range []struct{ command, out, want string }{
+		{"push --name web --local-path " + w.tree, "", ", or a proxy's address with --server"},
+		{"health", "", ", or a proxy's address with --server"},
+		{"registry --port 0", "", ", or a proxy's address with --server"},
+		{"workload apply web --yes --local-path " + w.tree, "", ""},
+		{"license list", "", ", or a directory of licenses with --dir"},
+		{"license create --app shop --customer Acme", "", ", or a directory of licenses with --dir"},
+		{"license pulls acme", "", ", or the server's log with --log"},
+	} {
+		out := w.run(strings.Fields(tt.command)...)
+		out.want(t, 1, "", line+tt.want+"\n")
+		if strings.Count(out.err, "\n") != 1 {
+			t.Errorf("%s: more than one line:\n%s", tt.command, out.err)
+		}
+	}
+	w.run("doctor").want(t, 1, "failed   kubeconfig      "+line+", or a proxy's address with --server\n.*", "")
 }

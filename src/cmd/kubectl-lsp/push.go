@@ -72,6 +72,9 @@ file takes it back ("!.git").`,
 			if name == "" {
 				return usageError{errors.New("--name is missing")}
 			}
+			if source.localPath == "" {
+				return usageError{errors.New("--local-path is empty")}
+			}
 			return a.push(cmd, name, &source, &output)
 		},
 	}
@@ -143,7 +146,7 @@ func (a *app) packAndAsk(cmd *cobra.Command, client *apiserver.Client, source *s
 		return nil, "", err
 	}
 	if !source.quiet {
-		a.say("Packed %d files, %s.", img.Files, size(img.Bytes))
+		a.say("Packed %s, %s.", count(img.Files, "file"), size(img.Bytes))
 	}
 	return img, repository, nil
 }

@@ -27,7 +27,7 @@ func (q *questions) update(done, total int) {
 	defer q.mu.Unlock()
 	if !isTerminal(q.a.errOut) {
 		if done == total {
-			q.a.say("Asked the registries about %d images.", total)
+			q.a.say("Asked the registries about %s.", count(total, "image"))
 		}
 		return
 	}

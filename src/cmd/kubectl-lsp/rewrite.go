@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/appbase"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/customerlicense"
@@ -36,7 +35,7 @@ type rewriteFlags struct {
 func newRewrite(a *app) *cobra.Command {
 	f := &rewriteFlags{}
 	cmd := &cobra.Command{
-		Use:   "rewrite --base DIR --app-slug SLUG (--license-file FILE | --license-id-file FILE)",
+		Use:   "rewrite --base DIR (--license-file FILE | --app-slug SLUG --license-id-file FILE)",
 		Short: "Send an application's private images through the image proxy",
 		Long: `Send an application's private images through the image proxy, with a kustomization between the vendor's manifests and
 what is applied.
@@ -59,7 +58,7 @@ The pull Secret's file holds the license: it is readable by you only, and does n
   kubectl lsp rewrite --base base --app-slug my-app --license-id-file id --all --alias localhost:5000=local`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(a); err != nil {
+			if err := f.check(); err != nil {
 				return err
 			}
 			return a.rewrite(cmd.Context(), f)
@@ -87,7 +86,7 @@ The pull Secret's file holds the license: it is readable by you only, and does n
 }
 
 // check is about the command line alone.
-func (f *rewriteFlags) check(a *app) error {
+func (f *rewriteFlags) check() error {
 	if f.base == "" {
 		return usageError{errors.New("--base is missing")}
 	}
@@ -101,9 +100,6 @@ func (f *rewriteFlags) check(a *app) error {
 		if err := customerlicense.CheckApp(f.app); err != nil {
 			return usageError{fmt.Errorf("--app-slug %q %w", f.app, err)}
 		}
-	}
-	if namespace := *a.kube.Namespace; namespace != "" && len(validation.IsDNS1123Label(namespace)) > 0 {
-		return usageError{fmt.Errorf("--namespace %q cannot be a namespace", namespace)}
 	}
 	for host, alias := range f.aliases {
 		if !regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`).MatchString(alias) || host == "" {

@@ -189,6 +189,20 @@ func TestRewriteMistakes(t *testing.T) {
 }
 
 // TestRewriteWithASilentRegistry: no answer in time is private, and is said.
+// TestRewriteOfABaseWithAHole: kustomize says it in four nested errors.
+func TestRewriteOfABaseWithAHole(t *testing.T) {
+	s := newMarket(t)
+	s.file("base/kustomization.yaml", "resources: [pod.yaml, gone.yaml]\n")
+	s.rewrite().want(t, 1, "", "kubectl lsp: base "+s.path("base")+": a kustomization names "+s.path("base/gone.yaml")+", which is not there\n")
+}
+
+// TestRewriteWithoutPrivateImages: what nothing uses is said.
+func TestRewriteWithoutPrivateImages(t *testing.T) {
+	s := newMarket(t)
+	s.file("base/pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: a, image: '"+s.public+":1'}]}\n")
+	s.rewrite().want(t, 0, ".*", "Warning: no image of the base goes through the proxy: nothing uses the pull Secret, and there is no need to apply it.\n")
+}
+
 func TestRewriteWithASilentRegistry(t *testing.T) {
 	s := newMarket(t)
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))

@@ -11,13 +11,16 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/apiserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/push"
@@ -62,16 +65,12 @@ everything else to standard error.`,
 
   # A registry on this machine for docker, ko, Tilt, Skaffold, crane, imgpkg ...
   kubectl lsp registry --port 5001`,
-		Version:       version.Get().String(),
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q", args[0])}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:           version.Get().String(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              noCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkNamespace() },
 	}
 	root.SetIn(a.in)
 	root.SetOut(a.out)
@@ -85,8 +84,46 @@ everything else to standard error.`,
 		}
 	}
 	root.AddCommand(newPush(a), newHealth(a), newDoctor(a), newWorkload(a), newRegistry(a), newLicense(a), newRewrite(a), newHelmValues(a))
+	refuseUnknownHelp(root)
 	a.completeKubeFlags(root)
 	return root
+}
+
+// noCommand is for a command that has others below it, of which an argument is none.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2 // cobra's own default, which it sets too late
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return usageError{fmt.Errorf("unknown command %q: did you mean %s?", args[0], strings.Join(near, " or "))}
+	}
+	return usageError{fmt.Errorf("unknown command %q", args[0])}
+}
+
+// refuseUnknownHelp makes "help" of what is not there a mistake, which cobra answers with exit code 0.
+func refuseUnknownHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "help" {
+			continue
+		}
+		cmd.Args = func(_ *cobra.Command, args []string) error {
+			found, rest, err := root.Find(args)
+			if err != nil {
+				return usageError{err}
+			}
+			return noCommand(found, rest)
+		}
+	}
+}
+
+// checkNamespace refuses what no cluster can have.
+func (a *app) checkNamespace() error {
+	if namespace := *a.kube.Namespace; namespace != "" && len(validation.IsDNS1123Label(namespace)) > 0 {
+		return usageError{fmt.Errorf("--namespace %q cannot be a namespace", namespace)}
+	}
+	return nil
 }
 
 // exactly checks the number of arguments and names them when it is wrong.
@@ -103,11 +140,34 @@ func exactly(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// errNoKubeconfig stands for what client-go has instead: an API server on localhost:8080.
+var errNoKubeconfig = errors.New("there is no kubeconfig: name one with --kubeconfig or KUBECONFIG")
+
+// elsewhere adds what else there is to do without a kubeconfig.
+func elsewhere(err error, remedy string) error {
+	if errors.Is(err, errNoKubeconfig) {
+		return fmt.Errorf("%w, or %s", err, remedy)
+	}
+	return err
+}
+
 // config loads the kubeconfig as kubectl does.
 func (a *app) config() (*rest.Config, error) {
 	config, err := a.kube.ToRESTConfig()
 	if err != nil {
 		return nil, fmt.Errorf("read the kubeconfig: %w", err)
+	}
+	raw, err := a.kube.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return nil, fmt.Errorf("read the kubeconfig: %w", err)
+	}
+	if config.Host == clientcmd.ClusterDefaults.Server && os.Getenv("KUBERNETES_MASTER") == "" {
+		switch {
+		case len(raw.Contexts) == 0:
+			return nil, errNoKubeconfig
+		case raw.CurrentContext == "" && *a.kube.Context == "":
+			return nil, errors.New("the kubeconfig has no current context: choose one with --context")
+		}
 	}
 	config.UserAgent = "kubectl-lsp/" + version.Get().Version
 	return config, nil
@@ -120,7 +180,7 @@ func (a *app) client() (*apiserver.Client, error) {
 	}
 	config, err := a.config()
 	if err != nil {
-		return nil, err
+		return nil, elsewhere(err, "a proxy's address with --server")
 	}
 	return apiserver.New(config)
 }
@@ -139,7 +199,11 @@ func (a *app) direct() (*apiserver.Client, error) {
 	if err != nil && *a.kube.Timeout != "0" {
 		return nil, usageError{fmt.Errorf("--request-timeout %q: write a duration such as 30s", *a.kube.Timeout)}
 	}
-	return apiserver.Direct(a.server, conf, timeout)
+	client, err := apiserver.Direct(a.server, conf, timeout)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--%w", err)}
+	}
+	return client, nil
 }
 
 // certificates adds a file in PEM to the pool; nil begins an empty one.
@@ -206,6 +270,14 @@ func (a *app) consent(yes bool, question string) error {
 
 // say writes one line to standard error.
 func (a *app) say(format string, values ...any) { fmt.Fprintf(a.errOut, format+"\n", values...) }
+
+// count is how many there are, in words for people.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}
 
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)

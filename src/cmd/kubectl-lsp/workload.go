@@ -14,7 +14,7 @@ func newWorkload(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "workload",
 		Short: "Create and update Workloads (carto.run/v1alpha1) from local source",
-		Args:  exactly(),
+		Args:  noCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newApply(a))

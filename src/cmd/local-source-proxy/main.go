@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/proxy"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/version"
 )
 
 // Exit codes of the command.
@@ -44,6 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 The API server says who may push; the proxy adds the registry's credential, which developers never see.
 
 Try it out without anything else:  local-source-proxy serve --embedded-registry`,
+		Version:       version.Get().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -165,6 +166,9 @@ func (f *files) explain(err error) error {
 		if m.err != nil && strings.Contains(err.Error(), filepath.Base(m.path)) {
 			return f.error(m, m.err)
 		}
+	}
+	if missing := regexp.MustCompile(`evalsymlink failure on '([^']+)' : lstat [^']*: no such file`).FindStringSubmatch(err.Error()); missing != nil {
+		return fmt.Errorf("base %s: a kustomization names %s, which is not there", f.dir, missing[1])
 	}
 	return err
 }

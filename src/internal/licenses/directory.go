@@ -50,15 +50,44 @@ func (d *Directory) List(context.Context) ([]imageproxy.License, error) {
 		return nil, err
 	}
 	all := []imageproxy.License{}
+	taken := owners{names: map[string]string{}, ids: map[string]string{}}
 	for _, each := range documents {
 		if each.Err != nil {
 			d.warn(each.Err)
+			continue
+		}
+		if err := taken.add(each); err != nil {
+			d.warn(err)
 			continue
 		}
 		all = append(all, *each.license)
 	}
 	slices.SortStableFunc(all, func(a, b imageproxy.License) int { return cmp.Compare(a.Name, b.Name) })
 	return all, nil
+}
+
+// owners are the licenses that come first with a name or an id: the server lets no other have it.
+type owners struct {
+	names map[string]string // the file of a name
+	ids   map[string]string // the license of an id's hash
+}
+
+func (o owners) add(f found) error {
+	name := f.license.Name
+	if file, twice := o.names[name]; twice {
+		return fmt.Errorf("%s: license %s is in %s already, which comes first: choose another name", f.file, name, file)
+	}
+	for _, c := range f.license.Spec.Credentials {
+		if owner, twice := o.ids[c.SHA256]; twice {
+			return fmt.Errorf("%s: license %s: the id of %q admits to license %s already, which comes first: make another id",
+				f.file, name, c.Name, owner)
+		}
+	}
+	o.names[name] = f.file
+	for _, c := range f.license.Spec.Credentials {
+		o.ids[c.SHA256] = name
+	}
+	return nil
 }
 
 // Get implements [Store].

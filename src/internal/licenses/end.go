@@ -16,6 +16,8 @@ type End struct {
 	span time.Duration
 }
 
+var errTooLong = errors.New("is too long a span of time: write at most 100000d")
+
 // ParseEnd reads "30d", "2w", "12h", a date (its first moment in UTC), a time of RFC 3339, or "never".
 func ParseEnd(text string) (End, error) {
 	if text == "never" {
@@ -27,6 +29,9 @@ func ParseEnd(text string) (End, error) {
 		}
 	}
 	span, err := ParseSpan(text)
+	if errors.Is(err, errTooLong) {
+		return End{}, err
+	}
 	if err != nil {
 		return End{}, errors.New("write a span of time such as 30d, 2w or 12h, a date such as 2027-01-01, a time such as 2027-01-01T00:00:00Z, or never")
 	}
@@ -50,7 +55,10 @@ func ParseSpan(text string) (time.Duration, error) {
 		unit = 7 * day
 	}
 	n, err := strconv.ParseInt(match[1], 10, 64)
-	if err != nil || n < 1 || n > math.MaxInt64/int64(unit) {
+	if errors.Is(err, strconv.ErrRange) || n > math.MaxInt64/int64(unit) {
+		return 0, errTooLong
+	}
+	if err != nil || n < 1 {
 		return 0, mistake
 	}
 	return time.Duration(n) * unit, nil

@@ -35,7 +35,7 @@ type NotFoundError struct{ Name, Place string }
 
 // Error implements error.
 func (e *NotFoundError) Error() string {
-	return fmt.Sprintf("there is no license %q in %s; 'kubectl lsp license list' shows those that there are", e.Name, e.Place)
+	return fmt.Sprintf("there is no license %q in %s", e.Name, e.Place)
 }
 
 // ExistsError says that the name is taken.

@@ -79,8 +79,11 @@ func (p *Plan) Warnings() []string {
 	if p.Base.Application.Everywhere {
 		warn(`the Application may use namespaces that do not exist yet ("*"): only a controller can put the pull Secret there when they are made`)
 	}
-	namespaces := p.Namespaces()
-	for _, pod := range p.needSecret() {
+	namespaces, users := p.Namespaces(), p.needSecret()
+	if len(users) == 0 && len(p.Base.Strangers) == 0 {
+		warn("no image of the base goes through the proxy: nothing uses the pull Secret, and there is no need to apply it")
+	}
+	for _, pod := range users {
 		if pod.Namespace != "" && !slices.Contains(namespaces, pod.Namespace) {
 			warn("%s needs the pull Secret, which goes to other namespaces only: name it in --namespace or in the Application's "+
 				"additionalNamespaces", pod)

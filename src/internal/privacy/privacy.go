@@ -28,7 +28,8 @@ import (
 // Verdict is what became known about an image.
 type Verdict string
 
-// Private wants credentials. Public has the image for everybody. Unreachable did not answer. Missing answered that there is no
+// Private wants credentials. Public has the image for everybody, or for the
+// credential it was asked with. Unreachable did not answer. Missing answered that there is no
 // such image, without wanting credentials.
 const (
 	Private     Verdict = "private"
@@ -104,7 +105,19 @@ func (a Asker) one(ctx context.Context, image string) Answer {
 	if _, err = remote.Head(ref, options...); err != nil && !decided(err) {
 		_, err = remote.Get(ref, options...)
 	}
+	if err == nil && a.knows(ctx, ref) {
+		return Answer{Public, "opened with the docker config's credential"}
+	}
 	return a.judge(err)
+}
+
+// knows reports whether the question was asked with a credential, of which the answer tells about its owner alone.
+func (a Asker) knows(ctx context.Context, ref name.Reference) bool {
+	if a.Keychain == nil {
+		return false
+	}
+	credential, err := authn.Resolve(ctx, a.Keychain, ref.Context())
+	return err == nil && credential != authn.Anonymous
 }
 
 // decided reports whether the registry itself said yes or no.

@@ -178,8 +178,12 @@ func TestCredentials(t *testing.T) {
 	if got := ask(t, privacy.Asker{Timeout: patience}, host+"/x:1"); got.Verdict != privacy.Private || shown.Load() != 0 {
 		t.Errorf("without: %+v, %d requests with a credential", got, shown.Load())
 	}
-	if got := ask(t, privacy.Asker{Timeout: patience, Keychain: keychain{}}, host+"/x:1"); got.Verdict != privacy.Public {
+	if got := ask(t, privacy.Asker{Timeout: patience, Keychain: keychain{}}, host+"/x:1"); got.Verdict != privacy.Public || got.Reason != "opened with the docker config's credential" {
 		t.Errorf("with: %+v", got)
+	}
+	anonymous := authn.NewMultiKeychain() // has nothing for any registry
+	if got := ask(t, privacy.Asker{Timeout: patience, Keychain: anonymous}, serve(t, public)+"/x:1"); got.Reason != "the registry gives it to everybody" {
+		t.Errorf("with a keychain that is empty: %+v", got)
 	}
 }
 

@@ -24,6 +24,9 @@ const message = "pull"
 // maxLine is the length of the longest line that is looked at; no line of the server is near it.
 const maxLine = 64 << 10
 
+// ErrNoJSON says that a log has lines, and that none of them is one of the server's JSON form: nothing can be told from it.
+var ErrNoJSON = errors.New("no line of it is JSON: run the server with --log-format json")
+
 // Pull is one request that came with the license.
 type Pull struct {
 	Time     time.Time `json:"time"`
@@ -55,16 +58,19 @@ type Query struct {
 	Limit int
 }
 
-// Read gives the pulls of a log, oldest first.
+// Read gives the pulls of a log, oldest first. A log that is not in JSON is [ErrNoJSON], and not one without pulls.
 func Read(log io.Reader, q Query) ([]Pull, error) {
 	reader := bufio.NewReaderSize(log, maxLine)
 	var newest []Pull
+	var text, inJSON bool
 	for {
 		line, err := reader.ReadSlice('\n')
+		text = text || len(bytes.TrimSpace(line)) > 0
 		if errors.Is(err, bufio.ErrBufferFull) {
 			err = skipLine(reader)
 			line = nil
 		}
+		inJSON = inJSON || isJSON(line)
 		if p, ok := q.parse(line); ok {
 			newest = append(newest, p)
 		}
@@ -72,6 +78,8 @@ func Read(log io.Reader, q Query) ([]Pull, error) {
 			newest = q.Merge(newest)
 		}
 		switch {
+		case errors.Is(err, io.EOF) && text && !inJSON:
+			return nil, ErrNoJSON
 		case errors.Is(err, io.EOF):
 			return q.Merge(newest), nil
 		case err != nil:
@@ -93,6 +101,12 @@ func (q Query) Merge(logs ...[]Pull) []Pull {
 	all := slices.Concat(logs...)
 	slices.SortStableFunc(all, func(a, b Pull) int { return a.Time.Compare(b.Time) })
 	return slices.Clone(all[max(0, len(all)-q.Limit):])
+}
+
+// isJSON reports whether a line ends in a whole JSON object.
+func isJSON(line []byte) bool {
+	start := bytes.IndexByte(line, '{')
+	return start >= 0 && json.Valid(line[start:])
 }
 
 // parse reads a line. Something may stand ahead of the JSON: tools that collect logs put a time or the pod's name there.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,10 +53,15 @@ From the next request on every pull is refused, in less than a second. Downloads
 			if err := p.askAbout(cmd.Context(), args[0], f, "Revoke"); err != nil {
 				return err
 			}
-			return p.change(cmd.Context(), args[0], f, "revoked", func(l *imageproxy.License) error {
-				licenses.Revoke(l, time.Now())
-				return nil
-			})
+			store, err := p.open(0)
+			if err != nil {
+				return err
+			}
+			l, err := store.Revoke(cmd.Context(), args[0], time.Now())
+			if err != nil {
+				return err
+			}
+			return p.printChanged(&f.output, l, "revoked")
 		},
 	}
 	cmd.Flags().BoolVar(&undo, "undo", false, "let the license admit again")
@@ -150,12 +156,19 @@ func (p *licensePlace) askAbout(ctx context.Context, name string, f *changeFlags
 	if err != nil {
 		return err
 	}
+	var whose string
 	l, err := store.Get(ctx, name)
-	if err != nil {
+	mistake, mistaken := errors.AsType[*licenses.MistakeError](err)
+	switch {
+	case mistaken:
+		p.say("License %s has a mistake: %s", name, strings.ReplaceAll(mistake.Error(), "\n", "; "))
+	case err != nil:
 		return err
+	default:
+		whose = fmt.Sprintf(" of %q for %s", l.Spec.CustomerName, l.Spec.AppSlug)
 	}
 	kept := p.dryRun == dryRunClient || p.dryRun == dryRunServer
-	return p.consent(f.yes || kept, fmt.Sprintf("%s license %s of %q for %s in %s?", verb, l.Name, l.Spec.CustomerName, l.Spec.AppSlug, p))
+	return p.consent(f.yes || kept, fmt.Sprintf("%s license %s%s in %s?", verb, name, whose, p))
 }
 
 // change edits a license and prints what became of it.
@@ -171,9 +184,7 @@ func (p *licensePlace) change(ctx context.Context, name string, f *changeFlags, 
 	if err != nil {
 		return err
 	}
-	if what != "revoked" {
-		p.remark(l)
-	}
+	p.remark(l)
 	return p.printChanged(&f.output, l, what)
 }
 

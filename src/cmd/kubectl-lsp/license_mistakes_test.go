@@ -107,7 +107,13 @@ func TestLicenseDirWithMistakes(t *testing.T) {
 	if !strings.Contains(out.err, "license-old.yml: line 4: spec.expiresAt: is not a time of RFC 3339") {
 		t.Error(out.err)
 	}
-	w.run("license", "revoke", "old", "--dir", dir, "--yes").want(t, 1, "", "spec.expiresAt: is not a time of RFC 3339")
+	w.run("license", "extend", "old", "--dir", dir, "--expires", "30d").want(t, 1, "", "spec.expiresAt: is not a time of RFC 3339")
+	w.run("license", "delete", "old", "--dir", dir, "--dry-run", "client").want(t, 0, `license.*/old deleted \(dry run\)\n`, "License old has a mistake: ")
+	w.run("license", "revoke", "old", "--dir", dir, "--yes").want(t, 0, `license.*/old revoked\n`, "License old has a mistake: ")
+	if text, err := os.ReadFile(filepath.Join(dir, "license-old.yml")); err != nil || !strings.Contains(string(text), "revoked: true") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	w.run("license", "delete", "old", "--dir", dir, "--yes").want(t, 0, `license.*/old deleted\n`, "License old has a mistake: ")
 }
 
 // TestLicenseWithoutIDs: it is no mistake, admits nobody, and is told apart from one that has ended.

@@ -19,7 +19,8 @@ import (
 // the next call. Folders in it are passed over. The rest is as with [Watch].
 //
 // What the files held is not kept, and those that look untouched are not read again, so that many of them cost little. A file looks
-// untouched when it is the same one, with the same size and time.
+// untouched when it is the same one, with the same size and times: also that of its last change, which nobody can set back. Where
+// the file system has no such time, all files are read.
 func Dir(ctx context.Context, path string, pick func(name string) bool, changed func(map[string]File)) error {
 	d := &dir{path: path, pick: pick, known: map[string]trace{}}
 	first := true
@@ -53,9 +54,16 @@ type trace struct {
 // again and look the same.
 const granularity = 3 * time.Second
 
+// isOld says that a file that was read at that time will look touched when it changes.
+func isOld(info fs.FileInfo, at time.Time) bool {
+	changed := changeTime(info)
+	return !changed.IsZero() && at.Sub(changed) > granularity
+}
+
 // untouched says that a file need not be read again.
 func (t trace) untouched(now fs.FileInfo) bool {
-	return t.info != nil && os.SameFile(t.info, now) && t.info.Size() == now.Size() && t.info.ModTime().Equal(now.ModTime())
+	return t.info != nil && os.SameFile(t.info, now) && t.info.Size() == now.Size() &&
+		t.info.ModTime().Equal(now.ModTime()) && changeTime(t.info).Equal(changeTime(now))
 }
 
 // differs says that there is something to tell.
@@ -124,7 +132,7 @@ func (d *dir) look() map[string]File {
 			different[path], now = file, file.trace()
 		}
 		// What keeps a file from being read may end without a trace on it: a permission, or the disk's fault.
-		if err == nil && now.err == "" && at.Sub(info.ModTime()) > granularity {
+		if err == nil && now.err == "" && isOld(info, at) {
 			now.info = info
 		}
 		if !now.absent {

@@ -22,6 +22,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 )
 
@@ -101,11 +102,12 @@ func (s *Server) put(kind string, o *unstructured.Unstructured) {
 	if before, known := s.objects[kind][o.GetName()]; !known {
 		event = "ADDED"
 		o.SetGeneration(1)
-		o.SetUID("uid")
+		o.SetUID(types.UID(fmt.Sprintf("uid-%d", s.version)))
 		if o.GetCreationTimestamp().Time.IsZero() {
 			o.SetCreationTimestamp(metav1.NewTime(time.Now()))
 		}
 	} else {
+		o.SetUID(before.GetUID())
 		o.SetCreationTimestamp(before.GetCreationTimestamp())
 		o.SetGeneration(before.GetGeneration())
 		if fmt.Sprint(before.Object["spec"]) != fmt.Sprint(o.Object["spec"]) {

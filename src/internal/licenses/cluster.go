@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -125,6 +126,11 @@ func (c *Cluster) Update(ctx context.Context, name string, change func(*imagepro
 		return nil, fmt.Errorf("change license %s: others change it all the time; try again in a minute", name)
 	}
 	return result, err
+}
+
+// Revoke implements [Store].
+func (c *Cluster) Revoke(ctx context.Context, name string, now time.Time) (*imageproxy.License, error) {
+	return c.Update(ctx, name, func(l *imageproxy.License) error { Revoke(l, now); return nil })
 }
 
 // Delete implements [Store].

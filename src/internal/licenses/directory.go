@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/client-go/util/retry"
@@ -96,7 +97,7 @@ func (d *Directory) Get(_ context.Context, name string) (*imageproxy.License, er
 	if err != nil {
 		return nil, err
 	}
-	return f.license, nil
+	return f.license, f.mistake()
 }
 
 // Create implements [Store].
@@ -125,20 +126,15 @@ func (d *Directory) Create(_ context.Context, l *imageproxy.License) (*imageprox
 // Update implements [Store].
 func (d *Directory) Update(_ context.Context, name string, change func(*imageproxy.License) error) (*imageproxy.License, error) {
 	var after *imageproxy.License
-	err := retry.OnError(retry.DefaultRetry, func(err error) bool { return errors.Is(err, errStale) }, func() error {
-		f, err := d.find(name)
-		if err != nil {
+	err := d.again(name, func(f *found) error {
+		if err := f.mistake(); err != nil {
 			return err
 		}
 		after = f.license.DeepCopy()
 		if err := change(after); err != nil || equality.Semantic.DeepEqual(f.license, after) {
 			return err
 		}
-		part, err := edit(f.data[f.Start:f.End], f.license, after)
-		if err != nil {
-			return fmt.Errorf("change license %s in %s: %w", name, f.file, err)
-		}
-		return f.write(slices.Concat(f.data[:f.Start], part, f.data[f.End:]))
+		return f.put(edit(f.text(), f.license, after))
 	})
 	if err != nil {
 		return nil, err
@@ -146,13 +142,36 @@ func (d *Directory) Update(_ context.Context, name string, change func(*imagepro
 	return after, nil
 }
 
-// Delete implements [Store]. A file in which nothing else is goes too.
-func (d *Directory) Delete(_ context.Context, name string) error {
+// Revoke implements [Store].
+func (d *Directory) Revoke(ctx context.Context, name string, now time.Time) (*imageproxy.License, error) {
+	l, err := d.Update(ctx, name, func(l *imageproxy.License) error { Revoke(l, now); return nil })
+	mistake, ok := errors.AsType[*MistakeError](err)
+	if !ok {
+		return l, err
+	}
+	l = mistake.revoked(now)
+	return l, d.again(name, func(f *found) error {
+		if f.Revoked {
+			return nil
+		}
+		return f.put(withdraw(f.text(), l))
+	})
+}
+
+// again does something with a license, until nobody else was faster.
+func (d *Directory) again(name string, do func(*found) error) error {
 	return retry.OnError(retry.DefaultRetry, func(err error) bool { return errors.Is(err, errStale) }, func() error {
 		f, err := d.find(name)
 		if err != nil {
 			return err
 		}
+		return do(f)
+	})
+}
+
+// Delete implements [Store]. A file in which nothing else is goes too.
+func (d *Directory) Delete(_ context.Context, name string) error {
+	return d.again(name, func(f *found) error {
 		rest := slices.Concat(f.data[:f.Start], f.data[f.End:])
 		if len(imageproxy.Documents(f.file, rest)) > 0 {
 			return f.write(rest)
@@ -162,6 +181,25 @@ func (d *Directory) Delete(_ context.Context, name string) error {
 		}
 		return nil
 	})
+}
+
+// text is that of the document.
+func (f *found) text() []byte { return f.data[f.Start:f.End] }
+
+// mistake is what keeps the license from being read; nil: nothing.
+func (f *found) mistake() error {
+	if f.Err == nil {
+		return nil
+	}
+	return &MistakeError{f.Name, f.Err}
+}
+
+// put replaces the document in its file by what an edit made of it.
+func (f *found) put(part []byte, err error) error {
+	if err != nil {
+		return fmt.Errorf("change license %s in %s: %w", f.Name, f.file, err)
+	}
+	return f.write(slices.Concat(f.data[:f.Start], part, f.data[f.End:]))
 }
 
 // write replaces the file, unless it is no longer what was read.
@@ -186,7 +224,7 @@ func (d *Directory) find(name string) (*found, error) {
 	}
 	var same []found
 	for _, each := range documents {
-		if each.Name == name {
+		if each.Kind == imageproxy.LicenseKind && each.Name == name {
 			same = append(same, each)
 		}
 	}
@@ -196,7 +234,7 @@ func (d *Directory) find(name string) (*found, error) {
 	case len(same) > 1:
 		return nil, fmt.Errorf("license %s is both in %s and in %s; keep one of them", name, same[0].file, same[1].file)
 	default:
-		return &same[0], same[0].Err
+		return &same[0], nil
 	}
 }
 
@@ -218,7 +256,7 @@ func (d *Directory) read() ([]found, error) {
 		}
 		for _, document := range imageproxy.Documents(file, data) {
 			document.Validate(imageproxy.InDirectory)
-			if document.Kind != imageproxy.LicenseKind && document.Err == nil {
+			if document.Kind != imageproxy.LicenseKind && document.Kind != "" {
 				continue
 			}
 			license, _ := document.Object.(*imageproxy.License)

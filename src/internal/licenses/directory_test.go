@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/licenses"
 )
@@ -222,4 +224,67 @@ func TestCreateAtOnce(t *testing.T) {
 		t.Errorf("%d got the name: %v", won, errs)
 	}
 	leftOver(t, dir, "license-acme.yml")
+}
+
+const mistaken = `# Acme has paid.
+` + head + `metadata: {name: acme}  # as in the CRM
+spec:
+  appSlug: shop
+  customerName: Acme
+
+  expiresAt: 2027-02-30T00:00:00Z  # a day that is none
+---
+`
+
+// TestAMistakeKeepsNobodyFromRevoking: of a license with a mistake an older version may be in force.
+func TestAMistakeKeepsNobodyFromRevoking(t *testing.T) {
+	registry := "apiVersion: imageproxy.apps.tanzu.vmware.com/v1alpha1\nkind: ExternalRegistry\nmetadata: {name: acme}\nspec: {hostnome: quay.io}\n"
+	store, dir, _ := directory(t, map[string]string{"acme.yml": mistaken + license("beta"), "registry.yml": registry})
+	if _, err := store.Get(t.Context(), "acme"); err == nil || !strings.Contains(err.Error(), "acme.yml: line 9: spec.expiresAt") {
+		t.Errorf("looked up: %v", err)
+	}
+	l, err := licenses.Preview(store).Revoke(t.Context(), "acme", now())
+	if err != nil || !l.Spec.Revoked {
+		t.Errorf("previewed: %+v, %v", l, err)
+	}
+	text := func() string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(dir, "acme.yml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	if got := text(); got != mistaken+license("beta") {
+		t.Errorf("the preview wrote\n%s", got)
+	}
+	for range 2 { // the second time there is nothing to do
+		if l, err := store.Revoke(t.Context(), "acme", now()); err != nil || l.Name != "acme" || !l.Spec.Revoked {
+			t.Fatalf("%+v, %v", l, err)
+		}
+		want := strings.Replace(mistaken, "{name: acme} ", `{name: acme, annotations: {imageproxy.apps.tanzu.vmware.com/revoked-at: "2026-11-21T08:00:00Z"}}`, 1)
+		want = strings.Replace(want, "a day that is none\n", "a day that is none\n  revoked: true\n", 1)
+		if diff := cmp.Diff(want+license("beta"), text()); diff != "" {
+			t.Errorf("file (-want +got):\n%s", diff)
+		}
+	}
+	if err := store.Delete(t.Context(), "acme"); err != nil || strings.Contains(text(), "Acme") {
+		t.Errorf("%v\n%s", err, text())
+	}
+	leftOver(t, dir, "acme.yml", "registry.yml")
+}
+
+// What cannot be edited without losing what is written stays as it is.
+func TestRevokeLeavesWhatItCannotEdit(t *testing.T) {
+	for name, spec := range map[string]string{"no mapping": "[customer, app]", "an alias": "*there"} {
+		t.Run(name, func(t *testing.T) {
+			text := head + "metadata: {name: acme, labels: &there {a: b}}\nspec: " + spec + "\n"
+			store, dir, _ := directory(t, map[string]string{"acme.yml": text})
+			_, err := store.Revoke(t.Context(), "acme", now())
+			got, _ := os.ReadFile(filepath.Join(dir, "acme.yml"))
+			if err == nil || !strings.Contains(err.Error(), "by hand") || string(got) != text {
+				t.Errorf("%v\n%s", err, got)
+			}
+		})
+	}
 }

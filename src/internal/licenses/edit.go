@@ -18,11 +18,6 @@ import (
 // edit writes the difference between two states of a license into the YAML document that has the first. Lines in which nothing changed
 // stay as they are. What comes out is read again: it means exactly what it should, or nothing was edited.
 func edit(document []byte, before, after *imageproxy.License) ([]byte, error) {
-	marker, body := cutMarker(document)
-	var root yaml.Node
-	if err := yaml.Unmarshal(body, &root); err != nil {
-		return nil, fmt.Errorf("read the YAML: %w", err)
-	}
 	from, err := nodeOf(before)
 	if err != nil {
 		return nil, err
@@ -31,22 +26,67 @@ func edit(document []byte, before, after *imageproxy.License) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	change := func(root *yaml.Node) error { apply(root, from, to); return nil }
+	return rewrite(document, change, func(edited []byte) bool { return means(edited, after) })
+}
+
+// errByHand says that the document stays as it is.
+var errByHand = errors.New("its YAML cannot be edited without changing what else it says; change it by hand")
+
+// withdraw writes the revocation of a license into a document that has a mistake, and nothing else.
+func withdraw(document []byte, revoked *imageproxy.License) ([]byte, error) {
+	text := fmt.Sprintf("metadata: {annotations: {%s: %q}}\nspec: {revoked: true}",
+		imageproxy.RevokedAtAnnotation, revoked.Annotations[imageproxy.RevokedAtAnnotation])
+	var to yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &to); err != nil {
+		return nil, fmt.Errorf("write the revocation: %w", err)
+	}
+	plain(&to)
+	var wanted *yaml.Node
+	change := func(root *yaml.Node) error {
+		spec, annotations := valueOf(root, "spec"), valueOf(valueOf(root, "metadata"), "annotations")
+		if spec == nil || spec.Kind != yaml.MappingNode || annotations != nil && annotations.Kind != yaml.MappingNode {
+			return errByHand
+		}
+		if wrong := valueOf(spec, "revoked"); wrong != nil {
+			wrong.Style = 0
+		}
+		apply(root, nil, to.Content[0])
+		wanted = root
+		return nil
+	}
+	return rewrite(document, change, func(edited []byte) bool {
+		var root yaml.Node
+		read := imageproxy.Documents("", edited)
+		return len(read) == 1 && read[0].Revoked && read[0].Name == revoked.Name && yaml.Unmarshal(edited, &root) == nil && same(root.Content[0], wanted)
+	})
+}
+
+// rewrite changes a document, and takes the result only if it means what it should.
+func rewrite(document []byte, change func(root *yaml.Node) error, right func(edited []byte) bool) ([]byte, error) {
+	marker, body := cutMarker(document)
+	var root yaml.Node
+	if err := yaml.Unmarshal(body, &root); err != nil {
+		return nil, fmt.Errorf("read the YAML: %w", err)
+	}
 	style := styleOf(&root)
 	old, err := style.write(&root)
 	if err != nil {
 		return nil, err
 	}
-	apply(root.Content[0], from, to)
+	if err := change(root.Content[0]); err != nil {
+		return nil, err
+	}
 	wanted, err := style.write(&root)
 	if err != nil {
 		return nil, err
 	}
 	for _, text := range []string{graft(string(body), old, wanted), wanted} {
-		if edited := slices.Concat(marker, []byte(text)); means(edited, after) {
+		if edited := slices.Concat(marker, []byte(text)); right(edited) {
 			return edited, nil
 		}
 	}
-	return nil, errors.New("its YAML cannot be edited without changing what else it says; change it by hand")
+	return nil, errByHand
 }
 
 // cutMarker takes off the line that begins the document, if there is nothing else on it.

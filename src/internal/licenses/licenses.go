@@ -10,7 +10,11 @@ package licenses
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
 )
@@ -26,7 +30,10 @@ type Store interface {
 	// Update lets change edit the license as it is now, and writes the difference. When somebody else was faster, change is called
 	// again with what they wrote.
 	Update(ctx context.Context, name string, change func(*imageproxy.License) error) (*imageproxy.License, error)
-	// Delete removes one.
+	// Revoke ends one, also one with a mistake: what it said before the mistake may be in force. Of such a one, what comes back has the
+	// name and the revocation alone.
+	Revoke(ctx context.Context, name string, now time.Time) (*imageproxy.License, error)
+	// Delete removes one, also one with a mistake.
 	Delete(ctx context.Context, name string) error
 }
 
@@ -46,6 +53,28 @@ func (e *ExistsError) Error() string {
 	return fmt.Sprintf("there is a license %q in %s already; choose another name", e.Name, e.Place)
 }
 
+// MistakeError says that there is a license, and what is wrong with it.
+type MistakeError struct {
+	Name string
+	Err  error
+}
+
+// Error implements error.
+func (e *MistakeError) Error() string { return e.Err.Error() }
+
+// Unwrap gives what is wrong.
+func (e *MistakeError) Unwrap() error { return e.Err }
+
+// revoked is what can be said of the license once it is revoked.
+func (e *MistakeError) revoked(now time.Time) *imageproxy.License {
+	l := &imageproxy.License{
+		TypeMeta:   metav1.TypeMeta{APIVersion: imageproxy.APIVersion, Kind: imageproxy.LicenseKind},
+		ObjectMeta: metav1.ObjectMeta{Name: e.Name},
+	}
+	Revoke(l, now)
+	return l
+}
+
 // Preview is a store that reads from another one and writes nothing.
 func Preview(s Store) Store { return preview{s} }
 
@@ -63,7 +92,18 @@ func (p preview) Update(ctx context.Context, name string, change func(*imageprox
 	return l, change(l)
 }
 
+func (p preview) Revoke(ctx context.Context, name string, now time.Time) (*imageproxy.License, error) {
+	l, err := p.Update(ctx, name, func(l *imageproxy.License) error { Revoke(l, now); return nil })
+	if mistake, ok := errors.AsType[*MistakeError](err); ok {
+		return mistake.revoked(now), nil
+	}
+	return l, err
+}
+
 func (p preview) Delete(ctx context.Context, name string) error {
 	_, err := p.Get(ctx, name)
+	if _, mistaken := errors.AsType[*MistakeError](err); mistaken {
+		return nil
+	}
 	return err
 }

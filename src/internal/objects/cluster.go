@@ -53,6 +53,7 @@ func (c *cluster) run(ctx context.Context, s *set, changed func()) error {
 // convert makes a report of a custom resource.
 func convert(object imageproxy.Object) report {
 	r := read("", object, object.Validate(imageproxy.InCluster))
+	r.uid = short([]byte(object.GetUID()))
 	var spec any
 	switch o := object.(type) {
 	case *imageproxy.License:
@@ -64,10 +65,15 @@ func convert(object imageproxy.Object) report {
 	if err != nil { // there is nothing in it that could not be written
 		return r
 	}
-	about := fmt.Sprintf("%s %d %s ", object.GetUID(), object.GetGeneration(), object.GetAnnotations()[imageproxy.RevokedAtAnnotation])
-	sum := sha256.Sum256(append([]byte(about), text...))
-	r.edition = [16]byte(sum[:16])
+	about := fmt.Appendf(nil, "%s %d %s ", object.GetUID(), object.GetGeneration(), object.GetAnnotations()[imageproxy.RevokedAtAnnotation])
+	r.edition = short(append(about, text...))
 	return r
+}
+
+// short is a digest that is small, as there are many.
+func short(data []byte) [16]byte {
+	sum := sha256.Sum256(data)
+	return [16]byte(sum[:16])
 }
 
 // credentials implements [source].

@@ -107,10 +107,14 @@ func (s *set) take(reports iter.Seq[report]) (news bool) {
 		case known && o.edition == r.edition && r.edition != [16]byte{}:
 			o.observed = r.observed
 		default:
-			if !known {
+			switch {
+			case !known:
 				o = &object{key: r.key}
 				s.objects[r.key] = o
 				s.order = append(s.order, o)
+			case o.uid != r.uid: // nobody told that the old one went
+				s.retire(o)
+				*o = object{key: r.key}
 			}
 			o.take(r.state)
 			news, order = true, true

@@ -238,6 +238,44 @@ func TestConditionsAreWrittenAtMostOnceAMinute(t *testing.T) {
 	})
 }
 
+// A trouble that is over within the minute is not told after it, though telling it waited in line.
+func TestAShortTroubleIsNotToldAfterIt(t *testing.T) {
+	inCluster(t, func(t *testing.T, server *kubetest.Server) {
+		server.Put(quay())
+		server.Put(secret("one"))
+		start(t, server)
+		time.Sleep(10 * time.Second)
+		server.Delete("secrets", "quay-pull")
+		time.Sleep(10 * time.Second)
+		server.Put(secret("one"))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		var registry imageproxy.ExternalRegistry
+		server.Get("externalregistries", "quay", &registry)
+		wantConditions(t, registry.Status.Conditions, inForce)
+	})
+}
+
+func TestAShortContradictionIsNotToldAfterIt(t *testing.T) {
+	inCluster(t, func(t *testing.T, server *kubetest.Server) {
+		server.Put(acme())
+		start(t, server)
+		time.Sleep(time.Second)
+		later := func(id string) *imageproxy.License {
+			return acme(func(l *imageproxy.License) { l.Name, l.Spec.Credentials[0].SHA256 = "later", imageproxy.Hash(id) })
+		}
+		server.Put(later("later"))
+		time.Sleep(5 * time.Second)
+		server.Put(acme(func(l *imageproxy.License) { l.Spec.Credentials[0].SHA256 = imageproxy.Hash("later") }))
+		time.Sleep(5 * time.Second)
+		server.Put(acme())
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		wantConditions(t, status(server, "acme").Conditions, inForce)
+		wantConditions(t, status(server, "later").Conditions, inForce)
+	})
+}
+
 func TestWritesNothingButStatus(t *testing.T) {
 	inCluster(t, func(t *testing.T, server *kubetest.Server) {
 		server.Put(acme())

@@ -101,7 +101,8 @@ func (s *set) judge(done *settled) {
 		if o.told == nil && v.message != "" || o.told != nil && v.message != o.told.message {
 			done.news = append(done.news, told{o.key.String(), o.consequence(), v})
 		}
-		if w := o.wish(v); v.reason != "" && unique.Make(w.standing) != o.observed {
+		// What is observed may be right, and an earlier wish still wait to change it.
+		if w := o.wish(v); v.reason != "" && (o.told != nil || unique.Make(w.standing) != o.observed) {
 			done.wishes[o.key] = w
 		}
 		o.told, o.toldOf = last, o.generation

@@ -65,8 +65,8 @@ type state struct {
 	// says that the author wrote it.
 	revoked, dated bool
 	revokedAt      int64
-	// edition tells what an author wrote apart; zero where that is not known.
-	edition [16]byte
+	// uid tells objects of the same name apart, and edition what an author wrote; zero where that is not known.
+	uid, edition [16]byte
 	// generation is the API server's number of it, and observed what the conditions say.
 	generation int64
 	observed   unique.Handle[standing]

@@ -60,7 +60,8 @@ func (e *Entry) Received() int64 {
 const stallLimit = time.Second
 
 // StopReading ends the reading of the client's body soon, when it is not complete although the request has its answer. Otherwise a
-// client that stalls would keep its own answer waiting: net/http reads on before it sends one.
+// client that stalls would keep its own answer waiting, and its connection: net/http reads on before it sends one. It is called
+// when an answer begins, whoever writes it; who has one earlier, and more to do before, calls it himself.
 func (e *Entry) StopReading() {
 	if e.body != nil && !e.body.complete() {
 		e.body.stop()
@@ -129,7 +130,7 @@ func (l Log) Handler(handle HandlerFunc) http.Handler {
 		start := time.Now()
 		e := &Entry{ID: rand.Text(), Door: l.Door, method: r.Method, remote: remote(r)}
 		t := &tracked{entry: e, recorder: l.Recorder}
-		out := &writer{ResponseWriter: w, stamps: http.Header{}}
+		out := &writer{ResponseWriter: w, stamps: http.Header{}, begun: e.StopReading}
 		out.Stamp("X-Request-Id", e.ID)
 		r = r.WithContext(context.WithValue(r.Context(), entryKey{}, t))
 		if r.Body != nil && r.Body != http.NoBody {

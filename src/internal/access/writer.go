@@ -10,7 +10,9 @@ import (
 // writer counts an answer and puts stamps on it: headers that every answer has, whoever writes it.
 type writer struct {
 	http.ResponseWriter
-	stamps  http.Header
+	stamps http.Header
+	// begun is called before the answer's header is written.
+	begun   func()
 	status  int
 	written atomic.Int64
 }
@@ -38,6 +40,7 @@ func (w *writer) WriteHeader(status int) {
 		for name, values := range w.stamps {
 			w.Header()[name] = values
 		}
+		w.begun()
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -145,6 +145,10 @@ func rewrite(pr *httputil.ProxyRequest) {
 			pr.Out.Header[name] = values
 		}
 	}
+	switch pr.In.Method {
+	case http.MethodGet, http.MethodHead, http.MethodDelete: // a body means nothing, and a registry might wait for the rest of it
+		pr.Out.Body, pr.Out.ContentLength = http.NoBody, 0
+	}
 	if pr.Out.Body == nil || pr.Out.Body == http.NoBody {
 		return
 	}

@@ -57,15 +57,16 @@ func TestAdmission(t *testing.T) {
 	past, future := time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC), time.Now().Add(time.Hour)
 	const closed = "this license does not open this repository"
 	for name, test := range map[string]struct {
-		app    string // of the license
-		change func(*customer)
-		show   func(*customer) proxytest.Option
-		name   string // of the image, below /v2/
-		status int
-		code   errcode.Code
-		says   string
-		reason pull.Reason
-		holder bool
+		app     string // of the license
+		without string // registry that is not configured
+		change  func(*customer)
+		show    func(*customer) proxytest.Option
+		name    string // of the image, below /v2/
+		status  int
+		code    errcode.Code
+		says    string
+		reason  pull.Reason
+		holder  bool
 	}{
 		"none":            {show: func(*customer) proxytest.Option { return func(*http.Request) {} }, status: 401, code: errcode.Unauthorized, reason: pull.Unauthenticated},
 		"no password":     {show: func(*customer) proxytest.Option { return proxytest.Basic("user", "") }, status: 401, code: errcode.Unauthorized, reason: pull.Unauthenticated},
@@ -87,14 +88,14 @@ func TestAdmission(t *testing.T) {
 		"an app that is none":   {name: "proxy/nothing/quay.io/team/api", status: 403, code: errcode.Denied, says: closed, reason: pull.OtherApp, holder: true},
 		"another app's unknown": {app: "other", name: "proxy/app/unknown.example/team/api", status: 403, code: errcode.Denied, says: closed, reason: pull.OtherApp, holder: true},
 		"a closed registry":     {name: "proxy/app/" + inner + "/team/api", status: 403, code: errcode.Denied, says: closed, reason: pull.RegistryClosed, holder: true},
-		"a closed alias":        {name: "proxy/app/" + innerAlias + "/team/api", status: 403, code: errcode.Denied, says: closed, reason: pull.RegistryClosed, holder: true},
+		"a closed alias":        {without: hub, name: "proxy/app/" + innerAlias + "/team/api", status: 403, code: errcode.Denied, says: closed, reason: pull.RegistryClosed, holder: true},
 		"an unknown registry":   {name: "proxy/app/unknown.example/team/api", status: 404, code: errcode.NameUnknown, says: "not configured", reason: pull.RegistryUnknown, holder: true},
 		"another port":          {name: "proxy/app/quay.io:5000/team/api", status: 404, code: errcode.NameUnknown, says: "not configured", reason: pull.RegistryUnknown, holder: true},
 		"an address":            {name: "proxy/app/127.0.0.1:8081/team/api", status: 404, code: errcode.NameUnknown, says: "not configured", reason: pull.RegistryUnknown, holder: true},
 		"not behind this door":  {name: "source", status: 404, code: errcode.NameUnknown, says: "begin with proxy/", holder: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, config{})
+			w := newWorld(t, config{without: test.without})
 			if test.app == "" {
 				test.app = "app"
 			}
@@ -146,7 +147,7 @@ func (w *world) failsLike(c *customer, shown proxytest.Option, name, path string
 
 // TestWhatTwoDenialsTell: the same bytes, so that nothing is there to be probed.
 func TestWhatTwoDenialsTell(t *testing.T) {
-	w := newWorld(t, config{})
+	w := newWorld(t, config{without: hub})
 	c := w.licensed("app")
 	answers := map[string]bool{}
 	for _, name := range []string{"proxy/other/quay.io/team/api", "proxy/nothing/unknown.example/x", "proxy/app/" + inner + "/team/api", "proxy/app/inner/nothing"} {
@@ -194,7 +195,7 @@ func TestARegistryThatCannotBeUsed(t *testing.T) {
 
 // TestNobodyReadsWhatIsOpenToAnotherApp: the same blob is in repositories of both, and its digest opens nothing (quirk D8).
 func TestNobodyReadsWhatIsOpenToAnotherApp(t *testing.T) {
-	w := newWorld(t, config{})
+	w := newWorld(t, config{without: hub})
 	mine, others := w.licensed("app"), w.licensed("other")
 	w.admit(mine, others)
 	secret := w.inner.PutBlob("team/secret", []byte("for the other application"))

@@ -3,6 +3,7 @@
 package images
 
 import (
+	"errors"
 	"net/http"
 	"regexp"
 	"strings"
@@ -118,7 +119,8 @@ func colons(segment string) string {
 	return strings.NewReplacer("%3A", ":", "%3a", ":").Replace(segment)
 }
 
-// find gives the registry that a reference names, and the repository there. The error is one of the catalog's.
+// find gives the registry that a reference names, and the repository there. The error is one of the catalog's. An alias that is for
+// other applications does not take its name on Docker Hub away from those that have Docker Hub.
 func (ref reference) find(c *catalog.Catalog) (*catalog.Registry, string, error) {
 	name, repository := ref.host, ref.path
 	if name == "" {
@@ -128,6 +130,11 @@ func (ref reference) find(c *catalog.Catalog) (*catalog.Registry, string, error)
 		}
 	}
 	registry, err := c.Registry(name, ref.app)
+	if ref.host == "" && errors.Is(err, catalog.ErrNotOpen) {
+		if hub, closed := c.Registry(upstream.DockerHub, ref.app); closed == nil {
+			registry, repository, err = hub, ref.path, nil
+		}
+	}
 	if err != nil {
 		return nil, "", err
 	}

@@ -3,6 +3,7 @@
 package images
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -56,6 +57,31 @@ func TestReferences(t *testing.T) {
 				t.Errorf("%s: %+v, %s, %v; want %s and %s", test.path, registry, repository, err, test.registry, test.repository)
 			}
 		}
+	}
+}
+
+// TestAnAliasOfAnotherApplication leaves Docker Hub's names alone, where the application has Docker Hub.
+func TestAnAliasOfAnotherApplication(t *testing.T) {
+	inner := &catalog.Registry{Name: "inner", Hostname: "registry.example:5000", Alias: "inner", Apps: []string{"other"}}
+	_, ref, err := newGrammar().read(http.MethodGet, "/v2/proxy/app/inner/tool/tags/list")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := &catalog.Registry{Name: "hub", Hostname: "docker.io", Apps: []string{"app"}}
+	if registry, repository, err := ref.find(catalog.New(nil, []*catalog.Registry{inner, hub})); err != nil || registry != hub || repository != "inner/tool" {
+		t.Errorf("with Docker Hub: %+v, %s, %v", registry, repository, err)
+	}
+	for name, registries := range map[string][]*catalog.Registry{
+		"without Docker Hub":         {inner},
+		"Docker Hub is not open too": {inner, {Name: "hub", Hostname: "docker.io", Apps: []string{"other"}}},
+	} {
+		if registry, _, err := ref.find(catalog.New(nil, registries)); !errors.Is(err, catalog.ErrNotOpen) {
+			t.Errorf("%s: %+v, %v", name, registry, err)
+		}
+	}
+	ref.app = "other"
+	if registry, repository, err := ref.find(catalog.New(nil, []*catalog.Registry{inner, hub})); err != nil || registry != inner || repository != "tool" {
+		t.Errorf("its own: %+v, %s, %v", registry, repository, err)
 	}
 }
 

@@ -20,6 +20,8 @@ import (
 const (
 	// maxForm is the longest form of a client that buys a token, in bytes.
 	maxForm = 16 << 10
+	// formTimeout is how long the form may take: whoever sends it need not have a license.
+	formTimeout = 10 * time.Second
 	// maxScopes is how many repositories one token is good for at most; it has to fit into a header.
 	maxScopes = 16
 )
@@ -76,9 +78,8 @@ func ask(w http.ResponseWriter, r *http.Request) (order, error) {
 		_, id, _ := r.BasicAuth()
 		return order{id: id, scopes: fields(r.URL.Query()["scope"])}, nil
 	case http.MethodPost:
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := r.ParseForm(); err != nil {
-			return order{}, errcode.New(errcode.BodyTooLarge, "the form cannot be read, or is longer than %d KiB", maxForm>>10).Because(err)
+		if err := parse(w, r); err != nil {
+			return order{}, errcode.New(errcode.BodyTooLarge, "the form cannot be read, takes longer than %s, or is longer than %d KiB", formTimeout, maxForm>>10).Because(err)
 		}
 		if r.PostForm.Get("grant_type") != "password" {
 			return order{}, errcode.New(errcode.Unauthorized, "tokens are given for a license id only: grant_type=password").With("WWW-Authenticate", basic)
@@ -87,6 +88,15 @@ func ask(w http.ResponseWriter, r *http.Request) (order, error) {
 	default:
 		return order{}, errcode.New(errcode.Unsupported, "tokens are got by GET or POST").With("Allow", "GET, POST")
 	}
+}
+
+// parse reads a form, which may neither be long nor take long.
+func parse(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	reading := http.NewResponseController(w)
+	_ = reading.SetReadDeadline(time.Now().Add(formTimeout)) // every server's connections have one; those of tests may not
+	defer func() { _ = reading.SetReadDeadline(time.Time{}) }()
+	return r.ParseForm()
 }
 
 // fields takes apart what some clients put into one parameter and others into several.

@@ -58,21 +58,30 @@ func (i Images) check(inCluster bool) error {
 	}
 }
 
-// openImages opens door B. What it follows ends with close, and not with the context: a license that is revoked while the last
-// downloads finish still counts.
+// openImages opens door B.
 func openImages(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, error) {
 	cluster, err := cfg.Sources.cluster(kube.NewImageProxy, cfg.Logger)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	return openImagesOf(ctx, cluster, cfg, m)
+}
+
+// openImagesOf opens door B. What it reads to start ends with the context. What it follows ends with close, and not with the context:
+// a license that is revoked while the last downloads finish still counts.
+func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m *metrics.Metrics) (*part, error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(starting))
 	p := &part{ready: always, close: func() error { cancel(); return nil }}
 	secured, err := openTLS(ctx, cfg)
 	if err != nil {
 		return p, err
 	}
 	shared := keys{what: "token keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.TokenKeySecret, logger: cfg.Logger}
-	office, err := openTickets(ctx, shared)
+	content, err := shared.read(starting)
+	if err != nil {
+		return p, err
+	}
+	office, err := openTickets(ctx, shared, content)
 	if err != nil {
 		return p, err
 	}
@@ -157,12 +166,8 @@ func openTLS(ctx context.Context, cfg Config) (*tls.Config, error) {
 	return pair.Config(), nil
 }
 
-// openTickets makes what signs tokens, with keys that are followed until the context ends.
-func openTickets(ctx context.Context, shared keys) (*ticket.Office, error) {
-	content, err := shared.read(ctx)
-	if err != nil {
-		return nil, err
-	}
+// openTickets makes what signs tokens, with keys that have been read, and are followed until the context ends.
+func openTickets(ctx context.Context, shared keys, content []byte) (*ticket.Office, error) {
 	first, err := ticket.ParseKeys(shared.place(), content)
 	if err != nil {
 		return nil, err

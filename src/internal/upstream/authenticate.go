@@ -42,7 +42,7 @@ type authenticate struct {
 func (t authenticate) RoundTrip(req *http.Request) (*http.Response, error) {
 	r := t.registry
 	ctx, call := req.Context(), callOf(req.Context())
-	credential, err := r.credential(ctx)
+	credential, err := r.credential(ctx, call)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (t authenticate) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown, err := r.authorization(ctx, credential, challenges, scopeStrings(call, ""))
+	shown, err := r.authorization(ctx, credential, challenges, call, "")
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (t authenticate) RoundTrip(req *http.Request) (*http.Response, error) {
 		drain(resp)
 		return nil, errTokenRefused
 	}
-	taught, err := r.authorization(ctx, credential, challenges, scopeStrings(call, bearer(challenges)["scope"]))
+	taught, err := r.authorization(ctx, credential, challenges, call, bearer(challenges)["scope"])
 	if err != nil {
 		drain(resp)
 		return nil, err
@@ -114,16 +114,26 @@ func show(req *http.Request, a authorization) *http.Request {
 	return req
 }
 
-func (r *Registry) credential(ctx context.Context) (keychain.Credential, error) {
+// credential gives the credential, unless it was refused for what the call is about.
+func (r *Registry) credential(ctx context.Context, call Call) (keychain.Credential, error) {
 	credential, err := r.keychain.Credential(ctx, r.host)
 	if err != nil {
 		return credential, &Refusal{Reason: "the credential for the registry could not be had", cause: err}
 	}
-	return credential, r.refusals.check(credential)
+	doubtful, err := r.refusals.check(credential, call)
+	if err != nil || !doubtful {
+		return credential, err
+	}
+	if err := r.prove(ctx, credential); err != nil {
+		return credential, err
+	}
+	_, err = r.refusals.check(credential, call)
+	return credential, err
 }
 
-// authorization shows a credential as the challenges want it. Bearer is preferred: it keeps the password off the registry.
-func (r *Registry) authorization(ctx context.Context, c keychain.Credential, challenges []challenge.Challenge, scopes []string) (authorization, error) {
+// authorization shows a credential for a call as the challenges want it, with a scope that one asked for besides. Bearer is preferred:
+// it keeps the password off the registry.
+func (r *Registry) authorization(ctx context.Context, c keychain.Credential, challenges []challenge.Challenge, call Call, asked string) (authorization, error) {
 	if c.RegistryToken != "" {
 		return authorization{header: "Bearer " + c.RegistryToken, password: true}, nil
 	}
@@ -137,8 +147,8 @@ func (r *Registry) authorization(ctx context.Context, c keychain.Credential, cha
 			unusable = err
 			continue
 		}
-		key := newTokenKey(c, realm.String(), ch.Params["service"], scopes)
-		token, err := r.token(ctx, key, c)
+		key := newTokenKey(c, realm.String(), ch.Params["service"], scopeStrings(call, asked))
+		token, err := r.token(ctx, key, c, call)
 		return authorization{header: "Bearer " + token, key: key}, err
 	}
 	for _, ch := range challenges {
@@ -164,7 +174,8 @@ func (r *Registry) Greet(ctx context.Context) (schemes []string, err error) {
 // Authorize gets what shows the credential for a scope, a token where the registry wants one, and keeps it for requests to
 // come. It reports whether anything is shown at all.
 func (r *Registry) Authorize(ctx context.Context, scope Scope) (shown bool, err error) {
-	credential, err := r.credential(ctx)
+	call := Call{Scopes: []Scope{scope}}
+	credential, err := r.credential(ctx, call)
 	if err != nil {
 		return false, err
 	}
@@ -172,7 +183,7 @@ func (r *Registry) Authorize(ctx context.Context, scope Scope) (shown bool, err 
 	if err != nil {
 		return false, err
 	}
-	a, err := r.authorization(ctx, credential, challenges, scopeStrings(Call{Scopes: []Scope{scope}}, ""))
+	a, err := r.authorization(ctx, credential, challenges, call, "")
 	return a.header != "", err
 }
 

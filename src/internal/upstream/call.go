@@ -16,6 +16,14 @@ type Call struct {
 	Scopes []Scope
 }
 
+// repository is the one that the call is about; "" without one.
+func (c Call) repository() string {
+	if len(c.Scopes) == 0 {
+		return ""
+	}
+	return c.Scopes[0].Repository
+}
+
 // Scope is the right to act on one repository (distribution token specification, "Resource Scope").
 type Scope struct {
 	Repository string

@@ -27,6 +27,7 @@ type greeting struct {
 	known      string // scheme
 	challenges []challenge.Challenge
 	learned    bool
+	guarded    bool // strangers are refused there
 	group      singleflight.Group
 }
 
@@ -41,6 +42,18 @@ func (g *greeting) learn(challenges []challenge.Challenge) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.challenges, g.learned = challenges, true
+}
+
+func (g *greeting) guard() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.guarded = true
+}
+
+func (g *greeting) isGuarded() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.guarded
 }
 
 func (g *greeting) get() ([]challenge.Challenge, bool) {
@@ -144,6 +157,9 @@ func (r *Registry) askWith(ctx context.Context, scheme string) error {
 	}
 	defer drain(resp)
 	r.greeting.setScheme(scheme)
+	if resp.StatusCode == http.StatusUnauthorized {
+		r.greeting.guard()
+	}
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode < 300:
 		r.greeting.learn(challenge.Parse(resp.Header))

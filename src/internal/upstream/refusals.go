@@ -10,11 +10,21 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/sync/singleflight"
+
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
 )
 
-// refusalMemory is how long a refused password is not shown again: registries ban accounts that fail too often (quirk A10).
-const refusalMemory = 30 * time.Second
+const (
+	// refusalMemory is how long a refused password is not shown again: registries ban accounts that fail too often (quirk A10).
+	refusalMemory = 30 * time.Second
+	// maxRefused bounds the repositories for which a refusal is remembered; the oldest leave first.
+	maxRefused = 1024
+	// maxUnproven is for how many repositories a credential is refused, within the memory's time, before it is no longer shown for
+	// others, where a registry does not let it be found out whether it is good.
+	maxUnproven = 16
+)
 
 // fingerprint tells credentials apart without keeping one.
 type fingerprint [sha256.Size]byte
@@ -28,37 +38,89 @@ func fingerprintOf(c keychain.Credential) fingerprint {
 	return fingerprint(hash.Sum(nil))
 }
 
-// refusals remembers that a credential was refused. A changed credential is another one, and is shown at once.
+// standing is what a registry thinks of a credential, whatever the repository.
+type standing int
+
+const (
+	unknown standing = iota
+	accepted
+	refused
+	unproven
+)
+
+// refusals remembers for which repositories a credential was refused, and how it stands besides. A changed credential is another
+// one, and is shown at once.
+//
+// A refusal for one repository is none for the others: who chooses the repository may be a stranger to those who use the others. But
+// it may come of a wrong password, so before the credential is shown for another repository, [Registry.prove] finds that out.
 type refusals struct {
-	mu    sync.Mutex
-	of    fingerprint
-	until time.Time
+	mu           sync.Mutex
+	of           fingerprint
+	repositories *simplelru.LRU[string, time.Time] // until when
+	standing     standing
+	until        time.Time // when the standing is unknown again
+	group        singleflight.Group
 }
 
 // remember notes a refusal (401) if it was about the credential itself, not about a token's scope.
 func (f *refusals) remember(c keychain.Credential, shown authorization, call Call) {
-	if shown.password && len(call.Scopes) < 2 {
-		f.note(c)
+	if shown.password {
+		f.note(c, call)
 	}
 }
 
-// note notes that a credential was refused. Callers leave out requests for two repositories, such as a mount: some servers refuse
+// note notes that a credential was refused. It leaves out requests for two repositories, such as a mount: some servers refuse
 // those whatever the credential (quirk A3).
-func (f *refusals) note(c keychain.Credential) {
-	if c.Anonymous() {
+func (f *refusals) note(c keychain.Credential, call Call) {
+	if c.Anonymous() || len(call.Scopes) > 1 {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.of, f.until = fingerprintOf(c), time.Now().Add(refusalMemory)
+	f.turnTo(c)
+	f.repositories.Add(call.repository(), time.Now().Add(refusalMemory))
 }
 
-func (f *refusals) check(c keychain.Credential) error {
+// settle notes how a credential stands.
+func (f *refusals) settle(c keychain.Credential, s standing) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.until.IsZero() || time.Now().After(f.until) || f.of != fingerprintOf(c) {
-		return nil
+	f.turnTo(c)
+	f.standing, f.until = s, time.Now().Add(refusalMemory)
+}
+
+// turnTo forgets what another credential than this one was refused for.
+func (f *refusals) turnTo(c keychain.Credential) {
+	if of := fingerprintOf(c); f.repositories == nil || f.of != of {
+		f.of, f.standing = of, unknown
+		f.repositories, _ = simplelru.NewLRU[string, time.Time](maxRefused, nil) // only a size that is not positive is an error
 	}
+}
+
+// check refuses to show a credential again that was refused. It reports whether it has to be proven first that it is good.
+func (f *refusals) check(c keychain.Credential, call Call) (doubtful bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.repositories == nil || f.of != fingerprintOf(c) {
+		return false, nil
+	}
+	now := time.Now()
+	if now.After(f.until) {
+		f.standing = unknown
+	}
+	for _, until, ok := f.repositories.GetOldest(); ok && now.After(until); _, until, ok = f.repositories.GetOldest() {
+		f.repositories.RemoveOldest()
+	}
+	if until, ok := f.repositories.Peek(call.repository()); ok {
+		return false, refusedUntil(until)
+	}
+	if f.standing == refused || f.standing == unproven && f.repositories.Len() >= maxUnproven {
+		return false, refusedUntil(f.until)
+	}
+	return f.standing == unknown && f.repositories.Len() > 0, nil
+}
+
+func refusedUntil(until time.Time) error {
 	return &Refusal{Status: http.StatusUnauthorized, Reason: fmt.Sprintf(
-		"the registry refused this credential moments ago; it is tried again in %s, or at once when it changes", time.Until(f.until).Round(time.Second))}
+		"the registry refused this credential moments ago; it is tried again in %s, or at once when it changes", time.Until(until).Round(time.Second))}
 }

@@ -99,7 +99,7 @@ func (c *tokenCache) forget(shown authorization) {
 }
 
 // token gives a token from the cache, or fetches one for all who wait for the same.
-func (r *Registry) token(ctx context.Context, key tokenKey, c keychain.Credential) (string, error) {
+func (r *Registry) token(ctx context.Context, key tokenKey, c keychain.Credential, call Call) (string, error) {
 	if value, ok := r.tokens.get(key); ok {
 		return value, nil
 	}
@@ -113,8 +113,8 @@ func (r *Registry) token(ctx context.Context, key tokenKey, c keychain.Credentia
 		switch {
 		case refused:
 			r.observer.TokenFetch("refused")
-			if refusal.Status == http.StatusUnauthorized && len(strings.Fields(key.scopes)) < 2 {
-				r.refusals.note(c)
+			if refusal.Status == http.StatusUnauthorized {
+				r.refusals.note(c, call)
 			}
 			return "", err
 		case err != nil:

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/challenge"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
+)
+
+// prove finds out whether a credential that was refused for a repository is good for anything, once for all who want to know.
+func (r *Registry) prove(ctx context.Context, c keychain.Credential) error {
+	_, err := share(ctx, &r.refusals.group, fmt.Sprintf("%x", fingerprintOf(c)), func(ctx context.Context) (struct{}, error) {
+		challenges, err := r.challenges(ctx)
+		if err == nil {
+			r.refusals.settle(c, r.standing(ctx, c, challenges))
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+// standing shows a credential for no repository: it buys a token without a scope, or is shown at /v2/.
+func (r *Registry) standing(ctx context.Context, c keychain.Credential, challenges []challenge.Challenge) standing {
+	if params := bearer(challenges); params != nil && c.RegistryToken == "" {
+		realm, err := r.pinRealm(params["realm"])
+		if err != nil {
+			return unproven
+		}
+		_, err = r.fetchToken(WithCall(ctx, Call{Operation: "token"}), newTokenKey(c, realm.String(), params["service"], nil), c)
+		refusal, ok := errors.AsType[*Refusal](err)
+		switch {
+		case err == nil:
+			return accepted
+		case ok && refusal.Status == http.StatusUnauthorized:
+			return refused
+		default:
+			return unproven
+		}
+	}
+	shown, err := r.authorization(ctx, c, challenges, Call{}, "")
+	if err != nil || !shown.password {
+		return unproven
+	}
+	status, err := r.statusOfPing(ctx, shown)
+	switch {
+	case err == nil && status == http.StatusUnauthorized:
+		return refused
+	case err == nil && status < 300 && r.greeting.isGuarded():
+		return accepted
+	default: // whoever greets anybody tells nothing by it
+		return unproven
+	}
+}
+
+func (r *Registry) statusOfPing(ctx context.Context, shown authorization) (int, error) {
+	u, err := r.URL(ctx, "/v2/", "")
+	if err != nil {
+		return 0, err
+	}
+	req, err := http.NewRequestWithContext(WithCall(ctx, Call{Operation: "ping"}), http.MethodGet, u.String(), nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := r.anonymous.RoundTrip(show(req, shown))
+	if err != nil {
+		return 0, err
+	}
+	drain(resp)
+	return resp.StatusCode, nil
+}

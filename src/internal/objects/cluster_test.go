@@ -199,45 +199,6 @@ func TestAnOutageLeavesWhatWasRead(t *testing.T) {
 	})
 }
 
-// What was deleted and made again during an outage is another object: nothing of the first one counts for it.
-func TestAnObjectMadeAgainIsAnother(t *testing.T) {
-	inCluster(t, func(t *testing.T, server *kubetest.Server) {
-		server.Put(acme(func(l *imageproxy.License) { l.Spec.Revoked = true }))
-		server.Put(acme(func(l *imageproxy.License) { l.Name, l.Spec.Credentials[0].SHA256 = "other", imageproxy.Hash("other") }))
-		server.Put(quay())
-		server.Put(secret("one"))
-		r := start(t, server)
-		first := registry(t, r.Store().Current()).Upstream
-		server.Fail(func(*http.Request) *metav1.Status {
-			return kubetest.Failure(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable)
-		})
-		time.Sleep(time.Hour)
-		server.Delete("licenses", "acme")
-		server.Delete("licenses", "other")
-		server.Delete("externalregistries", "quay")
-		again := time.Now()
-		server.Put(acme(func(l *imageproxy.License) { l.Spec.Revoked = true }))
-		server.Put(acme(func(l *imageproxy.License) { l.Name, l.Spec.ExpiresAt = "other", "2027-02-30T00:00:00Z" }))
-		server.Put(quay())
-		server.Fail(nil)
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		c := r.Store().Current()
-		if admits("other")(c) {
-			t.Error("a license that was deleted is in force")
-		}
-		if found, ok := c.Credential("acme"); !ok || found.License.RevokedAt.Before(again) {
-			t.Error("a license is revoked since one was that was deleted")
-		}
-		if now := registry(t, c).Upstream; now == nil || now == first {
-			t.Error("a registry has the connections of one that was deleted")
-		}
-		if log := r.log.String(); !strings.Contains(log, `consequence="nothing of it is in force"`) {
-			t.Errorf("what is in force is not said:\n%s", log)
-		}
-	})
-}
-
 func TestACredentialOfARegistry(t *testing.T) {
 	inCluster(t, func(t *testing.T, server *kubetest.Server) {
 		server.Put(quay())

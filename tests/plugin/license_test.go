@@ -154,7 +154,7 @@ func TestLicenseMistakes(t *testing.T) {
 	}{
 		{"no such license", []string{"show", "nobody", "--dir", v.dir}, 1, `there is no license "nobody" in ` + v.dir},
 		{"a taken name", []string{"create", "acme", "--app", "shop", "--customer", "Acme", "--dir", v.dir}, 1, `there is a license "acme" in ` + v.dir + " already"},
-		{"a wrong name", []string{"create", "A_B", "--app", "shop", "--customer", "Acme", "--dir", v.dir}, 1, "metadata.name: is not the name of an object"},
+		{"a wrong name", []string{"create", "A_B", "--app", "shop", "--customer", "Acme", "--dir", v.dir}, 2, `NAME "A_B" is not the name of an object`},
 		{"no date", []string{"extend", "acme", "--expires", "soon", "--dir", v.dir}, 2, `--expires "soon": write a span of time`},
 		{"no such directory", []string{"list", "--dir", filepath.Join(v.dir, "none")}, 1, "read the licenses' directory: open "},
 		{"no directory", []string{"list", "--dir", unreadable}, 1, "read the licenses' directory: "},

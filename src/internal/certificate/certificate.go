@@ -9,7 +9,6 @@ package certificate
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -43,11 +42,6 @@ func (p *Pair) use(cert, key []byte) error {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return fmt.Errorf("%s and %s: %w", p.certFile, p.keyFile, err)
-	}
-	if pair.Leaf == nil {
-		if pair.Leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
-			return fmt.Errorf("%s: %w", p.certFile, err)
-		}
 	}
 	p.current.Store(&pair)
 	return nil

@@ -4,12 +4,10 @@ package kube
 
 import (
 	"context"
-	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 
@@ -47,21 +45,13 @@ type resources struct {
 
 func newResources(config *rest.Config, namespace string) (licenses, registries *resources, err error) {
 	version := schema.GroupVersion{Group: imageproxy.Group, Version: imageproxy.Version}
-	scheme := runtime.NewScheme()
-	scheme.AddKnownTypes(version, &imageproxy.License{}, &imageproxy.LicenseList{}, &imageproxy.ExternalRegistry{}, &imageproxy.ExternalRegistryList{})
-	metav1.AddToGroupVersion(scheme, version)
-
 	config = rest.CopyConfig(config)
-	config.APIPath = "/apis"
-	config.GroupVersion = &version
-	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-	config.UserAgent = "local-source-proxy"
 	config.QPS, config.Burst = writesPerSecond, writesAtOnce
-	client, err := rest.RESTClientFor(config)
+	client, parameters, err := restClient(config, "/apis", version,
+		&imageproxy.License{}, &imageproxy.LicenseList{}, &imageproxy.ExternalRegistry{}, &imageproxy.ExternalRegistryList{})
 	if err != nil {
-		return nil, nil, fmt.Errorf("make a client for the API server: %w", err)
+		return nil, nil, err
 	}
-	parameters := runtime.NewParameterCodec(scheme)
 	licenses = &resources{
 		client: client, namespace: namespace, plural: "licenses", parameters: parameters,
 		object: func() imageproxy.Object { return &imageproxy.License{} },

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
@@ -60,20 +61,29 @@ type secrets struct {
 }
 
 func newSecrets(config *rest.Config, namespace string) (*secrets, error) {
+	client, parameters, err := restClient(config, "/api", corev1.SchemeGroupVersion, &corev1.Secret{}, &corev1.SecretList{})
+	if err != nil {
+		return nil, err
+	}
+	return &secrets{client: client, namespace: namespace, parameters: parameters}, nil
+}
+
+// restClient makes a client of one version of an API that knows these kinds and no others.
+func restClient(config *rest.Config, path string, version schema.GroupVersion, kinds ...runtime.Object) (rest.Interface, runtime.ParameterCodec, error) {
 	scheme := runtime.NewScheme()
-	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Secret{}, &corev1.SecretList{})
-	metav1.AddToGroupVersion(scheme, corev1.SchemeGroupVersion)
+	scheme.AddKnownTypes(version, kinds...)
+	metav1.AddToGroupVersion(scheme, version)
 
 	config = rest.CopyConfig(config)
-	config.APIPath = "/api"
-	config.GroupVersion = &corev1.SchemeGroupVersion
+	config.APIPath = path
+	config.GroupVersion = &version
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	config.UserAgent = "local-source-proxy"
 	client, err := rest.RESTClientFor(config)
 	if err != nil {
-		return nil, fmt.Errorf("make a client for the API server: %w", err)
+		return nil, nil, fmt.Errorf("make a client for the API server: %w", err)
 	}
-	return &secrets{client: client, namespace: namespace, parameters: runtime.NewParameterCodec(scheme)}, nil
+	return client, runtime.NewParameterCodec(scheme), nil
 }
 
 func (s *secrets) request(r *rest.Request) *rest.Request {

@@ -173,12 +173,6 @@ func openTickets(ctx context.Context, shared keys, content []byte) (*ticket.Offi
 		return nil, err
 	}
 	office := ticket.NewOffice(first, time.Now)
-	go shared.follow(ctx, func(place string, content []byte) error {
-		next, err := ticket.ParseKeys(place, content)
-		if err == nil {
-			office.Replace(next)
-		}
-		return err
-	})
+	go shared.follow(ctx, parsed(ticket.ParseKeys, office.Replace))
 	return office, nil
 }

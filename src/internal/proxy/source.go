@@ -80,13 +80,7 @@ func openSessions(ctx context.Context, shared keys) (*session.Sealer, error) {
 		return nil, err
 	}
 	sealer := session.NewSealer(first, time.Now)
-	go shared.follow(ctx, func(place string, content []byte) error {
-		next, err := session.ParseKeys(place, content)
-		if err == nil {
-			sealer.Replace(next)
-		}
-		return err
-	})
+	go shared.follow(ctx, parsed(session.ParseKeys, sealer.Replace))
 	return sealer, nil
 }
 

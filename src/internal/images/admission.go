@@ -85,22 +85,25 @@ func end(c *catalog.Credential) time.Time {
 	return c.Expires
 }
 
-// open gives what a license opens. Another application, and a registry that is not open to this one, read the same: nothing is
-// there to be probed.
+// errClosed answers for another application and for a registry that is not open to this one: nothing is there to be probed.
+func errClosed() *errcode.Error {
+	return errcode.New(errcode.Denied, "this license does not open this repository")
+}
+
+// open gives what a license opens.
 func (v *visit) open(known *catalog.Catalog, credential *catalog.Credential, operation route.Route) (*catalog.Registry, string, error) {
-	closed := errcode.New(errcode.Denied, "this license does not open this repository")
 	if v.reference.app == "" {
 		return nil, "", errcode.New(errcode.NameUnknown, "the names of images begin with %s and the application here", prefix)
 	}
 	if v.reference.app != credential.License.App {
-		return nil, "", v.deny(pull.OtherApp, closed)
+		return nil, "", v.deny(pull.OtherApp, errClosed())
 	}
 	registry, repository, err := v.reference.find(known)
 	switch {
 	case errors.Is(err, catalog.ErrNoRegistry):
 		return nil, "", v.deny(pull.RegistryUnknown, errcode.New(errcode.NameUnknown, "the registry of this image is not configured here"))
 	case errors.Is(err, catalog.ErrNotOpen):
-		return nil, "", v.deny(pull.RegistryClosed, closed)
+		return nil, "", v.deny(pull.RegistryClosed, errClosed())
 	case err != nil:
 		return nil, "", fmt.Errorf("find the registry of %s: %w", operation.Name, err)
 	case registry.Problem != nil || registry.Upstream == nil:

@@ -75,7 +75,7 @@ func (limit limits) listen(ctx context.Context, logger *slog.Logger, all ...List
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		}
 		g.servers = append(g.servers, server)
-		g.listeners = append(g.listeners, readAhead(netutil.LimitListener(listener, limit.connections)))
+		g.listeners = append(g.listeners, netutil.LimitListener(readAhead(listener), limit.connections))
 		g.names = append(g.names, l.Name)
 	}
 	return g, nil

@@ -116,27 +116,29 @@ func (r Route) For(method string, allowed ...string) (Route, error) {
 // clean refuses what could mean another path to somebody else on the way. No grammar of the API needs an escape but that of a
 // digest's colon, which some clients send as %3A.
 func clean(escaped string) (string, error) {
-	unknown := errcode.New(errcode.PathUnknown, "no such path in the distribution API")
-	path := strings.NewReplacer("%3A", ":", "%3a", ":").Replace(escaped)
+	path := strings.ReplaceAll(strings.ReplaceAll(escaped, "%3A", ":"), "%3a", ":")
 	if !strings.HasPrefix(path, "/v2") || strings.Contains(path, "%") {
-		return "", unknown
+		return "", errUnknown()
 	}
 	for segment := range strings.SplitSeq(strings.TrimSuffix(path[1:], "/"), "/") {
 		if segment == "" || segment == "." || segment == ".." {
-			return "", unknown
+			return "", errUnknown()
 		}
 	}
 	return path, nil
 }
 
+func errUnknown() *errcode.Error {
+	return errcode.New(errcode.PathUnknown, "no such path in the distribution API")
+}
+
 func parse(path string) (Route, error) {
-	unknown := errcode.New(errcode.PathUnknown, "no such path in the distribution API")
 	if path == "/v2" || path == "/v2/" {
 		return Route{Kind: Ping}, nil
 	}
 	rest, ok := strings.CutPrefix(path, "/v2/")
 	if !ok {
-		return Route{}, unknown
+		return Route{}, errUnknown()
 	}
 	// Clients that clean their paths lose this slash, and only this one may be there at all.
 	if name, ok := strings.CutSuffix(strings.TrimSuffix(rest, "/"), "/blobs/uploads"); ok {
@@ -145,7 +147,7 @@ func parse(path string) (Route, error) {
 	segments := strings.Split(rest, "/")
 	tail := segments[len(segments)-1]
 	if len(segments) < 3 || tail == "" {
-		return Route{}, unknown
+		return Route{}, errUnknown()
 	}
 	name := strings.Join(segments[:len(segments)-2], "/")
 	switch segments[len(segments)-2] {
@@ -164,7 +166,7 @@ func parse(path string) (Route, error) {
 			return named(Route{Kind: Upload, Name: name, Reference: tail})
 		}
 	}
-	return Route{}, unknown
+	return Route{}, errUnknown()
 }
 
 func named(r Route) (Route, error) {

@@ -87,6 +87,16 @@ func TestQuirkA1RealmsOfItsOwn(t *testing.T) {
 	}
 }
 
+// quirk A1: a realm that was good once opens nothing for one that is named later.
+func TestQuirkA1ARealmThatTurnsForeign(t *testing.T) {
+	p, registry, _ := tokens(t, proxytest.Config{})
+	p.Do("POST", uploads).Is(202)
+	p.Network.Serve("auth.example.net", http.NotFoundHandler())
+	registry.GuardBy((&registrytest.Realm{URL: "https://auth.example.net/token"}).Guard)
+	p.Do("POST", uploads).Fails(403, errcode.Denied)
+	p.Network.None(registrytest.To("auth.example.net"))
+}
+
 // quirk A2: a token is for one credential, repository and scope; it must not serve another tenant.
 func TestQuirkA2TokensAreNotShared(t *testing.T) {
 	credential := keychain.Credential{Username: proxytest.User, Password: proxytest.Password}

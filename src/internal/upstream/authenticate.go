@@ -147,7 +147,7 @@ func (r *Registry) authorization(ctx context.Context, c keychain.Credential, cha
 			unusable = err
 			continue
 		}
-		key := newTokenKey(c, realm.String(), ch.Params["service"], scopeStrings(call, asked))
+		key := newTokenKey(c, realm, ch.Params["service"], scopeStrings(call, asked))
 		token, err := r.token(ctx, key, c, call)
 		return authorization{header: "Bearer " + token, key: key}, err
 	}

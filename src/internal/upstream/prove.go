@@ -31,7 +31,7 @@ func (r *Registry) standing(ctx context.Context, c keychain.Credential, challeng
 		if err != nil {
 			return unproven
 		}
-		_, err = r.fetchToken(WithCall(ctx, Call{Operation: "token"}), newTokenKey(c, realm.String(), params["service"], nil), c)
+		_, err = r.fetchToken(WithCall(ctx, Call{Operation: "token"}), newTokenKey(c, realm, params["service"], nil), c)
 		refusal, ok := errors.AsType[*Refusal](err)
 		switch {
 		case err == nil:

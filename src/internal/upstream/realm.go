@@ -27,23 +27,31 @@ func foreignRealms(registry string) []string {
 	}
 }
 
+// pin is a realm as a registry of a scheme named it, and as it may be asked.
+type pin struct{ named, scheme, realm string }
+
 // pinRealm reads the realm of a challenge and refuses it unless it belongs to the registry: an upstream that could name any
-// realm would receive the password (quirk A1; CVE-2026-33540, CVE-2026-48978).
-func (r *Registry) pinRealm(realm string) (*url.URL, error) {
-	u, err := url.Parse(realm)
+// realm would receive the password (quirk A1; CVE-2026-33540, CVE-2026-48978). Every request has the same, so the last is remembered.
+func (r *Registry) pinRealm(named string) (string, error) {
+	scheme := r.greeting.scheme()
+	if last := r.pinned.Load(); last != nil && last.named == named && last.scheme == scheme {
+		return last.realm, nil
+	}
+	u, err := url.Parse(named)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
-		return nil, fmt.Errorf("%w: it is not a plain URL", ErrRealm)
+		return "", fmt.Errorf("%w: it is not a plain URL", ErrRealm)
 	}
 	switch {
 	case u.Scheme == "https":
-	case u.Scheme == "http" && r.greeting.scheme() == "http" && hostname(u.Host) == hostname(r.api):
+	case u.Scheme == "http" && scheme == "http" && hostname(u.Host) == hostname(r.api):
 	default:
-		return nil, fmt.Errorf("%w: %s is not https", ErrRealm, u.Host)
+		return "", fmt.Errorf("%w: %s is not https", ErrRealm, u.Host)
 	}
 	if !belongs(hostname(u.Host), r.host, hostname(r.api)) {
-		return nil, fmt.Errorf("%w: %s is another site than %s", ErrRealm, u.Host, r.api)
+		return "", fmt.Errorf("%w: %s is another site than %s", ErrRealm, u.Host, r.api)
 	}
-	return u, nil
+	r.pinned.Store(&pin{named, scheme, u.String()})
+	return u.String(), nil
 }
 
 func belongs(realm, registry, api string) bool {

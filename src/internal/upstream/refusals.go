@@ -4,8 +4,8 @@ package upstream
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -30,12 +30,12 @@ const (
 type fingerprint [sha256.Size]byte
 
 func fingerprintOf(c keychain.Credential) fingerprint {
-	hash := sha256.New()
+	var parts []byte
 	for _, part := range []string{c.Username, c.Password, c.IdentityToken, c.RegistryToken} {
-		fmt.Fprintf(hash, "%d:", len(part))
-		_, _ = io.WriteString(hash, part)
+		parts = binary.AppendUvarint(parts, uint64(len(part)))
+		parts = append(parts, part...)
 	}
-	return fingerprint(hash.Sum(nil))
+	return sha256.Sum256(parts)
 }
 
 // standing is what a registry thinks of a credential, whatever the repository.

@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
@@ -64,6 +65,7 @@ type Registry struct {
 	anonymous  http.RoundTripper // retried and measured, without a credential
 	roundTrip  http.RoundTripper // the whole chain
 	greeting   greeting
+	pinned     atomic.Pointer[pin]
 	tokens     tokenCache
 	refusals   refusals
 	passBounce bool

@@ -46,17 +46,31 @@ type Ticket struct {
 	Issued time.Time
 }
 
-// claims is a ticket in the form of a JSON Web Token; access is as in the distribution token specification.
+// claims is a ticket in the form of a JSON Web Token, with nothing in it that takes long to read: all of it is read at every request.
 type claims struct {
-	jwt.RegisteredClaims
-
-	Access []access `json:"access"`
+	Issuer       string   `json:"iss"`
+	Audience     string   `json:"aud"`
+	Subject      string   `json:"sub"`
+	Issued       int64    `json:"iat"` // in seconds
+	Expires      int64    `json:"exp"`
+	Repositories []string `json:"repositories"`
 }
 
-type access struct {
-	Type    string   `json:"type"`
-	Name    string   `json:"name"`
-	Actions []string `json:"actions"`
+// The methods of [jwt.Claims].
+
+func (c *claims) GetIssuer() (string, error)                   { return c.Issuer, nil }
+func (c *claims) GetAudience() (jwt.ClaimStrings, error)       { return jwt.ClaimStrings{c.Audience}, nil }
+func (c *claims) GetSubject() (string, error)                  { return c.Subject, nil }
+func (c *claims) GetIssuedAt() (*jwt.NumericDate, error)       { return date(c.Issued), nil }
+func (c *claims) GetNotBefore() (*jwt.NumericDate, error)      { return nil, nil }
+func (c *claims) GetExpirationTime() (*jwt.NumericDate, error) { return date(c.Expires), nil }
+
+// date is nil, as a claim that is missing, for 0.
+func date(seconds int64) *jwt.NumericDate {
+	if seconds == 0 {
+		return nil
+	}
+	return &jwt.NumericDate{Time: time.Unix(seconds, 0)}
 }
 
 // Office signs and checks tickets. It is safe for concurrent use.
@@ -82,19 +96,9 @@ func (o *Office) Replace(keys *Keys) { o.keys.Store(keys) }
 // Issue signs a ticket, whose time of issue is now.
 func (o *Office) Issue(credential [sha256.Size]byte, repositories []string) (token string, issued time.Time, err error) {
 	issued = o.now().Truncate(time.Second)
-	all := make([]access, len(repositories))
-	for i, name := range repositories {
-		all[i] = access{Type: "repository", Name: name, Actions: []string{"pull"}}
-	}
-	token, err = jwt.NewWithClaims(algorithm(), claims{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer:    issuer,
-			Audience:  jwt.ClaimStrings{audience},
-			Subject:   hex.EncodeToString(credential[:]),
-			IssuedAt:  jwt.NewNumericDate(issued),
-			ExpiresAt: jwt.NewNumericDate(issued.Add(Lifetime)),
-		},
-		Access: all,
+	token, err = jwt.NewWithClaims(algorithm(), &claims{
+		Issuer: issuer, Audience: audience, Subject: hex.EncodeToString(credential[:]),
+		Issued: issued.Unix(), Expires: issued.Add(Lifetime).Unix(), Repositories: repositories,
 	}).SignedString(o.keys.Load().first())
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("sign token: %w", err)
@@ -116,14 +120,7 @@ func (o *Office) Check(token string) (Ticket, error) {
 	if err != nil || len(hash) != sha256.Size {
 		return Ticket{}, fmt.Errorf("%w: signed by an incompatible version", ErrInvalid)
 	}
-	t := Ticket{Credential: [sha256.Size]byte(hash)}
-	if c.IssuedAt != nil {
-		t.Issued = c.IssuedAt.Time
-	}
-	for _, each := range c.Access {
-		t.Repositories = append(t.Repositories, each.Name)
-	}
-	return t, nil
+	return Ticket{Credential: [sha256.Size]byte(hash), Repositories: c.Repositories, Issued: time.Unix(c.Issued, 0)}, nil
 }
 
 // algorithm is the only one.

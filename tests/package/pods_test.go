@@ -54,6 +54,17 @@ func TestMemoryLimitOfGoIsBelowThePods(t *testing.T) {
 	}
 }
 
+func TestGoUsesNoMoreProcessorsThanThePodHas(t *testing.T) {
+	templates := productTemplates(t)
+	for limit, want := range map[string]string{"500m": "1", "1": "1", "1001m": "2", "1.5": "2", "2": "2", "16": "16"} {
+		d := deployment(t, mustRender(t, templates, "proxy_configuration: {limits: {cpu: \""+limit+"\"}}"))
+		i := slices.IndexFunc(d.Spec.Template.Spec.Containers[0].Env, func(v corev1.EnvVar) bool { return v.Name == "GOMAXPROCS" })
+		if i < 0 || d.Spec.Template.Spec.Containers[0].Env[i].Value != want {
+			t.Errorf("with a limit of %s: %v, want GOMAXPROCS=%s", limit, d.Spec.Template.Spec.Containers[0].Env, want)
+		}
+	}
+}
+
 func TestPodsAreHardened(t *testing.T) {
 	templates := productTemplates(t)
 	byPlatform := []string{"openshift", "shared", "image-proxy-ingress"}

@@ -40,11 +40,16 @@ func Run(t testing.TB, plan Plan) Report {
 	}{
 		// The ladder comes before the crowds: what many pushes have taken, a process gives back late.
 		{"start", b.start}, {"image", b.image}, {"idle", b.idle}, {"ladder", b.ladder}, {"blob", b.blob}, {"crowds", b.crowds},
-		{"requests", b.requests}, {"tree", b.tree}, {"distance", b.distance},
+		{"requests", b.requests}, {"tree", b.tree}, {"faults", b.faults}, {"distance", b.distance},
 		{"pull", b.pull}, {"admission", b.admission}, {"licenses", b.licenses}, {"refusal", b.refusal},
 	} {
-		if len(plan.Only) == 0 || slices.Contains(plan.Only, part.name) {
-			part.measure(t)
+		if len(plan.Only) > 0 && !slices.Contains(plan.Only, part.name) {
+			continue
+		}
+		before := len(b.Report.Rows)
+		part.measure(t)
+		for i := range b.Report.Rows[before:] {
+			b.Report.Rows[before+i].Part = part.name
 		}
 	}
 	return b.Report

@@ -21,7 +21,7 @@ var (
 	results = flag.String("results", "", "`file` to write the report to, as JSON")
 	memory  = flag.String("memory", "", "`directory` in memory for blobs; empty: on disk")
 	bundle  = flag.String("bundle", "", "`file` with the package's bundle (dist/local-source-proxy.tar); empty: without the image's size")
-	update  = flag.Bool("update", false, "write the table of results/report.json into README.md")
+	update  = flag.Bool("update", false, "write the figures of results/report.json into README.md and the project's")
 )
 
 func TestMain(m *testing.M) {
@@ -83,30 +83,45 @@ func TestBench(t *testing.T) {
 	}
 }
 
-// TestFindings keeps the figures in README.md those of the report beside it.
+// TestFindings keeps the figures in README.md, and in the project's, those of the report beside it.
 func TestFindings(t *testing.T) {
-	const begin, end = "<!-- results -->\n", "<!-- /results -->"
 	report, err := ReadReport(filepath.Join("results", "report.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	readme, err := os.ReadFile("README.md")
+	summary, err := report.Summary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, begun := strings.Cut(string(readme), begin)
+	root, err := harness.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{"README.md": report.Table(), filepath.Join(root, "README.md"): summary} {
+		readsAs(t, file, "\n"+want+"\n")
+	}
+}
+
+// readsAs looks at what stands between a file's marks, or writes it there.
+func readsAs(t *testing.T, file, want string) {
+	t.Helper()
+	const begin, end = "<!-- results -->\n", "<!-- /results -->"
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, begun := strings.Cut(string(content), begin)
 	table, after, ended := strings.Cut(rest, end)
 	if !begun || !ended {
-		t.Fatalf("README.md has no %s … %s", strings.TrimSpace(begin), end)
+		t.Fatalf("%s has no %s … %s", file, strings.TrimSpace(begin), end)
 	}
-	want := "\n" + report.Table() + "\n"
 	if *update {
-		if err := os.WriteFile("README.md", []byte(before+begin+want+end+after), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(before+begin+want+end+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	if diff := cmp.Diff(want, table); diff != "" {
-		t.Errorf("the table in README.md is not that of results/report.json; scripts/bench.sh --table writes it:\n%s", diff)
+		t.Errorf("the figures in %s are not those of results/report.json; scripts/bench.sh --table writes them:\n%s", file, diff)
 	}
 }

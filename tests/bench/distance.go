@@ -24,6 +24,8 @@ const (
 	abroad = 50 * time.Millisecond
 	// minFaster is how many times as fast as one HTTP/2 stream "kubectl lsp push" is to be.
 	minFaster = 10
+	// http2 is how existing clients go through it.
+	http2 = "one HTTP/2 stream"
 )
 
 // distance pushes source through a real API server that is far away: with "kubectl lsp push", a process that packs the tree in its
@@ -48,7 +50,7 @@ func (b *Bench) distance(t testing.TB) {
 	})
 
 	s := newSampler(fmt.Sprintf("source of %s through a kube-apiserver %s away", size(b.Far), abroad))
-	plugin, stream := &Way{Name: "kubectl lsp push"}, &Way{Name: "one HTTP/2 stream"}
+	plugin, stream := &Way{Name: "kubectl lsp push"}, &Way{Name: http2}
 	ours, theirs := s.row("time of "+plugin.Name, "ms"), s.row("time of "+stream.Name, "ms")
 	pushes := uint64(0)
 	b.turns(t, s.scenario, []*Way{plugin, stream}, func(way *Way, counts bool) {

@@ -19,7 +19,7 @@ const (
 // licenses measures the start and the memory of a server that has many of them, in files of a hundred, and in a file each.
 func (b *Bench) licenses(t testing.TB) {
 	t.Helper()
-	b.manifest(t)
+	putManifest(t, b.site.way(Direct))
 	blob := newBlob(t, min(b.Blob, 64*mib), 5)
 	check(t, b.site.way(Direct).Push(t.Context(), blob))
 	for _, perFile := range []int{100, 1} {

@@ -29,6 +29,8 @@ type Plan struct {
 	// Alone is how many requests one client sends in a row, Each how many each of Clients sends at once. Paced is how many
 	// all of them send at a Rate a second.
 	Alone, Clients, Each, Paced, Rate int
+	// Tries are how often a client asks, and how often it pushes, while connections break.
+	Tries int
 	// Files of the source tree, and Bytes in all of them.
 	Files, Bytes int
 	// Far is the size of the source that is pushed through an API server far away, on this Cluster.
@@ -57,7 +59,7 @@ func Full() Plan {
 		Blob:   gib,
 		Crowds: []Crowd{{32, 256 * mib, false}, {64, 64 * mib, true}},
 		Ladder: []int64{mib, 16 * mib, 256 * mib, gib, 2 * gib, 4 * gib},
-		Alone:  1000, Clients: 64, Each: 50, Paced: 2000, Rate: 500,
+		Alone:  1000, Clients: 64, Each: 50, Paced: 2000, Rate: 500, Tries: 100,
 		Files: 100, Bytes: 400 << 10,
 		Far:      64 * mib,
 		Licenses: 10_000, Trials: 100, Admission: "1s",
@@ -71,7 +73,7 @@ func Smoke() Plan {
 		Blob:   mib,
 		Crowds: []Crowd{{4, 256 * kib, true}},
 		Ladder: []int64{64 * kib, mib},
-		Alone:  5, Clients: 4, Each: 3, Paced: 10, Rate: 500,
+		Alone:  5, Clients: 4, Each: 3, Paced: 10, Rate: 500, Tries: 10,
 		Files: 10, Bytes: 20 << 10,
 		Far:      mib,
 		Licenses: 20, Trials: 2, Admission: "10x",

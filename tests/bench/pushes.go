@@ -20,6 +20,9 @@ const (
 	flat          = 1.1  // most to least
 )
 
+// flatness is the verdict on memory over the sizes of a blob.
+const flatness = "most / least over all sizes"
+
 const (
 	throughput = "throughput"
 	peak       = "peak memory"
@@ -86,7 +89,7 @@ func (b *Bench) ladder(t testing.TB) {
 		row := s.row(peak, "MiB")
 		medians = append(medians, median(row.Samples[Proxy]))
 		if len(medians) == len(b.Ladder) {
-			row.Verdicts = []Verdict{verdict("most / least over all sizes", "", []float64{slices.Max(medians) / slices.Min(medians)}).atMost(flat)}
+			row.Verdicts = []Verdict{verdict(flatness, "", []float64{slices.Max(medians) / slices.Min(medians)}).atMost(flat)}
 		}
 		b.Report.Rows = append(b.Report.Rows, *row)
 	}

@@ -28,7 +28,7 @@ const (
 // measures how long the slowest of them still lets its holder in.
 func (b *Bench) refusal(t testing.TB) {
 	t.Helper()
-	b.manifest(t)
+	putManifest(t, b.site.way(Direct))
 	blob := newBlob(t, 64*kib, 6)
 	check(t, b.site.way(Direct).Push(t.Context(), blob))
 	vendor := NewVendor(t, b.site.Registry, b.Licenses, 1)

@@ -5,6 +5,8 @@ package bench
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"math"
 	"os"
 	"slices"
 	"time"
@@ -31,6 +33,8 @@ type Report struct {
 
 // Row is one thing that was measured, on each way.
 type Row struct {
+	// Part of the plan that it belongs to, as [Run] names them.
+	Part     string `json:"part"`
 	Scenario string `json:"scenario"`
 	Measure  string `json:"measure"`
 	Unit     string `json:"unit"`
@@ -106,24 +110,40 @@ func median(values []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// percentile gives the value that p of the values are not above (nearest rank); p is between 0 and 1.
+// percentile gives the least value that at least p of the values are not above (nearest rank); p is between 0 and 1.
 func percentile(values []float64, p float64) float64 {
 	if len(values) == 0 {
 		return 0
 	}
 	sorted := slices.Sorted(slices.Values(values))
-	return sorted[min(len(sorted)-1, int(p*float64(len(sorted))))]
+	return sorted[max(0, int(math.Ceil(p*float64(len(sorted))))-1)]
 }
 
-// Onto puts the rows of a part that was measured again into an earlier report, in place of those of the same scenarios.
+// Onto puts the parts that were measured again into an earlier report, in the place of what they measured before.
 func (r Report) Onto(earlier Report) Report {
-	rows := slices.Clone(r.Rows)
-	for _, row := range earlier.Rows {
-		if !slices.ContainsFunc(r.Rows, func(again Row) bool { return again.Scenario == row.Scenario }) {
-			rows = append(rows, row)
+	again := map[string][]Row{}
+	var order []string
+	for _, row := range r.Rows {
+		if again[row.Part] == nil {
+			order = append(order, row.Part)
 		}
+		again[row.Part] = append(again[row.Part], row)
 	}
-	r.Rows = rows
+	var rows []Row
+	for _, row := range earlier.Rows {
+		if _, ok := again[row.Part]; !ok {
+			rows = append(rows, row)
+			continue
+		}
+		rows = append(rows, again[row.Part]...)
+		again[row.Part] = []Row{} // the others of the part are gone
+	}
+	for _, part := range order {
+		rows = append(rows, again[part]...)
+	}
+	versions := maps.Clone(earlier.Versions)
+	maps.Copy(versions, r.Versions)
+	r.Rows, r.Versions = rows, versions
 	return r
 }
 

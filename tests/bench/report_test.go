@@ -30,7 +30,7 @@ func TestPercentile(t *testing.T) {
 	for i := range hundred {
 		hundred[i] = float64(100 - i)
 	}
-	for p, want := range map[float64]float64{0: 1, .5: 51, .99: 100, 1: 100} {
+	for p, want := range map[float64]float64{0: 1, .01: 1, .5: 50, .501: 51, .99: 99, 1: 100} {
 		if got := percentile(hundred, p); got != want {
 			t.Errorf("percentile %v of 1 to 100: %v, want %v", p, got, want)
 		}
@@ -63,5 +63,21 @@ func TestTableNamesWhatIsMissed(t *testing.T) {
 		if !strings.Contains(table, want) {
 			t.Errorf("the table lacks %q:\n%s", want, table)
 		}
+	}
+}
+
+func TestPartsThatAreMeasuredAgain(t *testing.T) {
+	row := func(part, scenario string) Row { return Row{Part: part, Scenario: scenario} }
+	earlier := Report{
+		Rows:     []Row{row("start", "a"), row("blob", "b"), row("blob", "c"), row("tree", "d")},
+		Versions: map[string]string{"Go": "1", "Kubernetes": "1"},
+	}
+	again := Report{Rows: []Row{row("faults", "e"), row("blob", "b"), row("blob", "f")}, Versions: map[string]string{"Go": "2"}}
+	want := Report{
+		Rows:     []Row{row("start", "a"), row("blob", "b"), row("blob", "f"), row("tree", "d"), row("faults", "e")},
+		Versions: map[string]string{"Go": "2", "Kubernetes": "1"},
+	}
+	if diff := cmp.Diff(want, again.Onto(earlier)); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -36,7 +36,7 @@ const (
 // requests sends small requests, from one client and from many at once.
 func (b *Bench) requests(t testing.TB) {
 	t.Helper()
-	b.manifest(t)
+	putManifest(t, b.site.way(Direct))
 	for _, method := range []string{http.MethodHead, http.MethodGet} {
 		what := "HEAD of a manifest"
 		if method == http.MethodGet {
@@ -136,10 +136,9 @@ func (w *Way) askOnce(ctx context.Context, method string) error {
 
 func microseconds(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 
-// manifest puts one of exactly manifestSize bytes onto the registry, with the blob that it names.
-func (b *Bench) manifest(t testing.TB) {
+// putManifest puts one of exactly manifestSize bytes onto a registry, with the blob that it names.
+func putManifest(t testing.TB, direct *Way) {
 	t.Helper()
-	direct := b.site.way(Direct)
 	config := newBlob(t, 100, 3)
 	check(t, direct.Push(t.Context(), config))
 	content := func(padding int) string {

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -36,6 +37,8 @@ type Place struct {
 	RTT time.Duration
 	// TLS is what both are served with; nil: plain HTTP.
 	TLS *harness.Certificates
+	// CutAfter is how many bytes of answers a connection to the registry carries before it breaks; 0: it does not.
+	CutAfter int64
 	// Flags are added to the proxy's.
 	Flags []string
 }
@@ -47,7 +50,9 @@ type Site struct {
 
 	place Place
 	realm string
-	ways  []*Way
+	// straight is the registry's own URL, past whatever the place puts in front of it.
+	straight string
+	ways     []*Way
 }
 
 // StartSite starts both.
@@ -68,10 +73,25 @@ func StartSite(t testing.TB, place Place) *Site {
 		"realm": s.realm, "service": service, "issuer": tokens.Issuer(),
 		"rootcertbundle": harness.WriteFile(t, filepath.Join(t.TempDir(), "tokens.crt"), tokens.CertPEM()),
 	}}.Start(t)
+	s.straight = s.Registry.URL("")
+	if place.CutAfter > 0 {
+		s.Registry.Host = cutting(t, s.Registry.Host, place.CutAfter)
+	}
 	s.Registry.Host = away(t, s.Registry.Host, place.RTT)
 	s.Registry.Username, s.Registry.Password = harness.Username, harness.Password
-	s.Server = harness.Start(t, harness.Options{Upstream: s.Registry, Flags: place.Flags})
+	s.Server = harness.Start(t, harness.Options{Upstream: s.Registry, Flags: place.Flags, Environment: podEnvironment()})
 	return s
+}
+
+// podEnvironment is what the package's pods run with, by their limits of half a CPU and 100 MiB (config/resolve.star). The limits
+// themselves are not there.
+func podEnvironment() []string { return []string{"GOMAXPROCS=1", "GOMEMLIMIT=90MiB"} }
+
+// serverCommand is the server as a pod runs it.
+func serverCommand(args ...string) *exec.Cmd {
+	cmd := harness.Command(args...)
+	cmd.Env = append(cmd.Env, podEnvironment()...)
+	return cmd
 }
 
 // serve serves the tokens, and gives the base URL.

@@ -129,7 +129,7 @@ type Images struct {
 func (v *Vendor) Serve(t testing.TB) *Images {
 	t.Helper()
 	admin := freeAddress(t)
-	cmd := harness.Command("serve", "--listen-address=", "--admin-address="+admin,
+	cmd := serverCommand("serve", "--listen-address=", "--admin-address="+admin,
 		"--image-proxy-address=127.0.0.1:0", "--image-proxy-dir="+v.Dir)
 	door := &Images{client: newClient(t, nil), Process: harness.StartProcess(t, "local-source-proxy", cmd)}
 	check(t, ready(t.Context(), door.client, "http://"+admin+"/readyz"))

@@ -28,6 +28,8 @@ type Options struct {
 	DockerConfig []byte
 	// Flags are added to the command line.
 	Flags []string
+	// Environment is added to the process's.
+	Environment []string
 	// Secrets must not be seen in a log or a metric, beside those of Upstream.
 	Secrets []string
 }
@@ -75,7 +77,9 @@ func Start(t testing.TB, options Options) *Server {
 			}
 		}
 	})
-	s.Process = StartProcess(t, "local-source-proxy", Command(append(flags, options.Flags...)...))
+	cmd := Command(append(flags, options.Flags...)...)
+	cmd.Env = append(cmd.Env, options.Environment...)
+	s.Process = StartProcess(t, "local-source-proxy", cmd)
 	t.Cleanup(func() {
 		if s.Running() {
 			s.assertNoSecret(t, "the metrics", s.scrape(t))

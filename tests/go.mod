@@ -14,6 +14,7 @@ require (
 	github.com/rs/zerolog v1.28.0
 	golang.org/x/crypto v0.58.0
 	golang.org/x/sync v0.24.0
+	golang.org/x/time v0.15.0
 	oras.land/oras-go/v2 v2.6.4
 )
 

@@ -40,7 +40,7 @@ func (b *Bench) distance(t testing.TB) {
 	site := StartSite(t, Place{Storage: storage, Flags: []string{"--listen-address=" + b.Cluster.Address + ":0"}})
 	api := StartAPIServer(t, b.Cluster, site.Server.Host)
 	b.Report.Versions["Kubernetes"] = api.Version
-	far := StartRelay(t, abroad, func() string { return api.Host })
+	far := StartRelay(t, Line{RTT: abroad}, func() string { return api.Host })
 	home := t.TempDir()
 	harness.WriteJSON(t, filepath.Join(home, "kubeconfig"), map[string]any{
 		"apiVersion": "v1", "kind": "Config", "current-context": "far",

@@ -50,6 +50,8 @@ type Crowd struct {
 	Size   int64
 	// Beside says that all ways are measured, and not the memory of the proxy alone.
 	Beside bool
+	// Rate of the line to the registry, in bytes a second; 0: there is none between.
+	Rate int64
 }
 
 // Full is what "make bench" measures.
@@ -57,7 +59,7 @@ func Full() Plan {
 	return Plan{
 		Name: "full", Runs: 5,
 		Blob:   gib,
-		Crowds: []Crowd{{32, 256 * mib, false}, {64, 64 * mib, true}},
+		Crowds: []Crowd{{32, 256 * mib, false, 0}, {64, 64 * mib, true, 0}, {64, 16 * mib, true, 200 * mib}},
 		Ladder: []int64{mib, 16 * mib, 256 * mib, gib, 2 * gib, 4 * gib},
 		Alone:  1000, Clients: 64, Each: 50, Paced: 2000, Rate: 500, Tries: 100,
 		Files: 100, Bytes: 400 << 10,
@@ -71,7 +73,7 @@ func Smoke() Plan {
 	return Plan{
 		Name: "smoke", Runs: 1,
 		Blob:   mib,
-		Crowds: []Crowd{{4, 256 * kib, true}},
+		Crowds: []Crowd{{4, 256 * kib, true, 0}, {4, 256 * kib, true, 10 * mib}},
 		Ladder: []int64{64 * kib, mib},
 		Alone:  5, Clients: 4, Each: 3, Paced: 10, Rate: 500, Tries: 10,
 		Files: 10, Bytes: 20 << 10,

@@ -61,16 +61,23 @@ func (b *Bench) crowds(t testing.TB) {
 
 func (b *Bench) crowd(t testing.TB, crowd Crowd) {
 	t.Helper()
+	site, what := b.site, ""
+	if crowd.Rate > 0 {
+		storage, _ := Storage(t, b.Plan)
+		site = StartSite(t, Place{Storage: storage, Line: Line{Rate: crowd.Rate}})
+		site.open(t, b.nginx)
+		what = fmt.Sprintf(", registry at the end of a line of %s/s", size(crowd.Rate))
+	}
 	blobs := make([]Blob, crowd.Pushes)
 	for i := range blobs {
 		blobs[i] = newBlob(t, crowd.Size, uint64(i))
 	}
-	s := newSampler(fmt.Sprintf("%d blobs of %s at once", crowd.Pushes, size(crowd.Size)))
-	ways := b.site.ways
+	s := newSampler(fmt.Sprintf("%d blobs of %s at once%s", crowd.Pushes, size(crowd.Size), what))
+	ways := site.ways
 	if !crowd.Beside {
-		ways = []*Way{b.site.way(Proxy)}
+		ways = []*Way{site.way(Proxy)}
 	}
-	b.push(t, s, b.site, ways, blobs)
+	b.push(t, s, site, ways, blobs)
 	if crowd.Beside {
 		compare(s)
 	}

@@ -3,12 +3,15 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -17,11 +20,23 @@ const (
 	relayQueue = 256
 )
 
-// StartRelay listens on loopback and passes connections on to what is rtt away: each byte arrives half of it later, and a new
-// connection's first byte a whole one later still, which is the handshake. The rate is not limited. It returns the address; target
-// is asked when a connection comes.
-func StartRelay(t testing.TB, rtt time.Duration, target func() string) string {
+// Line is what lies between two places.
+type Line struct {
+	// RTT is the time there and back: each byte arrives half of it later, and a new connection's first byte a whole one later still,
+	// which is the handshake.
+	RTT time.Duration
+	// Rate is how much all connections together bring to the other end, in bytes a second; 0: as much as they can.
+	Rate int64
+}
+
+// StartRelay listens on loopback and passes connections on to what is at the end of a line. It returns the address; target is asked
+// when a connection comes.
+func StartRelay(t testing.TB, line Line, target func() string) string {
 	t.Helper()
+	var limit *rate.Limiter
+	if line.Rate > 0 {
+		limit = rate.NewLimiter(rate.Limit(line.Rate), relayBuffer)
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +48,7 @@ func StartRelay(t testing.TB, rtt time.Duration, target func() string) string {
 			if err != nil {
 				return
 			}
-			running.Go(func() { relay(t, near, target(), rtt) })
+			running.Go(func() { relay(t, near, target(), line.RTT, limit) })
 		}
 	})
 	t.Cleanup(func() {
@@ -43,7 +58,7 @@ func StartRelay(t testing.TB, rtt time.Duration, target func() string) string {
 	return listener.Addr().String()
 }
 
-func relay(t testing.TB, near net.Conn, target string, rtt time.Duration) {
+func relay(t testing.TB, near net.Conn, target string, rtt time.Duration, limit *rate.Limiter) {
 	defer near.Close()
 	var dialer net.Dialer
 	far, err := dialer.DialContext(t.Context(), "tcp", target)
@@ -63,9 +78,25 @@ func relay(t testing.TB, near net.Conn, target string, rtt time.Duration) {
 		}
 	}()
 	var both sync.WaitGroup
-	both.Go(func() { delay(far, near, rtt/2, time.Now().Add(rtt)) })
+	both.Go(func() { delay(far, limited{t.Context(), near, limit}, rtt/2, time.Now().Add(rtt)) })
 	both.Go(func() { delay(near, far, rtt/2, time.Time{}) })
 	both.Wait()
+}
+
+// limited reads no faster than a limit that it may share with others; nil: there is none.
+type limited struct {
+	ctx context.Context //nolint:containedctx // that of the test, whose end is the reader's
+	io.ReadCloser
+	limit *rate.Limiter
+}
+
+func (l limited) Read(p []byte) (int, error) {
+	n, err := l.ReadCloser.Read(p)
+	if l.limit != nil && n > 0 {
+		// It ends early with the test only.
+		_ = l.limit.WaitN(l.ctx, n)
+	}
+	return n, err
 }
 
 type parcel struct {

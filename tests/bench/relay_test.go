@@ -29,7 +29,7 @@ func TestRelay(t *testing.T) {
 		question, _ := io.ReadAll(connection)
 		_, _ = connection.Write(question)
 	}()
-	address := StartRelay(t, 2*time.Millisecond, func() string { return echo.Addr().String() })
+	address := StartRelay(t, Line{RTT: 2 * time.Millisecond}, func() string { return echo.Addr().String() })
 	connection, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestRelayToNowhere(t *testing.T) {
 	}
 	target := nowhere.Addr().String()
 	nowhere.Close()
-	connection, err := net.Dial("tcp", StartRelay(t, 0, func() string { return target }))
+	connection, err := net.Dial("tcp", StartRelay(t, Line{}, func() string { return target }))
 	if err != nil {
 		t.Fatal(err)
 	}

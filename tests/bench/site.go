@@ -33,8 +33,8 @@ const (
 type Place struct {
 	// Storage is where the registry keeps its blobs.
 	Storage string
-	// RTT is how far away the registry and its token server are of the proxy and the clients.
-	RTT time.Duration
+	// Line lies between the registry with its token server, and the proxy and the clients.
+	Line Line
 	// TLS is what both are served with; nil: plain HTTP.
 	TLS *harness.Certificates
 	// CutAfter is how many bytes of answers a connection to the registry carries before it breaks; 0: it does not.
@@ -77,7 +77,7 @@ func StartSite(t testing.TB, place Place) *Site {
 	if place.CutAfter > 0 {
 		s.Registry.Host = cutting(t, s.Registry.Host, place.CutAfter)
 	}
-	s.Registry.Host = away(t, s.Registry.Host, place.RTT)
+	s.Registry.Host = away(t, s.Registry.Host, place.Line)
 	s.Registry.Username, s.Registry.Password = harness.Username, harness.Password
 	s.Server = harness.Start(t, harness.Options{Upstream: s.Registry, Flags: place.Flags, Environment: podEnvironment()})
 	return s
@@ -108,16 +108,16 @@ func serve(t testing.TB, tokens http.Handler, place Place) string {
 	}
 	t.Cleanup(web.Close)
 	scheme, address, _ := strings.Cut(web.URL, "://")
-	return scheme + "://" + away(t, address, place.RTT)
+	return scheme + "://" + away(t, address, place.Line)
 }
 
-// away gives an address by which another one is rtt away. It says localhost, because go-containerregistry takes no realm with a
+// away gives an address by which another one is at the end of a line. It says localhost, because go-containerregistry takes no realm with a
 // private IP address.
-func away(t testing.TB, address string, rtt time.Duration) string {
+func away(t testing.TB, address string, line Line) string {
 	t.Helper()
-	if rtt > 0 {
+	if line != (Line{}) {
 		target := address
-		address = StartRelay(t, rtt, func() string { return target })
+		address = StartRelay(t, line, func() string { return target })
 	}
 	return strings.Replace(address, "127.0.0.1", "localhost", 1)
 }

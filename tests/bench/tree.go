@@ -31,7 +31,7 @@ const far = 20 * time.Millisecond
 func (b *Bench) tree(t testing.TB) {
 	t.Helper()
 	storage, _ := Storage(t, b.Plan)
-	site := StartSite(t, Place{Storage: storage, RTT: far})
+	site := StartSite(t, Place{Storage: storage, Line: Line{RTT: far}})
 	s := newSampler(fmt.Sprintf("source tree of %d files, %s, registry %s away", b.Files, size(int64(b.Bytes)), far))
 	ways := []*Way{{Name: Direct, Base: site.Registry.Host, Repository: harness.Repository}, {Name: Proxy, Base: site.Server.Host, Repository: "source"}}
 	pushes := uint64(0)

@@ -37,10 +37,41 @@ type source struct {
 }
 
 // New makes a body that can be lent of one that cannot. Closing the source stays its owner's affair: net/http closes a request's
-// body after every attempt.
-func New(reader io.Reader) *Body {
+// body after every attempt. Of a reader that writes itself ([io.WriterTo]) it makes a body that does, too.
+func New(reader io.Reader) io.ReadCloser {
 	b, _ := (&source{Reader: reader}).lend()
+	return b.given()
+}
+
+// Of gives the loan that a request's body is, if it is one.
+func Of(given io.ReadCloser) (*Body, bool) {
+	switch b := given.(type) {
+	case *Body:
+		return b, true
+	case writable:
+		return b.Body, true
+	default:
+		return nil, false
+	}
+}
+
+// given is the loan as it is given to net/http.
+func (b *Body) given() io.ReadCloser {
+	if _, ok := b.source.Reader.(io.WriterTo); ok {
+		return writable{b}
+	}
 	return b
+}
+
+// writable is a loan of a body that writes itself. Others must not have the method: net/http copies them with buffers of its own.
+type writable struct{ *Body }
+
+// WriteTo implements [io.WriterTo].
+func (b writable) WriteTo(w io.Writer) (int64, error) {
+	if err := b.begin(); err != nil {
+		return 0, err
+	}
+	return b.source.Reader.(io.WriterTo).WriteTo(w)
 }
 
 // lend ends the present loan and begins another, unless the body has begun.
@@ -74,29 +105,30 @@ func (b *Body) Ask() { b.ask.Do(func() { close(b.asked) }) }
 
 // Read implements [io.Reader].
 func (b *Body) Read(p []byte) (int, error) {
-	if b.asked != nil {
-		select {
-		case <-b.asked:
-		case <-b.ended:
-			return 0, ErrRecalled
-		case <-b.broken:
-			return 0, ErrRecalled
-		}
-	}
-	if !b.begin() {
-		return 0, ErrRecalled
+	if err := b.begin(); err != nil {
+		return 0, err
 	}
 	return b.source.Read(p)
 }
 
-func (b *Body) begin() bool {
+// begin waits until the body may be read. Once it has begun, it is not lent again.
+func (b *Body) begin() error {
+	if b.asked != nil {
+		select {
+		case <-b.asked:
+		case <-b.ended:
+			return ErrRecalled
+		case <-b.broken:
+			return ErrRecalled
+		}
+	}
 	b.source.mu.Lock()
 	defer b.source.mu.Unlock()
 	if b.source.lentTo != b {
-		return false
+		return ErrRecalled
 	}
 	b.source.begun = true
-	return true
+	return nil
 }
 
 // Close implements [io.Closer]; it ends the loan of a body that has not begun, and leaves the source open.
@@ -116,7 +148,7 @@ func Again(req *http.Request) (*http.Request, bool) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return again, true
 	}
-	lent, ok := req.Body.(*Body)
+	lent, ok := Of(req.Body)
 	if !ok {
 		return nil, false
 	}
@@ -124,6 +156,6 @@ func Again(req *http.Request) (*http.Request, bool) {
 	if !ok {
 		return nil, false
 	}
-	again.Body = next
+	again.Body = next.given()
 	return again, true
 }

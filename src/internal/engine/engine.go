@@ -20,6 +20,7 @@ import (
 	"sync"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/access"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/ahead"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/route"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
@@ -57,14 +58,15 @@ type Target struct {
 // Engine forwards requests. It is safe for concurrent use, and one serves any number of doors.
 type Engine struct {
 	sessions *session.Sealer
+	lanes    *ahead.Lanes
 	proxy    *httputil.ReverseProxy
 }
 
 // New makes an engine that seals its upload sessions with the given sealer; nil for doors that take no uploads.
 func New(sessions *session.Sealer) *Engine {
-	e := &Engine{sessions: sessions}
+	e := &Engine{sessions: sessions, lanes: ahead.NewLanes()}
 	e.proxy = &httputil.ReverseProxy{
-		Rewrite:        rewrite,
+		Rewrite:        e.rewrite,
 		Transport:      transport{},
 		ModifyResponse: e.answer,
 		ErrorHandler:   func(_ http.ResponseWriter, r *http.Request, err error) { exchangeOf(r.Context()).err = err },
@@ -93,11 +95,12 @@ func (e *Engine) Serve(w http.ResponseWriter, r *http.Request, door Door) error 
 	if operation.Kind == route.Ping {
 		return ping(w)
 	}
-	x := &exchange{door: door.Name(), route: operation, target: target, entry: access.Of(r.Context()), path: r.URL.Path}
+	x := &exchange{door: door.Name(), route: operation, target: target, entry: access.Of(r.Context()), path: r.URL.Path, leave: func() {}}
 	if err := e.prepare(r, x); err != nil {
 		return x.explain(err)
 	}
 	r = r.WithContext(upstream.WithCall(context.WithValue(r.Context(), exchangeKey{}, x), x.call))
+	defer func() { x.leave() }() // also when an answer breaks off, which is a panic
 	e.proxy.ServeHTTP(w, r)
 	if x.err != nil {
 		return x.explain(x.err)
@@ -132,6 +135,8 @@ type exchange struct {
 	digest string
 	// pushed has the digest of a manifest on its way up.
 	pushed *digester
+	// leave gives up the lane that its body may have.
+	leave func()
 	// err is what came in place of an answer.
 	err error
 }

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -136,7 +137,7 @@ func passed() []string {
 	return []string{"Accept", "Content-Type", "Content-Range", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
 }
 
-func rewrite(pr *httputil.ProxyRequest) {
+func (e *Engine) rewrite(pr *httputil.ProxyRequest) {
 	x := exchangeOf(pr.In.Context())
 	pr.Out.URL, pr.Out.Host = x.address, ""
 	pr.Out.Header, pr.Out.Trailer = http.Header{}, nil
@@ -159,5 +160,7 @@ func rewrite(pr *httputil.ProxyRequest) {
 		pr.Out.Body = body.New(x.pushed)
 		return
 	}
-	pr.Out.Body = body.New(pr.Out.Body)
+	var content io.Reader
+	content, x.leave = e.lanes.Take(pr.In.Context(), pr.Out.Body)
+	pr.Out.Body = body.New(content)
 }

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/ahead"
 )
 
 const (
@@ -75,7 +77,7 @@ func (limit limits) listen(ctx context.Context, logger *slog.Logger, all ...List
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		}
 		g.servers = append(g.servers, server)
-		g.listeners = append(g.listeners, netutil.LimitListener(readAhead(listener), limit.connections))
+		g.listeners = append(g.listeners, netutil.LimitListener(ahead.Listen(listener), limit.connections))
 		g.names = append(g.names, l.Name)
 	}
 	return g, nil

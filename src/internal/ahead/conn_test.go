@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package server
+package ahead
 
 import (
 	"bytes"
@@ -40,7 +40,12 @@ func (c *pieces) both(first, second []byte) (int, error) {
 	return n, nil
 }
 
-func (c *pieces) ahead() *aheadConn { return &aheadConn{Conn: c, both: c.both, spills: newSpills()} }
+// ahead reads it ahead, in a lane or not.
+func (c *pieces) ahead(inLane bool) *conn {
+	made := &conn{Conn: c, both: c.both, spills: spills{buffersOf(narrow), buffersOf(wide)}}
+	made.widen(inLane)
+	return made
+}
 
 func random(t testing.TB, bytes int) []byte {
 	t.Helper()
@@ -62,13 +67,15 @@ func TestNothingIsLostAhead(t *testing.T) {
 	content := random(t, 1<<20)
 	for _, sizes := range [][]int{{1, 5000, 70000, 4096, 3}, {1 << 20}, {4096, 100, 65536}, {7}} {
 		for _, reader := range readers() {
-			conn := (&pieces{rest: content, sizes: sizes}).ahead()
-			got, err := io.ReadAll(reader(conn))
-			if err != nil || !bytes.Equal(got, content) {
-				t.Errorf("%v: %d bytes of %d, %v", sizes, len(got), len(content), err)
-			}
-			if conn.spill != nil {
-				t.Errorf("%v: a buffer is held at the end", sizes)
+			for _, inLane := range []bool{true, false} {
+				conn := (&pieces{rest: content, sizes: sizes}).ahead(inLane)
+				got, err := io.ReadAll(reader(conn))
+				if err != nil || !bytes.Equal(got, content) {
+					t.Errorf("%v: %d bytes of %d, %v", sizes, len(got), len(content), err)
+				}
+				if conn.spill != nil || conn.waiting() != 0 {
+					t.Errorf("%v: a buffer is held at the end, with %d bytes", sizes, conn.waiting())
+				}
 			}
 		}
 	}
@@ -76,21 +83,21 @@ func TestNothingIsLostAhead(t *testing.T) {
 
 func TestIdleConnectionsHoldNoBuffer(t *testing.T) {
 	below := &pieces{rest: make([]byte, 4*bulkSize+10), sizes: []int{100, bulkSize, 2 * bulkSize, 2 * bulkSize}}
-	conn := below.ahead()
+	conn := below.ahead(false)
 	p := make([]byte, bulkSize)
 	for {
 		if _, err := conn.Read(p); err != nil {
 			break
 		}
 	}
-	const more = bulkSize + spillSize
+	const more = bulkSize + narrow
 	if want := []int{bulkSize, bulkSize, more, more, bulkSize}; !slices.Equal(below.asked, want) {
 		t.Errorf("asked for %v, want %v", below.asked, want)
 	}
 }
 
 // connected gives both ends of a connection on loopback; the second is read ahead.
-func connected(t *testing.T) (near net.Conn, far *aheadConn) {
+func connected(t *testing.T) (near net.Conn, far *conn) {
 	t.Helper()
 	below, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -101,12 +108,12 @@ func connected(t *testing.T) (near net.Conn, far *aheadConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accepted, err := readAhead(below).Accept()
+	accepted, err := Listen(below).Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { near.Close(); accepted.Close() })
-	return near, accepted.(*aheadConn)
+	return near, accepted.(*conn)
 }
 
 func TestAheadOfARealConnection(t *testing.T) {

@@ -17,7 +17,8 @@ const purpose = "local-source-proxy image-proxy tokens v1"
 
 // Keys sign with the first and check with any, so that a key can be replaced while tickets are about.
 type Keys struct {
-	derived [][]byte
+	signing []byte
+	all     jwt.VerificationKeySet
 }
 
 // ParseKeys derives keys from those of a key file (package keyfile). place names the file in errors.
@@ -32,18 +33,13 @@ func ParseKeys(place string, data []byte) (*Keys, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: derive key: %w", place, err)
 		}
-		k.derived = append(k.derived, derived)
+		if k.signing == nil {
+			k.signing = derived
+		}
+		k.all.Keys = append(k.all.Keys, derived)
 	}
 	return k, nil
 }
 
-func (k *Keys) first() []byte { return k.derived[0] }
-
-// all gives every key, as a [jwt.Keyfunc].
-func (k *Keys) all(*jwt.Token) (any, error) {
-	set := jwt.VerificationKeySet{}
-	for _, key := range k.derived {
-		set.Keys = append(set.Keys, key)
-	}
-	return set, nil
-}
+// find gives every key; it is a [jwt.Keyfunc].
+func (k *Keys) find(*jwt.Token) (any, error) { return k.all, nil }

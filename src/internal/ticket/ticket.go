@@ -99,7 +99,7 @@ func (o *Office) Issue(credential [sha256.Size]byte, repositories []string) (tok
 	token, err = jwt.NewWithClaims(algorithm(), &claims{
 		Issuer: issuer, Audience: audience, Subject: hex.EncodeToString(credential[:]),
 		Issued: issued.Unix(), Expires: issued.Add(Lifetime).Unix(), Repositories: repositories,
-	}).SignedString(o.keys.Load().first())
+	}).SignedString(o.keys.Load().signing)
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("sign token: %w", err)
 	}
@@ -109,7 +109,7 @@ func (o *Office) Issue(credential [sha256.Size]byte, repositories []string) (tok
 // Check gives the ticket of a token. The error is [ErrExpired] or [ErrInvalid].
 func (o *Office) Check(token string) (Ticket, error) {
 	var c claims
-	_, err := o.parser.ParseWithClaims(token, &c, o.keys.Load().all)
+	_, err := o.parser.ParseWithClaims(token, &c, o.keys.Load().find)
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return Ticket{}, ErrExpired

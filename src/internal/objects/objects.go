@@ -10,6 +10,7 @@ package objects
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -207,5 +208,7 @@ func (o *Objects) put(next settled) {
 		o.cfg.Log.Info("objects loaded", "licenses", next.numbers[imageproxy.LicenseKind].valid,
 			"registries", next.numbers[imageproxy.RegistryKind].valid)
 		close(o.loaded)
+		// Reading many takes more than keeping them, and the runtime would give that back in minutes.
+		debug.FreeOSMemory()
 	}
 }

@@ -41,7 +41,7 @@ cluster-up: ## Start such a cluster to play with, and print its KUBECONFIG line 
 cluster-down: ## Remove it without a trace
 	@scripts/cluster-down.sh
 
-bench: ## Measure the proxy beside the straight way and nginx, in half an hour (with root, through a real API server, too)
+bench: ## Measure the proxy beside the straight way and nginx, in half an hour from nothing (with root, through a real API server, too)
 	@scripts/bench.sh
 
 lint: ## Run the linters

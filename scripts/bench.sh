@@ -65,7 +65,7 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 go -C tests test -c -o "$work/bench" ./bench
 : >"$work/log" # there before it is read for the first time
-say 'measuring: about 30 minutes on two idle cores; blobs are kept in memory where it has 16 GiB free'
+say 'measuring: about 20 minutes on two idle cores; blobs are kept in memory where it has 16 GiB free'
 (cd tests/bench && exec "${network[@]}" "$work/bench" -test.run '^TestBench$' -test.timeout 2h -test.v -full -memory "$memory" \
 	-bundle "$bundle" -results "$results/$name.json" "$@") >"$work/log" 2>&1 &
 pid=$!

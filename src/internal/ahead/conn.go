@@ -88,7 +88,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	if len(c.unread) > 0 {
 		return c.take(p), nil
 	}
-	if !c.bulk || c.both == nil {
+	// Between requests net/http waits for a single byte.
+	if !c.bulk || c.both == nil || len(p) < bulkSize {
 		n, err := c.Conn.Read(p)
 		c.bulk = n >= bulkSize && n == len(p)
 		return n, err

@@ -96,6 +96,19 @@ func TestIdleConnectionsHoldNoBuffer(t *testing.T) {
 	}
 }
 
+func TestWhoWaitsForTheNextRequestHoldsNoBuffer(t *testing.T) {
+	below := &pieces{rest: make([]byte, 2*bulkSize+3), sizes: []int{bulkSize, bulkSize, 1}}
+	conn := below.ahead(true)
+	for _, asked := range []int{bulkSize, bulkSize, 1, bulkSize} {
+		if _, err := conn.Read(make([]byte, asked)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []int{bulkSize, bulkSize + wide, 1, bulkSize}; !slices.Equal(below.asked, want) {
+		t.Errorf("asked for %v, want %v", below.asked, want)
+	}
+}
+
 // connected gives both ends of a connection on loopback; the second is read ahead.
 func connected(t *testing.T) (near net.Conn, far *conn) {
 	t.Helper()

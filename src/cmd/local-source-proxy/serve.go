@@ -18,8 +18,8 @@ import (
 )
 
 // gcPercent is how much the heap may grow between collections, in percent, unless GOGC says otherwise. Half of Go's default takes
-// 2 to 5 MiB off the peak of 64 uploads at once, for at most a twentieth more CPU (tests/bench/README.md).
-const gcPercent = 50
+// 2 to 5 MiB off the peak of 64 uploads at once, for at most a twentieth more CPU, and this one more for none (tests/bench/README.md).
+const gcPercent = 40
 
 // temporary is what --embedded-registry means without a directory.
 const temporary = "temporary"

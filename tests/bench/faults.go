@@ -29,55 +29,44 @@ func (b *Bench) faults(t testing.TB) {
 	storage, _ := Storage(t, b.Plan)
 	site := StartSite(t, Place{Storage: storage, CutAfter: cutAfter})
 	site.open(t, b.nginx)
-	straight := &Way{Name: "straight", Base: site.straight, Repository: site.way(Direct).Repository, Token: site.way(Direct).Token, HTTP: newClient(t, nil)}
-	putManifest(t, straight)
-
-	asked := newSampler(fmt.Sprintf("HEAD of a manifest, connections break after %s of answers", size(cutAfter)))
-	b.turns(t, asked.scenario, site.ways, func(way *Way, counts bool) {
-		share := successes(b.Tries, func(int) error { return way.askOnce(t.Context(), http.MethodHead) })
-		if counts {
-			asked.add(succeeded, "%", way.Name, share)
+	straight := *site.way(Direct)
+	straight.Base = site.straight
+	putManifest(t, &straight)
+	b.tries(t, site, "HEAD of a manifest", func(way *Way) error { return way.askOnce(t.Context(), http.MethodHead) })
+	pushes := uint64(0)
+	b.tries(t, site, "push of "+size(smallBlob), func(way *Way) error {
+		pushes++ // each another blob, which nobody has put there before
+		blob := newBlob(t, smallBlob, pushes)
+		if err := way.Push(t.Context(), blob); err != nil {
+			return err
 		}
+		check(t, straight.Confirm(t.Context(), blob))
+		return nil
 	})
-	b.keepShares(asked)
-
-	pushed := newSampler(fmt.Sprintf("push of %s, connections break after %s of answers", size(smallBlob), size(cutAfter)))
-	b.turns(t, pushed.scenario, site.ways, func(way *Way, counts bool) {
-		site.Wipe(t)
-		share := successes(b.Tries, func(try int) error {
-			blob := newBlob(t, smallBlob, uint64(try))
-			if err := way.Push(t.Context(), blob); err != nil {
-				return err
-			}
-			check(t, straight.Confirm(t.Context(), blob))
-			return nil
-		})
-		if counts {
-			pushed.add(succeeded, "%", way.Name, share)
-		}
-	})
-	b.keepShares(pushed)
 	site.Wipe(t)
 }
 
-func (b *Bench) keepShares(s *sampler) {
+// tries has something tried again and again on each way, and measures how often there was no error.
+func (b *Bench) tries(t testing.TB, site *Site, what string, try func(way *Way) error) {
+	t.Helper()
+	s := newSampler(fmt.Sprintf("%s, connections break after %s of answers", what, size(site.place.CutAfter)))
+	b.turns(t, s.scenario, site.ways, func(way *Way, counts bool) {
+		good := 0
+		for range b.Tries {
+			if try(way) == nil {
+				good++
+			}
+		}
+		if counts {
+			s.add(succeeded, "%", way.Name, 100*float64(good)/float64(b.Tries))
+		}
+	})
 	row := s.row(succeeded, "%")
 	row.Verdicts = []Verdict{row.ratio(Proxy, Direct)}
 	if row.has(Nginx) {
 		row.Verdicts = append(row.Verdicts, row.ratio(Nginx, Direct))
 	}
 	b.keep(s)
-}
-
-// successes tries something so many times, and gives the share that had no error, in percent.
-func successes(tries int, try func(number int) error) float64 {
-	good := 0
-	for number := range tries {
-		if try(number) == nil {
-			good++
-		}
-	}
-	return 100 * float64(good) / float64(tries)
 }
 
 // cutting starts toxiproxy in front of an address: each connection breaks once it has carried so many bytes of answers.

@@ -50,8 +50,9 @@ func (r *Registry) pinRealm(named string) (string, error) {
 	if !belongs(hostname(u.Host), r.host, hostname(r.api)) {
 		return "", fmt.Errorf("%w: %s is another site than %s", ErrRealm, u.Host, r.api)
 	}
-	r.pinned.Store(&pin{named, scheme, u.String()})
-	return u.String(), nil
+	pinned := &pin{named, scheme, u.String()}
+	r.pinned.Store(pinned)
+	return pinned.realm, nil
 }
 
 func belongs(realm, registry, api string) bool {

@@ -8,9 +8,9 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/filewatch"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keyfile"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
 )
 
 // keys are those that replicas share: from the given file, from a Secret of the cluster, or else a random one, which neither a

@@ -24,8 +24,8 @@ func get(target string) apiserver.Request {
 	return apiserver.Request{Method: http.MethodGet, Target: target}
 }
 
-// quirk K3
-func TestHTTP1EvenWhereHTTP2IsOffered(t *testing.T) {
+// quirk K3: an HTTP/2 stream to the API server moves 256 KiB a round trip, so the plugin speaks HTTP/1.1.
+func TestQuirkK3HTTP1EvenWhereHTTP2IsOffered(t *testing.T) {
 	cluster := lsptest.NewCluster(t, lsptest.NewRegistry())
 	config := cluster.Config(lsptest.Developer)
 	client, err := apiserver.New(config)
@@ -85,7 +85,8 @@ func TestDirectRefusesOtherAddresses(t *testing.T) {
 	}
 }
 
-func TestErrors(t *testing.T) {
+// quirk K5: a proxy that cannot be dialled is a 503 with a Kubernetes Status, not with OCI JSON.
+func TestQuirkK5Errors(t *testing.T) {
 	tests := []struct {
 		name    string
 		token   string

@@ -14,7 +14,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/push"
 )
 
-func TestConnectionCutTwice(t *testing.T) {
+// quirk K4: an upload ends when an API server restarts; the next attempt continues it.
+func TestQuirkK4ConnectionCutTwice(t *testing.T) {
 	b := newBench(t, nil)
 	b.registry.CutAfter = []int64{256 << 10, 256 << 10}
 	img := image(t, 1)

@@ -66,7 +66,7 @@ func (e *Engine) refusal(x *exchange, resp *http.Response) error {
 	return relayed
 }
 
-// missing gives the code for what was not found: registries use several, also UNKNOWN (quirk D5).
+// missing returns the code for what was not found: registries use several, also UNKNOWN (quirk D5).
 func (x *exchange) missing(said oci.Code) oci.Code {
 	if said == oci.NameUnknown {
 		return said
@@ -107,7 +107,7 @@ func (e *Engine) chunkRefusal(x *exchange, resp *http.Response, message string) 
 	return oci.Errorf(oci.BlobUploadInvalid, "the registry does not take this blob in such chunks (it answered %s): send smaller ones, or the whole blob in one request, that is one PATCH without Content-Range or one PUT", said)
 }
 
-// chunkStart gives the first byte of a chunk by its Content-Range, "<first>-<last>".
+// chunkStart returns the first byte of a chunk by its Content-Range, "<first>-<last>".
 func chunkStart(header http.Header, x *exchange) (int64, bool) {
 	first, _, ok := strings.Cut(strings.TrimPrefix(header.Get("Content-Range"), "bytes "), "-")
 	start, err := strconv.ParseInt(first, 10, 64)
@@ -142,7 +142,7 @@ func known(code oci.Code) oci.Code {
 	}
 }
 
-// text gives the words of a page, such as a load balancer sends.
+// text returns the words of a page, such as a load balancer sends.
 func text(page []byte) string {
 	tokens := html.NewTokenizer(strings.NewReader(string(page)))
 	var words []string

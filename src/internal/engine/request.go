@@ -39,7 +39,7 @@ func (e *Engine) prepare(r *http.Request, x *exchange) error {
 	return nil
 }
 
-// locate gives the escaped path and the raw query of the request on the registry.
+// locate returns the escaped path and the raw query of the request on the registry.
 func (e *Engine) locate(r *http.Request, x *exchange) (path, query string, err error) {
 	repository := "/v2/" + x.target.Repository
 	switch x.route.Kind {

@@ -88,7 +88,7 @@ type Recorder interface {
 // HandlerFunc answers a request or says why it cannot.
 type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
 
-// Log is what the requests of one side have in common.
+// AccessLog is what the requests of one side have in common.
 type AccessLog struct {
 	Side     string
 	Logger   *slog.Logger
@@ -103,7 +103,7 @@ type tracked struct {
 	started  bool
 }
 
-// Of gives the entry of a request that came through [Log.Handler].
+// EntryOf returns the entry of a request that came through [Log.Handler].
 func EntryOf(ctx context.Context) *Entry {
 	if t, ok := ctx.Value(entryKey{}).(*tracked); ok {
 		return t.entry

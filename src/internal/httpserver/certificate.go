@@ -18,14 +18,14 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
 )
 
-// Pair is a certificate and its key, in two files of PEM.
+// Certificate is a certificate and its key, in two files of PEM.
 type Certificate struct {
 	certFile, keyFile string
 	logger            *slog.Logger
 	current           atomic.Pointer[tls.Certificate]
 }
 
-// Load reads the pair for the first time.
+// LoadCertificate reads the pair for the first time.
 func LoadCertificate(certFile, keyFile string, logger *slog.Logger) (*Certificate, error) {
 	p := &Certificate{certFile: certFile, keyFile: keyFile, logger: logger}
 	cert, err := filewatch.Read(certFile)

@@ -90,7 +90,7 @@ func errClosed() *oci.Error {
 	return oci.Errorf(oci.Denied, "this license does not open this repository")
 }
 
-// open gives what a license opens.
+// open returns what a license opens.
 func (v *visit) open(known *catalog.Catalog, credential *catalog.Credential, operation oci.Route) (*catalog.Registry, string, error) {
 	if v.reference.app == "" {
 		return nil, "", oci.Errorf(oci.NameUnknown, "the names of images begin with %s and the application here", prefix)

@@ -282,7 +282,7 @@ func TestExpiryNeedsNoEdit(t *testing.T) {
 	}
 }
 
-// asking gives what asks for /v2/ with a credential, without a network, so that a test can have a clock of its own.
+// asking returns what asks for /v2/ with a credential, without a network, so that a test can have a clock of its own.
 func asking(credential *catalog.Credential) (ask func() int) {
 	const id = "the license id"
 	credential.Hash = sha256.Sum256([]byte(id))

@@ -68,7 +68,7 @@ func (v *visit) wrong(reason Reason, answer *oci.Error) *oci.Error {
 		With("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds())))))
 }
 
-// bearer gives the token that a request shows.
+// bearer returns the token that a request shows.
 func bearer(r *http.Request) (token string, ok bool) {
 	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	return strings.TrimSpace(token), ok && strings.EqualFold(scheme, "Bearer")

@@ -21,7 +21,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Lifetime of a ticket. Clients get a new one by themselves; the distribution specification wants a minute at least.
+// TokenLifetime of a ticket. Clients get a new one by themselves; the distribution specification wants a minute at least.
 const TokenLifetime = 5 * time.Minute
 
 // issuer and audience keep tickets apart from whatever else may one day be signed with a key that is derived from the same one.
@@ -31,13 +31,13 @@ const (
 )
 
 var (
-	// ErrExpired is for a ticket that was good and is too old: its bearer just buys another.
+	// ErrTokenExpired is for a ticket that was good and is too old: its bearer just buys another.
 	ErrTokenExpired = errors.New("the token has expired")
 	// ErrInvalid is for anything else that is no ticket of these keys. The wrapped cause is for the log.
 	ErrInvalid = errors.New("not a token of this server")
 )
 
-// Ticket is what a token stands for.
+// Token is what a token stands for.
 type Token struct {
 	// Credential is the SHA-256 of the license id that bought it.
 	Credential [sha256.Size]byte
@@ -74,14 +74,14 @@ func date(seconds int64) *jwt.NumericDate {
 	return &jwt.NumericDate{Time: time.Unix(seconds, 0)}
 }
 
-// Office signs and checks tickets. It is safe for concurrent use.
+// Issuer signs and checks tickets. It is safe for concurrent use.
 type Issuer struct {
 	keys   atomic.Pointer[TokenKeys]
 	now    func() time.Time
 	parser *jwt.Parser
 }
 
-// NewOffice makes an office; now is the clock, [time.Now] outside tests.
+// NewIssuer makes an office; now is the clock, [time.Now] outside tests.
 func NewIssuer(keys *TokenKeys, now func() time.Time) *Issuer {
 	o := &Issuer{now: now, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{algorithm().Alg()}), jwt.WithStrictDecoding(), jwt.WithTimeFunc(now),
@@ -107,7 +107,7 @@ func (o *Issuer) Issue(credential [sha256.Size]byte, repositories []string) (tok
 	return token, issued, nil
 }
 
-// Check gives the ticket of a token. The error is [ErrExpired] or [ErrInvalid].
+// Check returns the ticket of a token. The error is [ErrExpired] or [ErrInvalid].
 func (o *Issuer) Check(token string) (Token, error) {
 	var c claims
 	_, err := o.parser.ParseWithClaims(token, &c, o.keys.Load().find)

@@ -15,13 +15,13 @@ import (
 // purpose is bound into the derived keys: the same key file may have the keys of upload sessions.
 const purpose = "local-source-proxy image-proxy tokens v1"
 
-// Keys sign with the first and check with any, so that a key can be replaced while tickets are about.
+// TokenKeys sign with the first and check with any, so that a key can be replaced while tickets are about.
 type TokenKeys struct {
 	signing []byte
 	all     jwt.VerificationKeySet
 }
 
-// ParseKeys derives keys from those of a key file (package keyfile). place names the file in errors.
+// ParseTokenKeys derives keys from those of a key file (package keyfile). place names the file in errors.
 func ParseTokenKeys(place string, data []byte) (*TokenKeys, error) {
 	raw, err := keyfile.Parse(place, data)
 	if err != nil {
@@ -41,5 +41,5 @@ func ParseTokenKeys(place string, data []byte) (*TokenKeys, error) {
 	return k, nil
 }
 
-// find gives every key; it is a [jwt.Keyfunc].
+// find returns every key; it is a [jwt.Keyfunc].
 func (k *TokenKeys) find(*jwt.Token) (any, error) { return k.all, nil }

@@ -15,10 +15,10 @@ import (
 	"strings"
 )
 
-// Proxies are the networks whose word is taken.
+// TrustedProxies are the networks whose word is taken.
 type TrustedProxies []netip.Prefix
 
-// Parse reads networks, or single addresses, separated by commas.
+// ParseTrustedProxies reads networks, or single addresses, separated by commas.
 func ParseTrustedProxies(list string) (TrustedProxies, error) {
 	var all TrustedProxies
 	for each := range strings.SplitSeq(list, ",") {

@@ -119,7 +119,7 @@ func colons(segment string) string {
 	return strings.NewReplacer("%3A", ":", "%3a", ":").Replace(segment)
 }
 
-// find gives the registry that a reference names, and the repository there. The error is one of the catalog's. An alias that is for
+// find returns the registry that a reference names, and the repository there. The error is one of the catalog's. An alias that is for
 // other applications does not take its name on Docker Hub away from those that have Docker Hub.
 func (ref reference) find(c *catalog.Catalog) (*catalog.Registry, string, error) {
 	name, repository := ref.host, ref.path

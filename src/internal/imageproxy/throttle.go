@@ -44,7 +44,7 @@ type source struct {
 	passedOver int
 }
 
-// New makes a throttle. summarize is told how many failures of a source were over the limit, once for each [Pause] in which
+// NewThrottle makes a throttle. summarize is told how many failures of a source were over the limit, once for each [Pause] in which
 // there were some.
 func NewThrottle(summarize func(source netip.Prefix, failures int)) *Throttle {
 	remembered, _ := simplelru.NewLRU[netip.Prefix, *source](sources, nil) // only a size that is not positive is an error

@@ -100,7 +100,7 @@ func parse(w http.ResponseWriter, r *http.Request) error {
 // fields takes apart what some clients put into one parameter and others into several.
 func fields(scopes []string) []string { return strings.Fields(strings.Join(scopes, " ")) }
 
-// grant gives the names, of those asked for, that a license of this application can ever open. Others are left out, as the
+// grant returns the names, of those asked for, that a license of this application can ever open. Others are left out, as the
 // specification has it; asking for them tells nothing.
 func (v *visit) grant(scopes []string, app string) []string {
 	granted := []string{}

@@ -222,7 +222,7 @@ func upstreamNames() []string {
 	return []string{"registry.vendor.example", "registry-1.docker.io", "index.docker.io", "vendors-own", proxytest.User, proxytest.Password, "Basic realm=\"registry\""}
 }
 
-// lines gives the lines of the log with this message.
+// lines returns the lines of the log with this message.
 func (w *world) lines(message string) []map[string]any {
 	w.t.Helper()
 	var found []map[string]any

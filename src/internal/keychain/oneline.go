@@ -19,7 +19,7 @@ const limit = 300
 
 var query = regexp.MustCompile(`(https?://[^\s"'?#]*)[?#][^\s"']*`)
 
-// Error is the text of err in one line. What net/url adds to an error, method and URL, is left out, and query strings of other
+// OneLineError is the text of err in one line. What net/url adds to an error, method and URL, is left out, and query strings of other
 // URLs are cut.
 func OneLineError(err error) string {
 	if u, ok := errors.AsType[*url.Error](err); ok && u.Err != nil {

@@ -21,7 +21,7 @@ type Challenge struct {
 	Params map[string]string
 }
 
-// Parse reads all challenges of a header, in their order. What cannot be read ends the header line it is in, and what was
+// ParseChallenges reads all challenges of a header, in their order. What cannot be read ends the header line it is in, and what was
 // read before it counts.
 func ParseChallenges(header http.Header) []Challenge {
 	var challenges []Challenge

@@ -55,7 +55,7 @@ const (
 	Unknown Code = "UNKNOWN"
 )
 
-// Status gives the HTTP status of the code; a code that is not in the table is an internal error.
+// Status returns the HTTP status of the code; a code that is not in the table is an internal error.
 func (c Code) Status() int {
 	switch c {
 	case BlobUnknown, BlobUploadUnknown, ManifestUnknown, NameUnknown, PathUnknown:
@@ -87,7 +87,7 @@ func (c Code) Status() int {
 	}
 }
 
-// ForStatus gives the code for an upstream's status where its body names none.
+// CodeForStatus returns the code for an upstream's status where its body names none.
 func CodeForStatus(status int) Code {
 	switch status {
 	case http.StatusUnauthorized:
@@ -124,14 +124,14 @@ type Error struct {
 	upstream int
 }
 
-// New makes an error of a code with a message in fmt's format. An operand of %w becomes the cause: it is for the log, and its
+// Errorf makes an error of a code with a message in fmt's format. An operand of %w becomes the cause: it is for the log, and its
 // text is part of the message like any other operand's. See [Error.Because] for a cause that the client must not read.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Code: code, Message: err.Error(), cause: errors.Unwrap(err)}
 }
 
-// Relayed makes the error with which an upstream's own refusal is passed on: its status stays, because clients act on it.
+// RelayedError makes the error with which an upstream's own refusal is passed on: its status stays, because clients act on it.
 func RelayedError(status int, code Code, message string) *Error {
 	return &Error{Code: code, Message: message, upstream: status}
 }
@@ -170,10 +170,10 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s: %s", e.Code, e.Message)
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.cause }
 
-// From finds the [Error] in a chain of wrapped errors, or makes one that tells the client nothing.
+// ErrorFrom finds the [Error] in a chain of wrapped errors, or makes one that tells the client nothing.
 func ErrorFrom(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -181,19 +181,19 @@ func ErrorFrom(err error) *Error {
 	return (&Error{Code: Unknown, Message: "internal error; the proxy's log has the cause under this request's id"}).Because(err)
 }
 
-// Entry is one error of a response body.
+// ErrorEntry is one error of a response body.
 type ErrorEntry struct {
 	Code    Code            `json:"code"`
 	Message string          `json:"message"`
 	Detail  json.RawMessage `json:"detail,omitempty"`
 }
 
-// Body is the response body of every error (distribution-spec, "Error Codes").
+// ErrorBody is the response body of every error (distribution-spec, "Error Codes").
 type ErrorBody struct {
 	Errors []ErrorEntry `json:"errors"`
 }
 
-// Write answers a request with an error. It must be the first to write.
+// WriteError answers a request with an error. It must be the first to write.
 func WriteError(w http.ResponseWriter, e *Error) error {
 	body, err := json.Marshal(ErrorBody{Errors: []ErrorEntry{{Code: e.Code, Message: e.Message}}})
 	if err != nil {

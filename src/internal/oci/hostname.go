@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Valid accepts a DNS name, an IPv4 address or an IPv6 address in brackets, with or without a port.
+// IsHost accepts a DNS name, an IPv4 address or an IPv6 address in brackets, with or without a port.
 func IsHost(host string) bool {
 	name := host
 	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {

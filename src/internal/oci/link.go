@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// Next gives the raw query of the link with rel="next", whether the link was relative or absolute. It is false when there is
+// NextLink returns the raw query of the link with rel="next", whether the link was relative or absolute. It is false when there is
 // none that can be used.
 func NextLink(header http.Header) (query string, ok bool) {
 	for _, value := range header.Values("Link") {
@@ -34,7 +34,7 @@ func NextLink(header http.Header) (query string, ok bool) {
 	return "", false
 }
 
-// Format writes a link to the next page. The path must be absolute; it is escaped where needed.
+// FormatLink writes a link to the next page. The path must be absolute; it is escaped where needed.
 func FormatLink(path, rawQuery string) string {
 	u := url.URL{Path: path, RawQuery: rawQuery}
 	return "<" + u.String() + `>; rel="next"`

@@ -82,7 +82,7 @@ func (k Kind) methods() []string {
 	}
 }
 
-// Parse reads a method and an escaped path ([net/url.URL.EscapedPath]). Its errors are [Error].
+// ParseRoute reads a method and an escaped path ([net/url.URL.EscapedPath]). Its errors are [Error].
 func ParseRoute(method, escapedPath string) (Route, error) {
 	r, err := ParsePath(escapedPath)
 	if err != nil {

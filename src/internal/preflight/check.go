@@ -47,7 +47,7 @@ var ErrFailed = errors.New("check failed")
 // stepTimeout bounds each step.
 const stepTimeout = 20 * time.Second
 
-// Push checks the way of a push to a repository, and reports each step as it is done.
+// CheckPush checks the way of a push to a repository, and reports each step as it is done.
 func CheckPush(ctx context.Context, registry *upstream.Registry, repository string, report func(Step)) error {
 	c := &checker{registry: registry, reach: registry.Reach(), repository: repository}
 	for _, step := range []struct {

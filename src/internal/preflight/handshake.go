@@ -33,7 +33,7 @@ func (e *Failure) Error() string {
 // maxAnswer is what is read of an answer, in bytes.
 const maxAnswer = 64 << 10
 
-// Push starts an upload to the repository and cancels it. The error is a [*Failure], a [*upstream.Refusal], or of the network.
+// TryPush starts an upload to the repository and cancels it. The error is a [*Failure], a [*upstream.Refusal], or of the network.
 func TryPush(ctx context.Context, registry *upstream.Registry, repository string) error {
 	location, err := StartUpload(ctx, registry, repository)
 	if err != nil {
@@ -44,7 +44,7 @@ func TryPush(ctx context.Context, registry *upstream.Registry, repository string
 	return nil
 }
 
-// Start starts an upload and gives its location. A registry that says yes with another status than 202 is taken at its word, as
+// StartUpload starts an upload and gives its location. A registry that says yes with another status than 202 is taken at its word, as
 // pushes do, provided it names a location.
 func StartUpload(ctx context.Context, registry *upstream.Registry, repository string) (*url.URL, error) {
 	u, err := registry.URL(ctx, "/v2/"+repository+"/blobs/uploads/", "")
@@ -67,7 +67,7 @@ func StartUpload(ctx context.Context, registry *upstream.Registry, repository st
 	return location, nil
 }
 
-// Cancel cancels an upload.
+// CancelUpload cancels an upload.
 func CancelUpload(ctx context.Context, registry *upstream.Registry, repository string, location *url.URL) error {
 	resp, err := send(ctx, registry, repository, http.MethodDelete, location)
 	if err != nil {

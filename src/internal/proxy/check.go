@@ -49,7 +49,7 @@ func failedSettings(err error, report func(preflight.Step)) error {
 	return preflight.ErrFailed
 }
 
-// flatten gives the errors that were joined, however deep.
+// flatten returns the errors that were joined, however deep.
 func flatten(err error) []error {
 	var joined interface{ Unwrap() []error }
 	if !errors.As(err, &joined) {

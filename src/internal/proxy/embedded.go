@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 )
 
-// Registry is a running registry.
+// EmbeddedRegistry is a running registry.
 type EmbeddedRegistry struct {
 	// Host is its address: 127.0.0.1 and a port.
 	Host string
@@ -29,7 +29,7 @@ type EmbeddedRegistry struct {
 	temporary string
 }
 
-// Start starts a registry that keeps its blobs in dir; with an empty dir, in a temporary one that [Registry.Stop] removes.
+// StartRegistry starts a registry that keeps its blobs in dir; with an empty dir, in a temporary one that [Registry.Stop] removes.
 func StartRegistry(ctx context.Context, dir string) (*EmbeddedRegistry, error) {
 	r := &EmbeddedRegistry{}
 	if dir == "" {

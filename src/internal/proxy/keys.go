@@ -40,7 +40,7 @@ func (k keys) place() string {
 // alone reports whether no other process has them.
 func (k keys) alone() bool { return k.file == "" && k.cluster == nil }
 
-// read gives the content of a key file.
+// read returns the content of a key file.
 func (k keys) read(ctx context.Context) ([]byte, error) {
 	switch {
 	case k.file != "":

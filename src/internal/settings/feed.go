@@ -25,7 +25,7 @@ const (
 	ValuesField = "values.yml"
 )
 
-// Config says where the settings come from.
+// Sources says where the settings come from.
 type Sources struct {
 	// ValuesFile is the path of the values; empty in a cluster means [ValuesSecret].
 	ValuesFile string

@@ -28,7 +28,7 @@ const (
 	Rejected = "rejected"
 )
 
-// Config is what [New] needs.
+// LiveConfig is what [New] needs.
 type LiveConfig struct {
 	// CheckDockerConfig says what is wrong with a docker config file. Its errors must not show secrets.
 	CheckDockerConfig func(data []byte) error
@@ -76,7 +76,7 @@ type Live struct {
 	dockerConfig input
 }
 
-// New returns a Live that waits for its first update.
+// NewLive returns a Live that waits for its first update.
 func NewLive(config LiveConfig) *Live {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)

@@ -68,7 +68,7 @@ func (h *health) serve(w http.ResponseWriter, r *http.Request, now *Upstream) er
 	return write(w, http.StatusOK, result.report)
 }
 
-// look gives a recent result, or asks the registry once for all who want to know.
+// look returns a recent result, or asks the registry once for all who want to know.
 func (h *health) look(ctx context.Context, now *Upstream) (outcome, error) {
 	h.mu.Lock()
 	if time.Now().Before(h.until) {

@@ -28,7 +28,7 @@ func (e *Refusal) Error() string {
 	return e.Reason
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Refusal) Unwrap() error { return e.cause }
 
 // authenticate shows the credential ahead of the request, so that no body is spent on learning that one is wanted. When the
@@ -113,7 +113,7 @@ func show(req *http.Request, a authorization) *http.Request {
 	return req
 }
 
-// credential gives the credential, unless it was refused for what the call is about.
+// credential returns the credential, unless it was refused for what the call is about.
 func (r *Registry) credential(ctx context.Context, call Call) (keychain.Credential, error) {
 	credential, err := r.keychain.Credential(ctx, r.host)
 	if err != nil {
@@ -186,7 +186,7 @@ func (r *Registry) Authorize(ctx context.Context, scope Scope) (shown bool, err 
 	return a.header != "", err
 }
 
-// bearer gives the parameters of the first Bearer challenge; nil when there is none.
+// bearer returns the parameters of the first Bearer challenge; nil when there is none.
 func bearer(challenges []oci.Challenge) map[string]string {
 	for _, ch := range challenges {
 		if ch.Scheme == "bearer" {
@@ -203,7 +203,7 @@ func basic(c keychain.Credential) string {
 	return req.Header.Get("Authorization")
 }
 
-// userPassword gives the Basic form; an identity token stands for the password of a user without a name (quirk A6).
+// userPassword returns the Basic form; an identity token stands for the password of a user without a name (quirk A6).
 func userPassword(c keychain.Credential) (user, password string) {
 	if c.IdentityToken == "" {
 		return c.Username, c.Password

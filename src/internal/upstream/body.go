@@ -17,7 +17,7 @@ import (
 	"sync"
 )
 
-// ErrRecalled is what an attempt reads that was still going on when its body was lent to the next.
+// ErrBodyRepeated is what an attempt reads that was still going on when its body was lent to the next.
 var ErrBodyRepeated = errors.New("request body was lent to another attempt")
 
 // Body is a request body on loan to one attempt.
@@ -37,14 +37,14 @@ type source struct {
 	lentTo *Body
 }
 
-// New makes a body that can be lent of one that cannot. Closing the source stays its owner's affair: net/http closes a request's
+// NewBody makes a body that can be lent of one that cannot. Closing the source stays its owner's affair: net/http closes a request's
 // body after every attempt. Of a reader that writes itself ([io.WriterTo]) it makes a body that does, too.
 func NewBody(reader io.Reader) io.ReadCloser {
 	b, _ := (&source{Reader: reader}).lend()
 	return b.given()
 }
 
-// Of gives the loan that a request's body is, if it is one.
+// BodyOf returns the loan that a request's body is, if it is one.
 func BodyOf(given io.ReadCloser) (*Body, bool) {
 	switch b := given.(type) {
 	case *Body:
@@ -142,7 +142,7 @@ func (b *Body) Close() error {
 	return nil
 }
 
-// Again gives a request to make once more: a clone with the same body, where there was none or no attempt has read from it yet. A
+// RepeatBody returns a request to make once more: a clone with the same body, where there was none or no attempt has read from it yet. A
 // goroutine of net/http that still holds the earlier loan gets [ErrRecalled] from it and no byte.
 func RepeatBody(req *http.Request) (*http.Request, bool) {
 	again := req.Clone(req.Context())

@@ -62,7 +62,7 @@ func (g *greeting) get() ([]oci.Challenge, bool) {
 	return g.challenges, g.learned
 }
 
-// scheme gives "https" or "http". Only a loopback registry is asked: everywhere else plain HTTP must be said.
+// scheme returns "https" or "http". Only a loopback registry is asked: everywhere else plain HTTP must be said.
 func (r *Registry) scheme(ctx context.Context) (string, error) {
 	switch {
 	case r.plainHTTP:
@@ -83,7 +83,7 @@ func (g *greeting) setScheme(scheme string) {
 	g.known = scheme
 }
 
-// challenges gives what the registry wants to see, and asks it when that is not known yet.
+// challenges returns what the registry wants to see, and asks it when that is not known yet.
 func (r *Registry) challenges(ctx context.Context) ([]oci.Challenge, error) {
 	if known, ok := r.greeting.get(); ok {
 		return known, nil

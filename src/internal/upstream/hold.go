@@ -67,7 +67,7 @@ func watch(dial dialer) dialer {
 	}
 }
 
-// closed gives the channel that says so; nil, which never does, for a connection that is not watched.
+// closed returns the channel that says so; nil, which never does, for a connection that is not watched.
 func closed(conn net.Conn) <-chan struct{} {
 	if encrypted, ok := conn.(*tls.Conn); ok {
 		conn = encrypted.NetConn()

@@ -119,7 +119,7 @@ func (r *Registry) RoundTrip(req *http.Request) (*http.Response, error) {
 // Close closes the connections that are idle; those in use are closed when their request ends.
 func (r *Registry) Close() { r.base.CloseIdleConnections() }
 
-// URL gives the address of a path and raw query of the distribution API. It may have to find out the scheme first.
+// URL returns the address of a path and raw query of the distribution API. It may have to find out the scheme first.
 func (r *Registry) URL(ctx context.Context, path, rawQuery string) (*url.URL, error) {
 	scheme, err := r.scheme(ctx)
 	if err != nil {

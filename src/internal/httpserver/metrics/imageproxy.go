@@ -10,7 +10,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
 )
 
-// Images counts what happens at the image proxy. Applications and customers are labels, because the vendor names them; nothing that a client
+// ImageProxy counts what happens at the image proxy. Applications and customers are labels, because the vendor names them; nothing that a client
 // sends is. It is safe for concurrent use.
 type ImageProxy struct {
 	requests *prometheus.CounterVec

@@ -17,7 +17,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
-// scrape gives all series of the proxy, with their values, times and buckets aside.
+// scrape returns all series of the proxy, with their values, times and buckets aside.
 func scrape(t *testing.T, m *metrics.Metrics) []string {
 	t.Helper()
 	w := httptest.NewRecorder()

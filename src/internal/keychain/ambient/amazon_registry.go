@@ -10,7 +10,7 @@ type registry struct {
 	fips, dualStack bool
 }
 
-// Match reports whether the host is a private Amazon ECR registry. The public gallery, public.ecr.aws, is another service.
+// IsAmazon reports whether the host is a private Amazon ECR registry. The public gallery, public.ecr.aws, is another service.
 func IsAmazon(host string) bool {
 	_, ok := parse(host)
 	return ok

@@ -29,13 +29,13 @@ import (
 // azureUser is the name that goes with every refresh token of the registry.
 const azureUser = "00000000-0000-0000-0000-000000000000"
 
-// Match reports whether the host is a registry of Azure's, of the public or a sovereign cloud.
+// IsAzure reports whether the host is a registry of Azure's, of the public or a sovereign cloud.
 func IsAzure(host string) bool {
 	_, ok := cloudOf(host)
 	return ok
 }
 
-// cloudOf gives the cloud that identities for a registry come from, by the registry's domain.
+// cloudOf returns the cloud that identities for a registry come from, by the registry's domain.
 func cloudOf(host string) (cloud.Configuration, bool) {
 	host = strings.ToLower(host)
 	if strings.HasPrefix(host, ".") || strings.ContainsAny(host, ":/@") {
@@ -53,16 +53,16 @@ func cloudOf(host string) (cloud.Configuration, bool) {
 	}
 }
 
-// Option changes what [New] returns.
+// AzureOption changes what [New] returns.
 type AzureOption func(*azureProvider)
 
-// WithTransport sends the requests of Azure's libraries, to identity endpoints and to the registry, through t instead of the
+// WithAzureTransport sends the requests of Azure's libraries, to identity endpoints and to the registry, through t instead of the
 // libraries' own client.
 func WithAzureTransport(t policy.Transporter) AzureOption {
 	return func(p *azureProvider) { p.options.Transport = t }
 }
 
-// New returns the keychain of Azure's registries. It does nothing until it is asked for one; other hosts are anonymous.
+// Azure returns the keychain of Azure's registries. It does nothing until it is asked for one; other hosts are anonymous.
 //
 // Sources of identity are those of Azure's libraries and their environment (AZURE_…); AZURE_TOKEN_CREDENTIALS chooses one.
 func Azure(options ...AzureOption) keychain.Keychain {

@@ -25,7 +25,7 @@ func (noIdentity) Error() string {
 
 func (e noIdentity) Unwrap() error { return e.error }
 
-// fail shortens what the libraries print: the whole answer, with trace ids, for every way that they tried.
+// azureError shortens what the libraries print: the whole answer, with trace ids, for every way that they tried.
 func azureError(host, step string, err error, remedy string) error {
 	cause := keychain.OneLineError(err)
 	if refused, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok {

@@ -40,7 +40,7 @@ const (
 	remedy = "bind the ServiceAccount to a Google service account (workload identity), set " + keyFileVariable + " to a key file, or use a docker config"
 )
 
-// Match reports whether the host is a registry of Google's: *.pkg.dev, gcr.io or *.gcr.io.
+// IsGoogle reports whether the host is a registry of Google's: *.pkg.dev, gcr.io or *.gcr.io.
 func IsGoogle(host string) bool {
 	host = strings.ToLower(host)
 	for _, suffix := range []string{".pkg.dev", ".gcr.io"} {
@@ -51,7 +51,7 @@ func IsGoogle(host string) bool {
 	return host == "gcr.io"
 }
 
-// New returns the keychain of Google's registries. It does nothing until it is asked for one; other hosts are anonymous.
+// Google returns the keychain of Google's registries. It does nothing until it is asked for one; other hosts are anonymous.
 //
 // Sources of identity are those of Google's libraries: GOOGLE_APPLICATION_CREDENTIALS, gcloud's file below HOME, and the
 // metadata server, which GCE_METADATA_HOST can name.
@@ -113,7 +113,7 @@ func hasFile() bool {
 	return err == nil
 }
 
-// fail prefers what Google answered, without the request that led to it.
+// googleError prefers what Google answered, without the request that led to it.
 func googleError(host, step string, err error) error {
 	cause := keychain.OneLineError(err)
 	if answer, ok := errors.AsType[*oauth2.RetrieveError](err); ok && answer.Response != nil {

@@ -53,7 +53,7 @@ func (b *Builder) Registry(registry *Registry) (other *Registry, name string) {
 	return nil, ""
 }
 
-// Catalog gives what was put together, and ends the building.
+// Catalog returns what was put together, and ends the building.
 func (b *Builder) Catalog() *Catalog {
 	built := b.catalog
 	b.catalog = nil

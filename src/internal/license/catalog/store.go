@@ -23,7 +23,7 @@ func NewStore() *Store {
 	return s
 }
 
-// Current gives the catalog in force, never nil. It does not block.
+// Current returns the catalog in force, never nil. It does not block.
 func (s *Store) Current() *Catalog { return s.current.Load() }
 
 // Replace puts a catalog in force, and returns when all subscribers know.

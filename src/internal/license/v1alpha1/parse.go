@@ -69,7 +69,7 @@ func Documents(place string, data []byte) []Document {
 	return documents
 }
 
-// Split gives the documents of a file, which are to be read one by one: it cuts at the lines that begin a document. The YAML library
+// Split returns the documents of a file, which are to be read one by one: it cuts at the lines that begin a document. The YAML library
 // cannot go on behind one that it does not understand.
 func Split(place string, data []byte) []Document {
 	documents := make([]Document, 0, 1+bytes.Count(data, []byte("\n---")))
@@ -169,7 +169,7 @@ func revokes(spec *yaml.Node) bool {
 	return false
 }
 
-// blank gives an empty object of the document's kind, or nil and an error where there is none.
+// blank returns an empty object of the document's kind, or nil and an error where there is none.
 func (d *Document) blank() Object {
 	switch version := text(d.root, "apiVersion"); {
 	case d.root.Kind != yaml.MappingNode:
@@ -191,7 +191,7 @@ func (d *Document) fail(key, problem, remedy string) {
 	d.Err = errors.Join(d.Err, &strictyaml.Error{Place: d.place, Line: d.line(key), Key: key, Problem: problem, Remedy: remedy})
 }
 
-// line gives the line in the file on which a key such as "spec.credentials[0].name" was written.
+// line returns the line in the file on which a key such as "spec.credentials[0].name" was written.
 func (d *Document) line(key string) int {
 	node := d.root
 	for step := range strings.FieldsFuncSeq(key, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
@@ -204,7 +204,7 @@ func (d *Document) line(key string) int {
 	return d.lines + node.Line
 }
 
-// child gives the value of a key of a mapping, or an item of a list; nil where there is none.
+// child returns the value of a key of a mapping, or an item of a list; nil where there is none.
 func child(n *yaml.Node, step string) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias

@@ -215,7 +215,7 @@ func ParseTime(text string) (time.Time, error) {
 	return t, nil
 }
 
-// flatten gives the errors that were joined.
+// flatten returns the errors that were joined.
 func flatten(err error) []error {
 	var joined interface{ Unwrap() []error }
 	if errors.As(err, &joined) {

@@ -14,7 +14,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 )
 
-// parsed gives the only object of a text.
+// parsed returns the only object of a text.
 func parsed(t *testing.T, text string) v1alpha1.Object {
 	t.Helper()
 	objects, err := v1alpha1.Parse("", []byte(text))

@@ -131,7 +131,7 @@ func (p *licensePlace) withHint(err error) error {
 	return err
 }
 
-// open gives the store. A timeout of zero is none.
+// open returns the store. A timeout of zero is none.
 func (p *licensePlace) open(timeout time.Duration) (license.Store, error) {
 	if err := p.check(); err != nil {
 		return nil, err

@@ -238,7 +238,7 @@ func (d *Directory) find(name string) (*found, error) {
 	}
 }
 
-// read gives all documents that are licenses, or that are too broken to say what they are.
+// read returns all documents that are licenses, or that are too broken to say what they are.
 func (d *Directory) read() ([]found, error) {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {

@@ -99,7 +99,7 @@ func cutMarker(document []byte) (marker, body []byte) {
 	return nil, document
 }
 
-// nodeOf gives a license as YAML, with its keys in the order of the Go types.
+// nodeOf returns a license as YAML, with its keys in the order of the Go types.
 func nodeOf(l *v1alpha1.License) (*yaml.Node, error) {
 	text, err := json.Marshal(l)
 	if err != nil {

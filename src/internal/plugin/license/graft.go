@@ -44,7 +44,7 @@ func styleOf(root *yaml.Node) style {
 	return s
 }
 
-// write gives a document as YAML.
+// write returns a document as YAML.
 func (s style) write(root *yaml.Node) (string, error) {
 	var text bytes.Buffer
 	encoder := yaml.NewEncoder(&text)
@@ -98,7 +98,7 @@ func graft(original, before, after string) string {
 	return out.String()
 }
 
-// filled gives the lines in which there is something.
+// filled returns the lines in which there is something.
 func filled(text string) []string {
 	return slices.DeleteFunc(slices.Collect(strings.Lines(text)), func(line string) bool { return squeeze(line) == "" })
 }

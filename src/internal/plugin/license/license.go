@@ -22,13 +22,13 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
-// Kind is the kind of the file, with [v1alpha1.APIVersion].
+// CustomerKind is the kind of the file, with [v1alpha1.APIVersion].
 const CustomerKind = "CustomerLicense"
 
 // maxID is more than any known form of id needs.
 const maxID = 512
 
-// License is what a customer was given.
+// CustomerLicense is what a customer was given.
 type CustomerLicense struct {
 	// App is the slug of the application.
 	App string

@@ -62,7 +62,7 @@ type MistakeError struct {
 // Error implements error.
 func (e *MistakeError) Error() string { return e.Err.Error() }
 
-// Unwrap gives what is wrong.
+// Unwrap returns what is wrong.
 func (e *MistakeError) Unwrap() error { return e.Err }
 
 // revoked is what can be said of the license once it is revoked.

@@ -49,7 +49,7 @@ type Pull struct {
 	Error    string        `json:"error,omitempty"`
 }
 
-// Query says which pulls are wanted.
+// PullQuery says which pulls are wanted.
 type PullQuery struct {
 	// License is the license's name.
 	License string
@@ -59,7 +59,7 @@ type PullQuery struct {
 	Limit int
 }
 
-// Read gives the pulls of a log, oldest first. A log that is not in JSON is [ErrNoJSON], and not one without pulls.
+// ReadPulls returns the pulls of a log, oldest first. A log that is not in JSON is [ErrNoJSON], and not one without pulls.
 func ReadPulls(log io.Reader, q PullQuery) ([]Pull, error) {
 	reader := bufio.NewReaderSize(log, maxLine)
 	var newest []Pull
@@ -97,7 +97,7 @@ func skipLine(reader *bufio.Reader) error {
 	}
 }
 
-// Merge gives the newest of several logs, oldest first.
+// Merge returns the newest of several logs, oldest first.
 func (q PullQuery) Merge(logs ...[]Pull) []Pull {
 	all := slices.Concat(logs...)
 	slices.SortStableFunc(all, func(a, b Pull) int { return a.Time.Compare(b.Time) })

@@ -76,7 +76,7 @@ type Interrupted struct {
 
 func (i *Interrupted) Error() string { return "interrupted before everything was sent" }
 
-// Unwrap gives the context's error.
+// Unwrap returns the context's error.
 func (i *Interrupted) Unwrap() error { return i.Cause }
 
 // ErrNotProxy says that something else answers at the proxy's address.

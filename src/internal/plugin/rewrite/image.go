@@ -34,7 +34,7 @@ type Image struct {
 	Repository string
 }
 
-// Parse reads an image as it stands in a container.
+// ParseImage reads an image as it stands in a container.
 func ParseImage(written string) (Image, error) {
 	i := Image{Written: written}
 	i.Name, i.Digest, _ = strings.Cut(written, "@")

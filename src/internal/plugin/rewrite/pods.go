@@ -63,7 +63,7 @@ func group(object *yaml.RNode) string {
 	return group
 }
 
-// Collect returns the Pods among objects. Lists are to be unpacked before, as kustomize does.
+// CollectPods returns the Pods among objects. Lists are to be unpacked before, as kustomize does.
 func CollectPods(objects []*yaml.RNode) ([]Pod, error) {
 	var pods []Pod
 	for _, object := range objects {

@@ -117,7 +117,7 @@ func (s *Stage) Build(dir string) ([]*yaml.RNode, error) {
 	return built.ToRNodeSlice(), nil
 }
 
-// Resolve makes a path absolute and follows the symbolic links of its directories, as far as they exist.
+// ResolvePath makes a path absolute and follows the symbolic links of its directories, as far as they exist.
 func ResolvePath(path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {

@@ -102,7 +102,7 @@ func (d *dir) links() []string {
 	return paths
 }
 
-// look gives the files that differ from what is known.
+// look returns the files that differ from what is known.
 func (d *dir) look() map[string]File {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {

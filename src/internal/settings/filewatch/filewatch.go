@@ -128,7 +128,7 @@ func read(path string) File {
 	return File{Data: content.Bytes(), Modified: modified}
 }
 
-// readInto gives what a file holds to w, and says when it was last written.
+// readInto returns what a file holds to w, and says when it was last written.
 func readInto(w io.Writer, path string) (modified time.Time, err error) {
 	file, err := os.Open(path)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Check reports each PEM block that is not a certificate. Text between the blocks is a comment, as in the
+// CheckCABundle reports each PEM block that is not a certificate. Text between the blocks is a comment, as in the
 // bundles of operating systems.
 func CheckCABundle(place, key, bundle string) error {
 	if strings.TrimSpace(bundle) == "" {
@@ -46,7 +46,7 @@ func CheckCABundle(place, key, bundle string) error {
 	return errors.Join(errs...)
 }
 
-// Join puts one bundle after the other, each ending with a new line.
+// JoinCABundles puts one bundle after the other, each ending with a new line.
 func JoinCABundles(bundles ...string) string {
 	var joined strings.Builder
 	for _, bundle := range bundles {

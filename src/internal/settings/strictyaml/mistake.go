@@ -53,7 +53,7 @@ func said(err error) (line int, problem string) {
 	return line, strings.Join(strings.Fields(match[2]), " ")
 }
 
-// syntax gives the library's error about a text.
+// syntax returns the library's error about a text.
 func syntax(text []byte) error {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	for {

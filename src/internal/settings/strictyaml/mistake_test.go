@@ -72,7 +72,7 @@ func TestMistakeInTheFirstLine(t *testing.T) {
 	}
 }
 
-// read gives the library's error.
+// read returns the library's error.
 func read(text []byte) error {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	for {

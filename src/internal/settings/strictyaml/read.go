@@ -37,7 +37,7 @@ func notValid(place string, line int, problem string) error {
 	return &Error{Place: place, Line: line, Problem: "is not valid YAML: " + problem, Remedy: "correct the YAML"}
 }
 
-// JSON gives a node as JSON. What looks like a date is text.
+// JSON returns a node as JSON. What looks like a date is text.
 func JSON(n *yaml.Node) ([]byte, error) {
 	datesAsText(n)
 	var value any

@@ -163,7 +163,7 @@ func (s *Server) Intrude(intrude func(*http.Request)) {
 	s.intrude = intrude
 }
 
-// Requests gives what was asked since the last call, as "METHOD path".
+// Requests returns what was asked since the last call, as "METHOD path".
 func (s *Server) Requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

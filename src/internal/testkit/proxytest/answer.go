@@ -91,7 +91,7 @@ func (a *Answer) Fails(status int, code oci.Code) *Answer {
 	return a
 }
 
-// Location gives the Location, which must be on no host, and without anything that the API server would change (quirk K1).
+// Location returns the Location, which must be on no host, and without anything that the API server would change (quirk K1).
 func (a *Answer) Location() string {
 	a.t.Helper()
 	location := a.Header.Get("Location")

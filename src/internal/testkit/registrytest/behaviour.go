@@ -95,7 +95,7 @@ func (e *editor) Write(p []byte) (int, error) {
 	return e.ResponseWriter.Write(p)
 }
 
-// rule gives what the newest matching rule does, and uses it up.
+// rule returns what the newest matching rule does, and uses it up.
 func (reg *Registry) rule(r *http.Request) func(http.ResponseWriter, *http.Request, http.Handler) {
 	reg.mu.Lock()
 	defer reg.mu.Unlock()

@@ -93,7 +93,7 @@ func fail(w http.ResponseWriter, status int, code, message string) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"errors": []map[string]string{{"code": code, "message": message}}})
 }
 
-// repo gives a repository, which exists once it is asked for; the caller holds the lock.
+// repo returns a repository, which exists once it is asked for; the caller holds the lock.
 func (reg *Registry) repo(name string) *repository {
 	if reg.repos[name] == nil {
 		reg.repos[name] = &repository{blobs: map[string][]byte{}, manifests: map[string]Manifest{}, tags: map[string]string{}}
@@ -132,7 +132,7 @@ func (reg *Registry) Holds(repo string, content []byte) {
 	}
 }
 
-// Tagged gives the manifest of a tag.
+// Tagged returns the manifest of a tag.
 func (reg *Registry) Tagged(repo, tag string) (Manifest, bool) {
 	reg.mu.Lock()
 	defer reg.mu.Unlock()

@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package images is the image proxy: customers of a software vendor pull the vendor's private images through it with a license.
-//
-// The license says which application's images it opens, and the vendor's objects say which registries an application may use; all
-// of them are looked up in the catalog that is in force when a request arrives, so that whoever is let in or out is so with the
-// next request. The vendor's credentials stay on this side, and so does the knowledge of which registry answers: what a customer
-// is told names nothing that he has not written himself.
-//
-// It only reads. It refuses every registry that is not configured, and remembers nothing about a customer between requests.
 package imageproxy
 
 import (

@@ -2,14 +2,6 @@
 
 package imageproxy
 
-// Package ticket makes and checks the short-lived tokens that a license buys at the image proxy.
-//
-// A ticket says which credential bought it and which repositories it was bought for, and nothing about whether that credential is
-// still good: it is looked up again at every request, so that a ticket never outlives its license. It is a JSON Web Token, because
-// that is what the clients of registries are used to; one algorithm exists, and neither the ticket nor its bearer chooses it.
-//
-// Source: distribution token specification; RFC 7519, RFC 8725.
-
 import (
 	"crypto/sha256"
 	"encoding/hex"

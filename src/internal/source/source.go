@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package source is the source proxy: developers push source code through it with nothing but a kubeconfig.
-//
-// It authenticates nobody: the Kubernetes API server did, and let only those pass who may use services/proxy. To every one of
-// them the name "source" stands for exactly the repository that the operator has configured. What one developer could read of
-// another's source, or delete, is refused unless the operator allows it.
 package source
 
 import (

@@ -39,7 +39,7 @@ func (i Images) check(inCluster bool) error {
 	_, proxies := imageproxy.ParseTrustedProxies(i.TrustedProxies)
 	switch {
 	case i.Address == "" && i != Images{}:
-		return errors.New("the flags of the image proxy do nothing without --image-proxy-address: say where it is to be served")
+		return errors.New("the flags of the image proxy need --image-proxy-address: pass the address to serve it on")
 	case i.Address == "":
 		return nil
 	case i.Dir == "" && !inCluster:

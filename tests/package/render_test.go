@@ -87,6 +87,7 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 		"tap-local-source-system/Deployment/local-source-proxy",
 		"tap-local-source-system/Secret/local-source-proxy-values",
 		"tap-local-source-system/Secret/local-source-proxy-registry",
+		"tap-local-source-system/Secret/local-source-proxy-session-key",
 		"tap-local-source-system/ServiceAccount/proxy-manager",
 		"tap-local-source-system/RoleBinding/proxy-manager",
 		"tap-local-source-system/Role/local-source-proxy-manager",

@@ -23,7 +23,10 @@ const maxPage = 1000
 
 // prepare works out where a request goes on the registry, and refuses what must not go there.
 func (e *Engine) prepare(r *http.Request, x *exchange) error {
-	x.call = upstream.Call{Operation: x.route.Operation(), Scopes: []upstream.Scope{x.target.Scope}}
+	x.call = upstream.Call{
+		Operation: x.route.Operation(), Scopes: []upstream.Scope{x.target.Scope},
+		Download: x.route.Kind == route.Blob && x.target.Download, Commits: x.commits(r),
+	}
 	path, query, err := e.locate(r, x)
 	if err != nil {
 		return err
@@ -39,6 +42,11 @@ func (e *Engine) prepare(r *http.Request, x *exchange) error {
 	}
 	x.address.Path, x.address.RawPath, x.address.RawQuery = unescaped, path, query
 	return nil
+}
+
+// commits reports whether the request makes the registry put a whole blob together.
+func (x *exchange) commits(r *http.Request) bool {
+	return x.route.Kind == route.Upload && r.Method == http.MethodPut || x.route.Kind == route.UploadStart && r.URL.Query().Has("digest")
 }
 
 // locate gives the escaped path and the raw query of the request on the registry.

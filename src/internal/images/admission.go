@@ -44,6 +44,7 @@ func (v *visit) Admit(r *http.Request, operation route.Route) (engine.Target, er
 		Registry:   registry.Upstream,
 		Repository: repository,
 		Scope:      upstream.Pull(repository),
+		Download:   true,
 		Source:     func(string) (string, bool) { return "", false },
 		Discreet:   true,
 		Refused:    func(refusal *upstream.Refusal) *errcode.Error { return v.unavailable(registry, refusal) },
@@ -118,6 +119,9 @@ func (v *visit) open(known *catalog.Catalog, credential *catalog.Credential, ope
 // unavailable answers for a registry that does not take the vendor's credential, or for which there is none. It is not the
 // customer's, who would be asked for another password by a 401; only the vendor's log says which registry it is.
 func (v *visit) unavailable(registry *catalog.Registry, cause error) *errcode.Error {
+	if realm, ok := errors.AsType[*upstream.RealmError](cause); ok {
+		cause = fmt.Errorf("%w; %s", cause, realm.Remedy("spec.tokenRealms"))
+	}
 	return v.deny(pull.UpstreamRefused, errcode.New(errcode.Unavailable, "the image cannot be had at the moment, through no fault of this license; the vendor has to act").
 		Because(fmt.Errorf("ExternalRegistry %s, %s: %w", registry.Name, registry.Hostname, cause)))
 }

@@ -14,6 +14,10 @@ type Call struct {
 	Operation string
 	// Scopes that a token needs.
 	Scopes []Scope
+	// Download: it is the content of a blob that may be read here, and that registries may keep elsewhere.
+	Download bool
+	// Commits: the registry has to put a blob together before it answers, which may take it minutes.
+	Commits bool
 }
 
 // repository is the one that the call is about; "" without one.

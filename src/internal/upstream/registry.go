@@ -2,8 +2,8 @@
 
 // Package upstream is one registry on the other side of the proxy: its address, trust, credential, tokens and connections.
 //
-// A [Registry] is an [http.RoundTripper] made of RoundTrippers that each do one thing: follow redirects, authenticate, retry,
-// measure. It knows nothing of doors or of what a request means; a [Call] in the request's context says which scope it needs.
+// A [Registry] is an [http.RoundTripper] made of RoundTrippers that each do one thing: bound those who wait, follow redirects,
+// authenticate, tell web pages from answers, retry, measure, hold a body back, end what is silent. It knows nothing of doors or of what a request means; a [Call] in the request's context says which scope it needs.
 //
 // The credential goes to one host. It is attached to requests for exactly the configured registry, and traded for tokens only
 // at a realm that belongs to it; a redirect leaves it behind. Everything the package cannot do without breaking that, it
@@ -33,6 +33,8 @@ type Config struct {
 	CACertData []byte
 	// Keychain has the credential; nil means anonymous.
 	Keychain keychain.Keychain
+	// TokenRealms are hosts, with a port where it is not 443, that may be shown the credential besides, over https.
+	TokenRealms []string
 	// PassRedirects leaves redirects of downloads to the client instead of following them.
 	PassRedirects bool
 	// UserAgent is sent with every request.
@@ -43,6 +45,10 @@ type Config struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// RetryDelay is the time before a request is repeated, which grows from there; 0 means 200 ms.
 	RetryDelay time.Duration
+	// SilenceLimit is how long the registry may be silent; 0 means a minute.
+	SilenceLimit time.Duration
+	// MaxWaiting is how many requests without a body may wait for the registry at a time; 0 means 256.
+	MaxWaiting int
 }
 
 // Observer counts what happens on the upstream side.
@@ -55,21 +61,25 @@ type Observer interface {
 
 // Registry is one upstream registry. It is safe for concurrent use.
 type Registry struct {
-	host       string // as in a reference
-	api        string // where the distribution API is
-	plainHTTP  bool
-	userAgent  string
-	keychain   keychain.Keychain
-	observer   Observer
-	base       *http.Transport
-	anonymous  http.RoundTripper // retried and measured, without a credential
-	roundTrip  http.RoundTripper // the whole chain
-	greeting   greeting
-	pinned     atomic.Pointer[pin]
-	tokens     tokenCache
-	refusals   refusals
-	passBounce bool
-	scrubber   scrubber
+	host        string // as in a reference
+	api         string // where the distribution API is
+	plainHTTP   bool
+	userAgent   string
+	keychain    keychain.Keychain
+	observer    Observer
+	tokenRealms []string
+	base        *http.Transport
+	elsewhere   *http.Transport   // for where downloads are redirected to
+	anonymous   http.RoundTripper // retried and measured, without a credential
+	roundTrip   http.RoundTripper // the whole chain
+	greeting    greeting
+	manners     manners
+	waiting     atomic.Int64
+	pinned      atomic.Pointer[pin]
+	tokens      tokenCache
+	refusals    refusals
+	passBounce  bool
+	scrubber    scrubber
 }
 
 // New makes a registry; it opens no connection yet. The error is about CACertData.
@@ -81,15 +91,17 @@ func New(cfg Config) (*Registry, error) {
 	if cfg.Dial != nil {
 		base.DialContext = cfg.Dial
 	}
-	base.DialContext = watch(base.DialContext)
+	limit := cmp.Or(cfg.SilenceLimit, silenceLimit)
+	base.DialContext = watch(base.DialContext, limit)
 	r := &Registry{
-		host:       Canonical(cfg.Host),
-		plainHTTP:  cfg.PlainHTTP,
-		userAgent:  cfg.UserAgent,
-		keychain:   cfg.Keychain,
-		observer:   cfg.Observer,
-		base:       base,
-		passBounce: cfg.PassRedirects,
+		host:        Canonical(cfg.Host),
+		plainHTTP:   cfg.PlainHTTP,
+		userAgent:   cfg.UserAgent,
+		keychain:    cfg.Keychain,
+		observer:    cfg.Observer,
+		base:        base,
+		tokenRealms: cfg.TokenRealms,
+		passBounce:  cfg.PassRedirects,
 	}
 	if r.keychain == nil {
 		r.keychain = keychain.Func(func(context.Context, string) (keychain.Credential, error) { return keychain.Credential{}, nil })
@@ -99,8 +111,17 @@ func New(cfg Config) (*Registry, error) {
 	}
 	r.api = apiHost(r.host)
 	r.scrubber = newScrubber(r.host, r.api)
-	r.anonymous = retry{next: identify{r, measure{r, hold{base}}}, delay: cmp.Or(cfg.RetryDelay, retryDelay)}
-	r.roundTrip = redirect{registry: r, credentialed: authenticate{r, r.anonymous}, anonymous: r.anonymous}
+	rules := reach{loopback: IsLoopback(r.api)}
+	r.elsewhere = newElsewhere(base, cfg.Dial, rules, limit)
+	chain := func(base http.RoundTripper) http.RoundTripper {
+		sent := hold{bounded{base, limit, &r.waiting}, &r.manners}
+		return genuine{retry{next: identify{r, measure{r, sent}}, delay: cmp.Or(cfg.RetryDelay, retryDelay)}}
+	}
+	r.anonymous = chain(base)
+	r.roundTrip = gate{registry: r, limit: int64(cmp.Or(cfg.MaxWaiting, maxWaiting)), waiting: &r.waiting, next: redirect{
+		registry: r, credentialed: authenticate{r, r.anonymous}, anonymous: r.anonymous,
+		elsewhere: elsewhere{direct: chain(r.elsewhere), proxied: r.anonymous, proxy: base.Proxy, rules: rules},
+	}}
 	return r, nil
 }
 
@@ -117,7 +138,10 @@ func (r *Registry) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // Close closes the connections that are idle; those in use are closed when their request ends.
-func (r *Registry) Close() { r.base.CloseIdleConnections() }
+func (r *Registry) Close() {
+	r.base.CloseIdleConnections()
+	r.elsewhere.CloseIdleConnections()
+}
 
 // URL gives the address of a path and raw query of the distribution API. It may have to find out the scheme first.
 func (r *Registry) URL(ctx context.Context, path, rawQuery string) (*url.URL, error) {

@@ -62,7 +62,8 @@ func worthRetrying(req *http.Request, resp *http.Response, err error) bool {
 	}
 	if err != nil {
 		_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-		return !untrusted && !speaksPlainHTTP(err)
+		_, silent := errors.AsType[*Silence](err)
+		return !untrusted && !silent && !speaksPlainHTTP(err) && !errors.Is(err, errAddress) && !errors.Is(err, errInformational)
 	}
 	if req.Body != nil && req.Body != http.NoBody {
 		return false

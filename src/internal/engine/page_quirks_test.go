@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
 const portal = "<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body>Please log in</body></html>"
@@ -89,7 +89,7 @@ func refusesPage(t *testing.T, answer *proxytest.Answer) {
 	}
 	answer.Lacks("Set-Cookie", "Location", "Docker-Content-Digest", "Docker-Upload-Uuid")
 	if len(answer.Body) > 0 {
-		answer.Fails(502, errcode.Unavailable).Says("web page")
+		answer.Fails(502, oci.Unavailable).Says("web page")
 	}
 }
 
@@ -98,7 +98,7 @@ func TestQuirkD12APortalIsNoGreeting(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	registry.GuardBy(registrytest.Basic(proxytest.User, proxytest.Password))
 	registry.When("", "").Times(1).Answer(200, portal, "Content-Type", "text/html")
-	p.Do("POST", uploads).Fails(502, errcode.Unavailable).Says("web page")
+	p.Do("POST", uploads).Fails(502, oci.Unavailable).Says("web page")
 	p.Do("POST", uploads).Is(202)
 }
 

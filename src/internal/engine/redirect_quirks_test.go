@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
 // quirk D1: only blobs are kept elsewhere by honest registries: nothing else is followed to another host, and within the registry
@@ -72,7 +72,7 @@ func TestQuirkD1PlacesThatAreNotAsked(t *testing.T) {
 					}))
 				}
 				registry.When("GET", "/blobs/").Answer(307, "", "Location", first)
-				p.Do("GET", "/v2/source/blobs/"+registrytest.Digest(layer())).Fails(502, errcode.Unavailable).Says("redirect").Hides("storage", "169.254")
+				p.Do("GET", "/v2/source/blobs/"+registrytest.Digest(layer())).Fails(502, oci.Unavailable).Says("redirect").Hides("storage", "169.254")
 			})
 		}
 	}
@@ -107,7 +107,7 @@ func TestQuirkD1NothingIsFollowedWithoutAllowPull(t *testing.T) {
 		digest := registry.PutBlob(proxytest.Repository, layer())
 		registry.When("HEAD", "/blobs/sha256").Answer(307, "", "Location", "https://storage.example.net/x?signature=s")
 		p.Do("HEAD", "/v2/source/blobs/"+digest).Is(404).Lacks("Location").Hides("storage", "signature")
-		p.Do("GET", "/v2/source/blobs/"+digest).Fails(403, errcode.Denied)
+		p.Do("GET", "/v2/source/blobs/"+digest).Fails(403, oci.Denied)
 		p.PushBlob(layer())
 		p.Network.None(registrytest.To("storage.example.net"))
 	}

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
 // TestARegistryThatStopsToAnswer is a 504 for whatever the client asked, soon, and the registry is asked once.
@@ -59,7 +59,7 @@ func TestARegistryThatStopsToAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, registry := proxytest.Simple(t, proxytest.Config{SilenceLimit: 50 * time.Millisecond})
 			registry.When("", "/team/code/").Do(test.do)
-			test.request(p).Fails(504, errcode.UpstreamTimeout)
+			test.request(p).Fails(504, oci.UpstreamTimeout)
 			p.Network.Count(1, registrytest.Mentions("team/code"))
 		})
 	}
@@ -92,5 +92,5 @@ func TestInformationalAnswersStayHere(t *testing.T) {
 			w.WriteHeader(http.StatusProcessing)
 		}
 	})
-	p.Do("GET", "/v2/source/manifests/v1").Fails(502, errcode.Unavailable)
+	p.Do("GET", "/v2/source/manifests/v1").Fails(502, oci.Unavailable)
 }

@@ -14,8 +14,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
 )
 
 const (
@@ -55,7 +53,7 @@ type hold struct {
 }
 
 func (t hold) RoundTrip(req *http.Request) (*http.Response, error) {
-	lent, ok := body.Of(req.Body)
+	lent, ok := BodyOf(req.Body)
 	if !ok || req.Header.Get("Expect") == "" {
 		return t.next.RoundTrip(req)
 	}
@@ -68,7 +66,7 @@ func (t hold) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	// What cannot meet the expectation is asked without it (RFC 9110, sections 10.1.1 and 15.5.18).
 	t.manners.refused()
-	again, ok := body.Again(req)
+	again, ok := RepeatBody(req)
 	if !ok {
 		return resp, nil
 	}
@@ -76,7 +74,7 @@ func (t hold) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.next.RoundTrip(unannounced(again))
 }
 
-func (t hold) announce(req *http.Request, lent *body.Body) (*http.Response, error) {
+func (t hold) announce(req *http.Request, lent *Body) (*http.Response, error) {
 	lent.Hold()
 	var unasked, asked atomic.Bool
 	patience := time.AfterFunc(continueTimeout, func() {
@@ -169,7 +167,7 @@ func watch(dial dialer, limit time.Duration) dialer {
 	}
 }
 
-// closed gives the channel that says so; nil, which never does, for a connection that is not watched.
+// closed returns the channel that says so; nil, which never does, for a connection that is not watched.
 func closed(conn net.Conn) <-chan struct{} {
 	if encrypted, ok := conn.(*tls.Conn); ok {
 		conn = encrypted.NetConn()
@@ -183,7 +181,7 @@ func closed(conn net.Conn) <-chan struct{} {
 // ending ends the loan of a body that was never asked for, once the answer that came in its place has been read.
 type ending struct {
 	io.ReadCloser
-	loan *body.Body
+	loan *Body
 }
 
 func (e *ending) Close() error {

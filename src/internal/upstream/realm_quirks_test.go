@@ -9,10 +9,10 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
@@ -58,7 +58,7 @@ func TestQuirkA12RealmsThatAreListed(t *testing.T) {
 				network.One(registrytest.Sent("GET", "/token"), registrytest.With("Authorization"))
 				return
 			}
-			p.Do("POST", uploads).Fails(403, errcode.Denied).Says("token_realms").Hides(test.realm)
+			p.Do("POST", uploads).Fails(403, oci.Denied).Says("token_realms").Hides(test.realm)
 			network.None(registrytest.To(test.realm))
 		})
 	}
@@ -135,7 +135,7 @@ func TestQuirkA14TokenServersThatRedirect(t *testing.T) {
 						p.Network.Serve(host, mux)
 					}
 					if !test.ok {
-						p.Do("POST", uploads).Fails(502, errcode.Unavailable)
+						p.Do("POST", uploads).Fails(502, oci.Unavailable)
 						p.Network.None(registrytest.To("auth.example.net"))
 						p.Network.None(registrytest.To("auth.example.com:8443"))
 						p.Network.None(registrytest.Sent("", "/token/"))
@@ -175,7 +175,7 @@ func TestQuirkA14TooManyRequests(t *testing.T) {
 					} else {
 						p.Network.Serve("auth.example.com", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { busy(w, r, realm) }))
 					}
-					answer := p.Do("POST", uploads).Fails(status, map[int]errcode.Code{429: errcode.TooManyRequests, 503: errcode.Unavailable}[status])
+					answer := p.Do("POST", uploads).Fails(status, map[int]oci.Code{429: oci.TooManyRequests, 503: oci.Unavailable}[status])
 					answer.Has("Retry-After", want).Hides("auth.example.com", "registry.example.com")
 					over.Store(true)
 					p.Do("POST", uploads).Is(202)
@@ -190,5 +190,5 @@ func TestQuirkA14StrangersAreNotFound(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{Keychain: proxytest.Fixed(keychain.Credential{})})
 	registry.GuardBy((&registrytest.Realm{URL: "https://auth.example.com/token"}).Guard)
 	p.Network.Serve("auth.example.com", http.NotFoundHandler())
-	p.Do("POST", uploads).Fails(403, errcode.Denied).Says("credential")
+	p.Do("POST", uploads).Fails(403, oci.Denied).Says("credential")
 }

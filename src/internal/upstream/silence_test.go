@@ -15,7 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
@@ -70,7 +69,7 @@ func ask(t *testing.T, r *upstream.Registry, call upstream.Call, method string, 
 		t.Fatal(err)
 	}
 	if content != nil {
-		req.Body, req.ContentLength = body.New(content), -1
+		req.Body, req.ContentLength = upstream.NewBody(content), -1
 		req.Header.Set("Expect", "100-continue")
 	}
 	resp, err := r.RoundTrip(req)

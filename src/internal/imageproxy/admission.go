@@ -11,9 +11,7 @@ import (
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
@@ -35,7 +33,7 @@ func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, erro
 		return engine.Target{}, err
 	}
 	if scope != nil && !slices.Contains(scope, operation.Name) {
-		return engine.Target{}, v.deny(Unauthenticated, v.challenge(r, oci.Errorf(oci.Unauthorized, "the token was not bought for this repository"),
+		return engine.Target{}, v.deny(Unauthenticated, v.challenge(r, oci.Errorf(oci.Unauthorized, "the token does not cover this repository"),
 			operation.Name, "insufficient_scope"))
 	}
 	v.credential = credential.Hash
@@ -122,6 +120,6 @@ func (v *visit) unavailable(registry *catalog.Registry, cause error) *oci.Error 
 	if realm, ok := errors.AsType[*upstream.RealmError](cause); ok {
 		cause = fmt.Errorf("%w; %s", cause, realm.Remedy("spec.tokenRealms"))
 	}
-	return v.deny(UpstreamRefused, oci.Errorf(oci.Unavailable, "the image cannot be had at the moment, through no fault of this license; the vendor has to act").
+	return v.deny(UpstreamRefused, oci.Errorf(oci.Unavailable, "the vendor's registry cannot serve this image now; the license is not the reason; ask the vendor").
 		Because(fmt.Errorf("ExternalRegistry %s, %s: %w", registry.Name, registry.Hostname, cause)))
 }

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package proxy puts the server together, and is the one place that knows all of its parts.
-//
-// It decides nothing about requests. Its own matter is what belongs to a process as a whole: which sides it has, where settings and
-// keys come from, that a change of them reaches the next request, and the order in which things start and end.
 package proxy
 
 import (

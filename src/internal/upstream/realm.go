@@ -64,7 +64,7 @@ func (r *Registry) pinRealm(named string) (string, error) {
 		return "", &RealmError{reason: "it is not a plain URL"}
 	}
 	own := hostname(u.Host) == hostname(r.api)
-	if u.Scheme == "http" && !(own && scheme == "http") {
+	if u.Scheme == "http" && (!own || scheme != "http") {
 		if !own && !r.listed(secured(u)) {
 			return "", &RealmError{Host: listedAs(secured(u)), reason: u.Host + " is not https"}
 		}

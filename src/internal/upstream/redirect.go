@@ -40,13 +40,13 @@ func (t redirect) RoundTrip(req *http.Request) (*http.Response, error) {
 		if !isRedirect(resp.StatusCode) || !reads || download && t.registry.passBounce {
 			return resp, nil
 		}
-		target, err := target(req.URL, resp)
-		if !download && (err != nil || !t.registry.isOrigin(target)) {
+		target, problem := target(req.URL, resp)
+		if !download && (problem != nil || !t.registry.isOrigin(target)) {
 			return resp, nil
 		}
 		drain(resp)
-		if err != nil {
-			return nil, err
+		if problem != nil {
+			return nil, problem
 		}
 		req = follow(req, target)
 	}

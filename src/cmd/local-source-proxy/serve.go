@@ -32,6 +32,9 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 		Short: "Serve until SIGTERM or Ctrl-C",
 		Long: `Serve forwards pushes until SIGTERM or Ctrl-C. Uploads under way may then finish.
 
+The source proxy authenticates nobody: in a cluster, the API server does. Outside of one it listens on loopback unless
+--listen-address says otherwise.
+
 The settings are the package's values (--values-file) and a docker config (--docker-config). In a cluster they are
 Secrets of the pod's namespace: local-source-proxy-values, and the one that --push-secret names. The next request uses a
 change of either. A change that cannot be used is logged and changes nothing.
@@ -39,7 +42,7 @@ change of either. A change that cannot be used is logged and changes nothing.
 With --image-proxy-address, customers pull a vendor's private images, each with a license. With --listen-address= the
 server does nothing else. Licenses and registries are YAML files (--image-proxy-dir), or custom resources of the cluster.`,
 		Example: `  # a registry in this process, to try it out
-  local-source-proxy serve --embedded-registry --listen-address 127.0.0.1:5002
+  local-source-proxy serve --embedded-registry
 
   # one's own registry; values.yml says "repository: registry.example.com/team/source"
   local-source-proxy serve --values-file values.yml --docker-config ~/.docker/config.json
@@ -50,8 +53,8 @@ server does nothing else. Licenses and registries are YAML files (--image-proxy-
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&cfg.ListenAddress, "listen-address", ":5002", "`address` that developers push to; empty turns the source proxy off")
-	flags.StringVar(&cfg.AdminAddress, "admin-address", ":8081", "`address` of /livez, /readyz and /metrics")
+	flags.StringVar(&cfg.ListenAddress, "listen-address", proxy.DefaultAddress(5002), "`address` that developers push to; empty turns the source proxy off")
+	flags.StringVar(&cfg.AdminAddress, "admin-address", proxy.DefaultAddress(8081), "`address` of /livez, /readyz and /metrics")
 	settingsFlags(flags, &cfg.Sources)
 	flags.StringVar(&cfg.SessionKeyFile, "session-key-file", "", "`file` with the keys that all replicas share, for upload sessions and tokens: 32 bytes in base64 a line; the first line seals, all open (default: Secrets in a cluster, else a random key)")
 	flags.StringVar(&embedded, "embedded-registry", "", "start a registry in this process and push to it; `directory` keeps its blobs")

@@ -43,7 +43,7 @@ func (i Images) check(inCluster bool) error {
 	case i.Address == "":
 		return nil
 	case i.Dir == "" && !inCluster:
-		return errors.New("--image-proxy-address needs --image-proxy-dir, a directory with licenses and registries: this process does not run in a cluster that has some")
+		return errors.New("--image-proxy-address needs --image-proxy-dir, a directory with licenses and registries, outside of a cluster")
 	case (i.TLSCert == "") != (i.TLSKey == ""):
 		return errors.New("--image-proxy-tls-cert and --image-proxy-tls-key belong together: pass both, or neither")
 	case proxies != nil:

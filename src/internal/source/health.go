@@ -38,8 +38,9 @@ type report struct {
 	Message    string `json:"message"`
 }
 
-// health answers /health for one configuration: whether a push would succeed, as far as the registry is concerned. The status of
-// the answer itself is never 401, 403 or 404, which clients read as a missing permission or a missing installation.
+// health answers /health for one configuration: whether a push would succeed, as far as the registry is
+// concerned. The status of the answer itself is never 401, 403 or 404, which clients read as a missing
+// permission or a missing installation.
 type health struct {
 	mu    sync.Mutex
 	last  outcome
@@ -98,7 +99,8 @@ func (h *health) look(ctx context.Context, now *Upstream) (outcome, error) {
 	}
 }
 
-// describe puts the outcome of a handshake in the words of the report. What the network says names addresses: the log has it.
+// describe puts the outcome of a handshake in the words of the report. What the network says names
+// addresses: the log has it.
 func describe(err error) report {
 	if err == nil {
 		return report{"200", "the registry accepts pushes"}

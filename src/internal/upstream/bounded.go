@@ -15,13 +15,15 @@ import (
 )
 
 const (
-	// silenceLimit is how long a registry may be silent: before an answer's header is complete, in the middle of an answer's body,
-	// and while it takes no more of a request. Nothing that moves is cut.
+	// silenceLimit is how long a registry may be silent: before an answer's header is complete, in the
+	// middle of an answer's body, and while it takes no more of a request. Nothing that moves is cut.
 	silenceLimit = time.Minute
-	// commitFactor is how much longer it may be silent while it puts a blob together that may have many gigabytes: it hashes and
-	// moves what it has before it answers (distribution's own recipe for nginx says 900 seconds).
+	// commitFactor is how much longer it may be silent while it puts a blob together that may have many
+	// gigabytes: it hashes and moves what it has before it answers (distribution's own recipe for nginx
+	// says 900 seconds).
 	commitFactor = 15
-	// noticeFraction of the limit is when a body that does not move begins to count as a request that waits.
+	// noticeFraction of the limit is when a body that does not move begins to count as a request that
+	// waits.
 	noticeFraction = 12
 	// maxInformational is how many 1xx answers may come before the answer.
 	maxInformational = 8
@@ -38,7 +40,7 @@ func (*Silence) Timeout() bool { return true }
 // Temporary implements [net.Error].
 func (*Silence) Temporary() bool { return true }
 
-var errInformational = errors.New("the registry sends one informational answer (1xx) after the other, and no final one")
+var errInformational = errors.New("the registry sends informational answers (1xx) and no final one")
 
 // bounded ends a request whose registry is silent for too long.
 type bounded struct {
@@ -168,7 +170,8 @@ func (b *flowing) turn(to flow) {
 	}
 }
 
-// overdue runs when nothing has come for a while: the first time the request counts as one that waits, the second time it ends.
+// overdue runs when nothing has come for a while: the first time the request counts as one that waits, the
+// second time it ends.
 func (b *flowing) overdue() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

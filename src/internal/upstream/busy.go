@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// Busy is the error when the registry, or its token server, asks to be left alone for a while (429 or 503), or when too many
-// requests wait for it already.
+// Busy is the error when the registry, or its token server, asks to be left alone for a while (429 or 503),
+// or when too many requests wait for it already.
 type Busy struct {
 	// Status that the client is to be told.
 	Status int
@@ -45,8 +45,9 @@ func delay(value string) string {
 	return ""
 }
 
-// maxWaiting is how many requests without a body may wait for one registry at a time. A registry that answers in a tenth of a
-// second serves thousands a second so; one that does not answer holds no more of a listener's connections than these.
+// maxWaiting is how many requests without a body may wait for one registry at a time. A registry that
+// answers in a tenth of a second serves thousands a second so; one that does not answer holds no more of a
+// listener's connections than these.
 const maxWaiting = 256
 
 // gate refuses requests while too many wait for the registry already, so that it holds up nobody else.

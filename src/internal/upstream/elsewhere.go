@@ -14,14 +14,16 @@ import (
 	"time"
 )
 
-// errAddress is the error for an address that no redirect may lead to. It is looked at as it is dialled, because whoever names a
-// host in a redirect may be the one who says which address it has.
+// errAddress is the error for an address that no redirect may lead to. It is looked at as it is dialled,
+// because whoever names a host in a redirect may be the one who says which address it has.
 var errAddress = errors.New("no redirect is followed to an address of this kind")
 
-// elsewhere carries redirected downloads to places that the registry chooses. It refuses those that only this machine, its
-// neighbours or its cloud should talk to: a registry could otherwise have the proxy ask them, and read the answer.
+// elsewhere carries redirected downloads to places that the registry chooses. It refuses those that only
+// this machine, its neighbours or its cloud should talk to: a registry could otherwise have the proxy ask
+// them, and read the answer.
 type elsewhere struct {
-	// direct dials with a look at the address. proxied goes through the HTTP proxy of the environment, which resolves names itself.
+	// direct dials with a look at the address. proxied goes through the HTTP proxy of the environment,
+	// which resolves names itself.
 	direct, proxied http.RoundTripper
 	proxy           func(*http.Request) (*url.URL, error)
 	rules           reach
@@ -68,22 +70,26 @@ func (r reach) check(address netip.Addr) error {
 	switch {
 	case address.IsLoopback() && r.loopback:
 		return nil
-	case address.IsLoopback(), address.IsUnspecified(), address.IsMulticast(), address.IsLinkLocalUnicast(), metadata(address):
+	case address.IsLoopback(), address.IsUnspecified(), address.IsMulticast(),
+		address.IsLinkLocalUnicast(), metadata(address):
 		return fmt.Errorf("%w: %s", errAddress, address)
 	default:
 		return nil
 	}
 }
 
-// embedded is the IPv4 address that an IPv6 address stands for where there is a translator (RFC 6052, 2.1) or a 6to4 relay
-// (RFC 3056, 2), or that it is in the oldest notation of all (RFC 4291, 2.5.5.1); any other address stays.
+// embedded is the IPv4 address that an IPv6 address stands for where there is a translator (RFC 6052, 2.1)
+// or a 6to4 relay (RFC 3056, 2), or that it is in the oldest notation of all (RFC 4291, 2.5.5.1); any other
+// address stays.
 func embedded(address netip.Addr) netip.Addr {
 	if !address.Is6() {
 		return address
 	}
 	b := address.As16()
 	for prefix, at := range map[netip.Prefix]int{
-		netip.MustParsePrefix("64:ff9b::/96"): 12, netip.MustParsePrefix("2002::/16"): 2, netip.MustParsePrefix("::/96"): 12,
+		netip.MustParsePrefix("64:ff9b::/96"): 12,
+		netip.MustParsePrefix("2002::/16"):    2,
+		netip.MustParsePrefix("::/96"):        12,
 	} {
 		if prefix.Contains(address) && !address.IsLoopback() && !address.IsUnspecified() {
 			return netip.AddrFrom4([4]byte(b[at : at+4]))
@@ -92,8 +98,8 @@ func embedded(address netip.Addr) netip.Addr {
 	return address
 }
 
-// metadata reports whether a cloud tells its machines their secrets at this address, beside the link-local ones, or whether it
-// means this host (RFC 1122, 3.2.1.3).
+// metadata reports whether a cloud tells its machines their secrets at this address, beside the link-local
+// ones, or whether it means this host (RFC 1122, 3.2.1.3).
 func metadata(address netip.Addr) bool {
 	for _, prefix := range []string{
 		"0.0.0.0/8", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32", "255.255.255.255/32",

@@ -19,7 +19,8 @@ import (
 const (
 	// continueTimeout is how long a registry may take to ask for a body before it is sent unasked.
 	continueTimeout = time.Second
-	// muteTimeout is the same for a registry that never asked so far: long enough for one nearby to refuse a request.
+	// muteTimeout is the same for a registry that never asked so far: long enough for one nearby to refuse
+	// a request.
 	muteTimeout = 50 * time.Millisecond
 	// expectMemory is how long a registry that refused to be announced a body (417) is not announced any.
 	expectMemory = 10 * time.Minute
@@ -44,9 +45,10 @@ func (m *manners) patience() time.Duration {
 	return continueTimeout
 }
 
-// hold keeps a body that is announced (RFC 9110, section 10.1.1) until the registry asks for it, so that it is untouched when the
-// registry refuses the request instead. net/http would then send it all the same to keep the connection, or has to be told to end
-// every connection after one body; here only the connection of a refused request ends.
+// hold keeps a body that is announced (RFC 9110, section 10.1.1) until the registry asks for it, so that it
+// is untouched when the registry refuses the request instead. net/http would then send it all the same to
+// keep the connection, or has to be told to end every connection after one body; here only the connection
+// of a refused request ends.
 type hold struct {
 	next    http.RoundTripper
 	manners *manners
@@ -110,8 +112,8 @@ func unannounced(req *http.Request) *http.Request {
 	return req
 }
 
-// watched is a connection that says when it is closed, because net/http waits for the reader of a body before it says so. It
-// gives up a write of which nothing gets away for too long.
+// watched is a connection that says when it is closed, because net/http waits for the reader of a body
+// before it says so. It gives up a write of which nothing gets away for too long.
 type watched struct {
 	net.Conn
 	limit  time.Duration
@@ -178,7 +180,8 @@ func closed(conn net.Conn) <-chan struct{} {
 	return nil
 }
 
-// ending ends the loan of a body that was never asked for, once the answer that came in its place has been read.
+// ending ends the loan of a body that was never asked for, once the answer that came in its place has been
+// read.
 type ending struct {
 	io.ReadCloser
 	loan *Body

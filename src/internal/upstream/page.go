@@ -12,11 +12,12 @@ import (
 	"strings"
 )
 
-// ErrPage is the error for a web page where a registry should have answered: the portal of a network, or the page of a box in
-// between, answers 200 to everything (quirk D12).
+// ErrPage is the error for a web page where a registry should have answered: the portal of a network, or
+// the page of a box in between, answers 200 to everything (quirk D12).
 var ErrPage = errors.New("a web page came in place of the registry's answer")
 
-// sniffed is how much of an answer is looked at to tell what it is, in bytes; [http.DetectContentType] takes no more.
+// sniffed is how much of an answer is looked at to tell what it is, in bytes; [http.DetectContentType]
+// takes no more.
 const sniffed = 512
 
 // genuine refuses web pages.
@@ -29,7 +30,7 @@ func (t genuine) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	page, err := isPage(req, resp)
 	if err == nil && page {
-		err = fmt.Errorf("%w: %s %s is answered %d with it", ErrPage, req.Method, req.URL.Host, resp.StatusCode)
+		err = fmt.Errorf("%w: %s to %s is answered %d with it", ErrPage, req.Method, req.URL.Host, resp.StatusCode)
 	}
 	if err != nil {
 		_ = resp.Body.Close()
@@ -38,7 +39,8 @@ func (t genuine) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// marked reports whether an answer bears what only a registry sends. Quay says text/html of answers that are its own.
+// marked reports whether an answer bears what only a registry sends. Quay says text/html of answers that
+// are its own.
 func marked(header http.Header) bool {
 	for _, name := range []string{contentDigest, "Docker-Distribution-Api-Version", "Docker-Upload-Uuid"} {
 		if header.Get(name) != "" {
@@ -50,7 +52,8 @@ func marked(header http.Header) bool {
 
 const contentDigest = "Docker-Content-Digest"
 
-// isPage reports whether an answer is a web page. It looks into the answer where its header leaves that open.
+// isPage reports whether an answer is a web page. It looks into the answer where its header leaves that
+// open.
 func isPage(req *http.Request, resp *http.Response) (bool, error) {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	said := kind == "text/html" || kind == "application/xhtml+xml"
@@ -68,7 +71,8 @@ func isPage(req *http.Request, resp *http.Response) (bool, error) {
 	}
 	resp.Body = rejoined{io.MultiReader(bytes.NewReader(begin), resp.Body), resp.Body}
 	text := bytes.TrimSpace(bytes.TrimPrefix(begin, []byte("\ufeff")))
-	return said && bytes.HasPrefix(text, []byte("<")) || strings.HasPrefix(http.DetectContentType(text), "text/html"), nil
+	return said && bytes.HasPrefix(text, []byte("<")) ||
+		strings.HasPrefix(http.DetectContentType(text), "text/html"), nil
 }
 
 // rejoined is a body of which the beginning has been read.

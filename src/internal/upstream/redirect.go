@@ -14,12 +14,13 @@ const maxRedirects = 5
 // ErrRedirect is the error for a redirect that is not followed.
 var ErrRedirect = errors.New("redirect not followed")
 
-// redirect follows the redirects of blobs to object storage, because clients often cannot reach the storage, and must not see the
-// upstream. Everything else is followed within the registry alone: no honest registry keeps it elsewhere.
+// redirect follows the redirects of blobs to object storage, because clients often cannot reach the
+// storage, and must not see the upstream. Everything else is followed within the registry alone: no honest
+// registry keeps it elsewhere.
 //
-// The credential stays behind unless the target is exactly the registry again: not another port, not a subdomain, where net/http's
-// own client would send it (quirk D1). Once a chain has left the registry it is gone for good: whoever was asked in between chose
-// the path.
+// The credential stays behind unless the target is exactly the registry again: not another port, not a
+// subdomain, where net/http's own client would send it (quirk D1). Once a chain has left the registry it is
+// gone for good: whoever was asked in between chose the path.
 type redirect struct {
 	registry     *Registry
 	credentialed http.RoundTripper
@@ -53,7 +54,8 @@ func (t redirect) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, fmt.Errorf("%w: more than %d in a row from %s", ErrRedirect, maxRedirects, t.registry.api)
 }
 
-// pick decides who carries a request: only the registry itself, by scheme, host and port, sees the credential.
+// pick decides who carries a request: only the registry itself, by scheme, host and port, sees the
+// credential.
 func (t redirect) pick(u *url.URL, left bool) http.RoundTripper {
 	switch {
 	case !left:
@@ -101,7 +103,8 @@ func follow(req *http.Request, target *url.URL) *http.Request {
 
 func isRedirect(status int) bool {
 	switch status {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		return true
 	default:
 		return false

@@ -19,13 +19,15 @@ import (
 type Config struct {
 	// Host as in an image reference: host or host:port. The three names of Docker Hub are one (quirk A9).
 	Host string
-	// PlainHTTP says that the registry does not speak TLS. Unset, only a registry on a loopback address may do so.
+	// PlainHTTP says that the registry does not speak TLS. Unset, only a registry on a loopback address may
+	// do so.
 	PlainHTTP bool
 	// CACertData are PEM certificates that are trusted beside the system's.
 	CACertData []byte
 	// Keychain has the credential; nil means anonymous.
 	Keychain keychain.Keychain
-	// TokenRealms are hosts, with a port where it is not 443, that may be shown the credential besides, over https.
+	// TokenRealms are hosts, with a port where it is not 443, that may be shown the credential besides,
+	// over https.
 	TokenRealms []string
 	// PassRedirects leaves redirects of downloads to the client instead of following them.
 	PassRedirects bool
@@ -45,7 +47,8 @@ type Config struct {
 
 // Observer counts what happens on the upstream side.
 type Observer interface {
-	// UpstreamRequest is called once an attempt has an answer's header; status is 0 when there was no answer.
+	// UpstreamRequest is called once an attempt has an answer's header; status is 0 when there was no
+	// answer.
 	UpstreamRequest(operation string, status int, elapsed time.Duration)
 	// TokenFetch is called once a token was asked for; result is "ok", "refused" or "error".
 	TokenFetch(result string)
@@ -123,8 +126,9 @@ func (r *Registry) Host() string { return r.host }
 // PassesRedirects reports whether redirects of downloads are left to the client.
 func (r *Registry) PassesRedirects() bool { return r.passBounce }
 
-// RoundTrip implements [http.RoundTripper]. A request that must survive being refused before its body is asked for has a body of
-// package body. Errors are a [*Refusal] or of the network; their text may name the registry, so it is for the log.
+// RoundTrip implements [http.RoundTripper]. A request that must survive being refused before its body is
+// asked for has a body of package body. Errors are a [*Refusal] or of the network; their text may name the
+// registry, so it is for the log.
 func (r *Registry) RoundTrip(req *http.Request) (*http.Response, error) {
 	return r.roundTrip.RoundTrip(req)
 }
@@ -135,7 +139,8 @@ func (r *Registry) Close() {
 	r.elsewhere.CloseIdleConnections()
 }
 
-// URL returns the address of a path and raw query of the distribution API. It may have to find out the scheme first.
+// URL returns the address of a path and raw query of the distribution API. It may have to find out the
+// scheme first.
 func (r *Registry) URL(ctx context.Context, path, rawQuery string) (*url.URL, error) {
 	scheme, err := r.scheme(ctx)
 	if err != nil {
@@ -144,8 +149,9 @@ func (r *Registry) URL(ctx context.Context, path, rawQuery string) (*url.URL, er
 	return &url.URL{Scheme: scheme, Host: r.api, Path: path, RawQuery: rawQuery}, nil
 }
 
-// IsOwn reports whether a URL that this registry named is on this registry. Scheme and port are not compared: registries behind
-// a load balancer often get theirs wrong (quirk U1), and what is asked next goes to the configured ones anyway.
+// IsOwn reports whether a URL that this registry named is on this registry. Scheme and port are not
+// compared: registries behind a load balancer often get theirs wrong (quirk U1), and what is asked next
+// goes to the configured ones anyway.
 func (r *Registry) IsOwn(u *url.URL) bool {
 	return u.Host == "" || hostname(Canonical(u.Host)) == hostname(r.host) || hostname(u.Host) == hostname(r.api)
 }

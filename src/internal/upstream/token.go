@@ -20,9 +20,11 @@ import (
 )
 
 const (
-	// defaultLifetime of a token that does not say (distribution token specification: "defaults to 60 seconds").
+	// defaultLifetime of a token that does not say (distribution token specification: "defaults to 60
+	// seconds").
 	defaultLifetime = time.Minute
-	// maxMargin is how long before its end at most a token is no longer used; a quarter of its life if that is less.
+	// maxMargin is how long before its end at most a token is no longer used; a quarter of its life if that
+	// is less.
 	maxMargin = time.Minute
 	// maxTokens bounds the cache; expired tokens leave first.
 	maxTokens = 1024
@@ -30,8 +32,8 @@ const (
 	maxTokenAnswer = 1 << 20
 )
 
-// tokenKey says for whom and for what a token is good: a token must never serve another credential, nor another repository
-// (quirk A2).
+// tokenKey says for whom and for what a token is good: a token must never serve another credential, nor
+// another repository (quirk A2).
 type tokenKey struct {
 	credential             fingerprint
 	realm, service, scopes string
@@ -43,7 +45,8 @@ func newTokenKey(c keychain.Credential, realm, service string, scopes []string) 
 
 type token struct {
 	value string
-	// stale is when the token is no longer used, ahead of its expiry: an upload that begins with it may last.
+	// stale is when the token is no longer used, ahead of its expiry: an upload that begins with it may
+	// last.
 	stale time.Time
 }
 
@@ -127,7 +130,8 @@ func (r *Registry) token(ctx context.Context, key tokenKey, c keychain.Credentia
 	})
 }
 
-// fetchToken asks the realm. An identity token is traded by OAuth2's POST, and by GET where the realm takes no POST (quirk A6).
+// fetchToken asks the realm. An identity token is traded by OAuth2's POST, and by GET where the realm takes
+// no POST (quirk A6).
 func (r *Registry) fetchToken(ctx context.Context, key tokenKey, c keychain.Credential) (token, error) {
 	if c.IdentityToken != "" {
 		t, status, err := r.askRealm(key, func() (*http.Request, error) { return postToken(ctx, key, c) })
@@ -219,8 +223,8 @@ func (r *Registry) askRealm(key tokenKey, ask func() (*http.Request, error)) (to
 	}
 }
 
-// reachRealm asks a token server, and follows its redirects to itself with the credential (quirk A14). Those to other places are
-// not followed.
+// reachRealm asks a token server, and follows its redirects to itself with the credential (quirk A14).
+// Those to other places are not followed.
 func (r *Registry) reachRealm(req *http.Request) (*http.Response, error) {
 	realm := req.URL
 	for range maxRedirects + 1 {
@@ -254,7 +258,8 @@ func (r *Registry) reachRealm(req *http.Request) (*http.Response, error) {
 	return nil, fmt.Errorf("%w: more than %d in a row from the token server %s", ErrRedirect, maxRedirects, realm.Host)
 }
 
-// readToken reads the answer; its lifetime counts from when it was asked for, by our clock, because clocks differ (quirk A5).
+// readToken reads the answer; its lifetime counts from when it was asked for, by our clock, because clocks
+// differ (quirk A5).
 func readToken(data []byte, asked time.Time) (token, error) {
 	var answer struct {
 		Token       string `json:"token"`

@@ -26,8 +26,8 @@ const (
 	maxHeader = 128 << 10
 )
 
-// newTransport does not wait for "100 Continue": that is for [hold]. It speaks HTTP/1.1 with as many connections as there are requests: HTTP/2 would put all uploads into one TCP flow
-// (quirk D7).
+// newTransport does not wait for "100 Continue": that is for [hold]. It speaks HTTP/1.1 with as many
+// connections as there are requests: HTTP/2 would put all uploads into one TCP flow (quirk D7).
 func newTransport(caCertData []byte) (*http.Transport, error) {
 	pool, err := trust(caCertData)
 	if err != nil {
@@ -96,7 +96,8 @@ func (t measure) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// withHeaders returns a shallow copy of a request whose headers can be changed: a RoundTripper must not change its caller's.
+// withHeaders returns a shallow copy of a request whose headers can be changed: a RoundTripper must not
+// change its caller's.
 func withHeaders(req *http.Request) *http.Request {
 	shallow := new(http.Request)
 	*shallow = *req

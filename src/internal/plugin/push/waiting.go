@@ -15,8 +15,8 @@ import (
 // patience is how long nothing may happen before the developer hears what is waited for.
 const patience = 5 * time.Second
 
-// do sends a request. When it neither moves a byte nor has an answer for a while, the developer hears that it is what, the step,
-// that waits; and again each time that has doubled.
+// do sends a request. When it neither moves a byte nor has an answer for a while, the developer hears that
+// it is what, the step, that waits; and again each time that has doubled.
 func (p *pusher) do(ctx context.Context, what string, r apiserver.Request) (*http.Response, error) {
 	w := &waiting{pause: p.opts.Patience, tell: func(since time.Duration) {
 		p.opts.Notify(fmt.Sprintf("%s: no answer for %s, still waiting for the registry", what, since))

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,7 +17,8 @@ type transport struct{}
 
 func (transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := exchangeOf(req.Context())
-	resp, err := x.send(req)
+	// ReverseProxy's own context passes informational answers (1xx) on, with whatever the registry puts into them.
+	resp, err := x.send(req.WithContext(x.ctx))
 	x.entry.StopReading()
 	if err != nil {
 		return nil, err
@@ -50,8 +52,9 @@ func mountOrStart(next http.RoundTripper, x *exchange, req *http.Request) (*http
 	if !strings.Contains(req.URL.RawQuery, "mount=") || err == nil && resp.StatusCode < 400 {
 		return resp, err
 	}
+	_, silent := errors.AsType[*upstream.Silence](err)
 	again, ok := upstream.RepeatBody(req)
-	if !ok || req.Context().Err() != nil {
+	if !ok || silent || req.Context().Err() != nil {
 		return resp, err
 	}
 	if err == nil {
@@ -102,7 +105,9 @@ func finishAndConfirm(next http.RoundTripper, x *exchange, req *http.Request) (*
 	if !doubtful || req.Body != nil && req.Body != http.NoBody || req.Context().Err() != nil {
 		return resp, err
 	}
-	look := req.Clone(req.Context())
+	call := x.call
+	call.Download, call.Commits = x.target.Download, false
+	look := req.Clone(upstream.WithCall(req.Context(), call))
 	look.Method, look.Header = http.MethodHead, http.Header{}
 	look.URL = x.address.ResolveReference(&url.URL{Path: "/v2/" + x.target.Repository + "/blobs/" + x.digest})
 	found, lookErr := next.RoundTrip(look)

@@ -43,7 +43,7 @@ func TestQuirkD1RedirectsLeaveTheCredentialBehind(t *testing.T) {
 	}
 }
 
-// quirk D1: a redirect that comes back to the registry has the credential again, and one that never ends is given up.
+// quirk D1: a redirect within the registry has the credential again, and one that never ends is given up.
 func TestQuirkD1RedirectsToTheRegistryItself(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{AllowPull: true})
 	registry.GuardBy(registrytest.Basic(proxytest.User, proxytest.Password))

@@ -37,6 +37,8 @@ type Target struct {
 	Prefix string
 	// Scope that the registry has to grant for it.
 	Scope upstream.Scope
+	// Download lets the content of a blob be fetched from wherever the registry keeps it.
+	Download bool
 	// Source gives the repository on the same registry that a client's name in a mount stands for; false when it stands for none.
 	Source func(name string) (repository string, ok bool)
 	// Discreet keeps the registry's own words from the client, who is not to know which registry it is; they go to the log.
@@ -90,7 +92,8 @@ func (e *Engine) Serve(w http.ResponseWriter, r *http.Request, side Side) error 
 	if err := e.prepare(r, x); err != nil {
 		return x.explain(err)
 	}
-	r = r.WithContext(upstream.WithCall(context.WithValue(r.Context(), exchangeKey{}, x), x.call))
+	x.ctx = upstream.WithCall(context.WithValue(r.Context(), exchangeKey{}, x), x.call)
+	r = r.WithContext(x.ctx)
 	defer func() { x.leave() }() // also when an answer breaks off, which is a panic
 	e.proxy.ServeHTTP(w, r)
 	if x.err != nil {
@@ -116,6 +119,8 @@ type exchange struct {
 	call   upstream.Call
 	entry  *httpserver.Entry
 
+	// ctx is the request's, without what ReverseProxy adds to it.
+	ctx context.Context
 	// address is where on the registry the request goes.
 	address *url.URL
 	// record is the upload session that the request continues.

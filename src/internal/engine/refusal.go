@@ -186,6 +186,9 @@ func (x *exchange) explain(err error) error {
 	if refusal, ok := errors.AsType[*upstream.Refusal](err); ok {
 		return x.target.Refused(refusal)
 	}
+	if busy, ok := errors.AsType[*upstream.Busy](err); ok {
+		return x.busy(busy)
+	}
 	var timeout net.Error
 	switch {
 	case x.entry.BodyErr() != nil:
@@ -196,9 +199,22 @@ func (x *exchange) explain(err error) error {
 		return oci.Errorf(oci.BlobUploadUnknown, "no such upload session").Because(err)
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return oci.Errorf(oci.UpstreamTimeout, "the registry did not answer in time").Because(err)
+	case errors.Is(err, upstream.ErrPage):
+		return oci.Errorf(oci.Unavailable, "a web page answers in the registry's place, such as a portal or block page; the operator has to look at the registry's address and at what is between").Because(err)
+	case errors.Is(err, upstream.ErrRedirect):
+		return oci.Errorf(oci.Unavailable, "the registry answered with a redirect to a place where nothing is fetched from; the proxy's log says which").Because(err)
 	case x.route.Writes() && x.target.Registry.ClosesOnMissingRepository():
 		return oci.Errorf(oci.Unavailable, "the registry closed the connection; Amazon ECR does so when the repository does not exist: create it first").Because(err)
 	default:
 		return oci.Errorf(oci.Unavailable, "the registry cannot be reached, or broke off: try again, then ask the operator").Because(err)
 	}
+}
+
+// busy passes on that the registry, or its token server, wants to be left alone for a while.
+func (x *exchange) busy(busy *upstream.Busy) error {
+	answered := oci.RelayedError(busy.Status, oci.CodeForStatus(busy.Status), "the registry has too much to do; try again later").Because(busy)
+	if busy.RetryAfter != "" {
+		answered = answered.With("Retry-After", busy.RetryAfter)
+	}
+	return answered
 }

@@ -21,7 +21,10 @@ const maxPage = 1000
 
 // prepare works out where a request goes on the registry, and refuses what must not go there.
 func (e *Engine) prepare(r *http.Request, x *exchange) error {
-	x.call = upstream.Call{Operation: x.route.Operation(), Scopes: []upstream.Scope{x.target.Scope}}
+	x.call = upstream.Call{
+		Operation: x.route.Operation(), Scopes: []upstream.Scope{x.target.Scope},
+		Download: x.route.Kind == oci.Blob && x.target.Download, Commits: x.commits(r),
+	}
 	path, query, err := e.locate(r, x)
 	if err != nil {
 		return err
@@ -37,6 +40,11 @@ func (e *Engine) prepare(r *http.Request, x *exchange) error {
 	}
 	x.address.Path, x.address.RawPath, x.address.RawQuery = unescaped, path, query
 	return nil
+}
+
+// commits reports whether the request makes the registry put a whole blob together.
+func (x *exchange) commits(r *http.Request) bool {
+	return x.route.Kind == oci.Upload && r.Method == http.MethodPut || x.route.Kind == oci.UploadStart && r.URL.Query().Has("digest")
 }
 
 // locate returns the escaped path and the raw query of the request on the registry.

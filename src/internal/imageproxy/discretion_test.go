@@ -84,12 +84,19 @@ func TestRedirectsAreFollowed(t *testing.T) {
 		_, _ = out.Write([]byte("from the storage"))
 	}))
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		for _, path := range []string{"/blobs/" + w.blob, "/manifests/v1"} {
-			w.inner.When("GET", path).Times(1).Answer(status, "", "Location", "https://storage-7.vendor.example/blob?signature=s")
-			w.Do("GET", aliased+path, c.basic()).Is(200).Says("from the storage").Lacks("Location").Hides("storage-7", "signature")
-		}
+		w.inner.When("GET", "/blobs/").Times(1).Answer(status, "", "Location", "https://storage-7.vendor.example/blob?signature=s")
+		w.Do("GET", aliased+"/blobs/"+w.blob, c.basic()).Is(200).Says("from the storage").Lacks("Location").Hides("storage-7", "signature")
 	}
 	w.network.None(registrytest.To("storage-7.vendor.example"), registrytest.With("Authorization"))
+	w.network.Forget()
+	for _, path := range w.kinds() {
+		if strings.Contains(path, "/blobs/") {
+			continue // no honest registry keeps anything else elsewhere
+		}
+		w.inner.When("GET", path).Times(1).Answer(307, "", "Location", "https://storage-7.vendor.example/blob?signature=s")
+		w.Do("GET", aliased+path, c.basic()).Fails(502, oci.Unavailable).Lacks("Location").Hides("storage-7", "signature")
+	}
+	w.network.None(registrytest.To("storage-7.vendor.example"))
 	for _, status := range []int{300, 304, 305, 307} {
 		for _, path := range w.kinds() {
 			w.inner.When("GET", path).Times(1).Answer(status, "", "Location", "https://nowhere.vendor.example/blob?signature=s")

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
+)
+
+// way leads to a registry.
+type way struct {
+	name string
+	open func(t *testing.T, upstream *harness.Registry) place
+}
+
+// A test that passes straight at a registry passes through us. The table of tests/README.md says how many that are.
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	var rows []string
+	complete := true
+	for _, s := range suites() {
+		for _, r := range registries() {
+			row := []string{s.name, r.name}
+			complete = t.Run(s.name+"/"+r.name, func(t *testing.T) {
+				row = append(row, s.compare(t, r, s.whole)...)
+				row = append(row, s.compareReading(t, r)...)
+			}) && complete && len(row) == columns
+			rows = append(rows, "| "+strings.Join(row, " | ")+" |")
+		}
+	}
+	table := strings.Join(append([]string{header}, rows...), "\n") + "\n"
+	fmt.Print(table)
+	if !complete {
+		t.Log("a registry is missing or a test is lost: the table of tests/README.md is not compared")
+		return
+	}
+	compareTable(t, table)
+}
+
+// compare runs the whole suite on every way and returns its cells of the table.
+func (s suite) compare(t *testing.T, r registry, settings []string) []string {
+	t.Helper()
+	before := s.run(t, straight(t, r.start(t)), settings)
+	cells := []string{before.String()}
+	for _, w := range []way{{"the source proxy", sourceProxy}, {"kubectl lsp registry", plugin}} {
+		upstream := r.start(t)
+		after := s.run(t, w.open(t, upstream), settings)
+		report(t, w, before, after)
+		cells = append(cells, after.String())
+	}
+	return cells
+}
+
+// compareReading does so for what reads, with the image proxy.
+func (s suite) compareReading(t *testing.T, r registry) []string {
+	t.Helper()
+	upstream := r.start(t)
+	settings := s.reading(filled(t, upstream))
+	before := s.run(t, straight(t, upstream), settings...)
+	if before.count(passed) == 0 {
+		t.Fatalf("nothing is read: %v", before)
+	}
+	w := way{"the image proxy", imageProxy}
+	after := s.run(t, w.open(t, upstream), settings...)
+	report(t, w, before, after)
+	return []string{before.String(), after.String()}
+}
+
+func report(t *testing.T, w way, before, after verdicts) {
+	t.Helper()
+	lost := worse(before, after)
+	for _, one := range lost {
+		t.Errorf("through %s: %s", w.name, one)
+	}
+	t.Logf("through %s: %s, straight %s, %d lost", w.name, after, before, len(lost))
+}

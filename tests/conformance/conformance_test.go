@@ -19,19 +19,25 @@ type way struct {
 // A test that passes straight at a registry passes through us. The table of tests/README.md says how many that are.
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
-	var rows []string
-	complete := true
-	for _, s := range suites() {
-		for _, r := range registries() {
-			row := []string{s.name, r.name}
-			complete = t.Run(s.name+"/"+r.name, func(t *testing.T) {
-				row = append(row, s.compare(t, r, s.whole)...)
-				row = append(row, s.compareReading(t, r)...)
-			}) && complete && len(row) == columns
-			rows = append(rows, "| "+strings.Join(row, " | ")+" |")
+	all, kinds := suites(), registries()
+	rows := make([][]string, len(all)*len(kinds))
+	complete := t.Run("at", func(t *testing.T) {
+		for i, s := range all {
+			for j, r := range kinds {
+				row := &rows[i*len(kinds)+j]
+				t.Run(s.name+", "+r.name, func(t *testing.T) {
+					t.Parallel()
+					cells := append([]string{s.name, r.name}, s.compare(t, r)...)
+					*row = append(cells, s.compareReading(t, r)...)
+				})
+			}
 		}
+	})
+	table := header
+	for _, row := range rows {
+		complete = complete && row != nil
+		table += "| " + strings.Join(row, " | ") + " |\n"
 	}
-	table := strings.Join(append([]string{header}, rows...), "\n") + "\n"
 	fmt.Print(table)
 	if !complete {
 		t.Log("a registry is missing or a test is lost: the table of tests/README.md is not compared")
@@ -41,13 +47,12 @@ func TestVerdicts(t *testing.T) {
 }
 
 // compare runs the whole suite on every way and returns its cells of the table.
-func (s suite) compare(t *testing.T, r registry, settings []string) []string {
+func (s suite) compare(t *testing.T, r registry) []string {
 	t.Helper()
-	before := s.run(t, straight(t, r.start(t)), settings)
+	before := s.run(t, straight(t, r.start(t)), s.whole)
 	cells := []string{before.String()}
 	for _, w := range []way{{"the source proxy", sourceProxy}, {"kubectl lsp registry", plugin}} {
-		upstream := r.start(t)
-		after := s.run(t, w.open(t, upstream), settings)
+		after := s.run(t, w.open(t, r.start(t)), s.whole)
 		report(t, w, before, after)
 		cells = append(cells, after.String())
 	}

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	columns = 7
-	header  = `| suite | registry | straight | source proxy | kubectl lsp registry | reading: straight | image proxy |
-|---|---|---|---|---|---|---|`
+	header = `| suite | registry | straight | source proxy | kubectl lsp registry | reading: straight | image proxy |
+|---|---|---|---|---|---|---|
+`
 	// begin and end are around the table in tests/README.md.
 	begin = "<!-- conformance: begin, kept by make conformance-test TESTFLAGS=-update -->\n"
 	end   = "<!-- conformance: end -->\n"

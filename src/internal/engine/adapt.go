@@ -59,7 +59,7 @@ func mountOrStart(next http.RoundTripper, x *exchange, req *http.Request) (*http
 	}
 	x.call.Scopes = x.call.Scopes[:1]
 	again = again.WithContext(upstream.WithCall(again.Context(), x.call))
-	again.URL.RawQuery = ""
+	again.URL.RawQuery = x.algorithm.Encode()
 	return next.RoundTrip(again)
 }
 

@@ -88,6 +88,9 @@ func (e *Engine) Serve(w http.ResponseWriter, r *http.Request, side Side) error 
 		return ping(w)
 	}
 	x := &exchange{side: side.Name(), route: operation, target: target, entry: httpserver.EntryOf(r.Context()), path: r.URL.Path, leave: func() {}}
+	if x.tags, err = tags(r, operation, side); err != nil {
+		return err
+	}
 	if err := e.prepare(r, x); err != nil {
 		return x.explain(err)
 	}
@@ -125,6 +128,9 @@ type exchange struct {
 	path string
 	// digest is the one that the client says the blob has.
 	digest string
+	// tags are those that a manifest is to get beside its reference, and algorithm is what the digest of an upload is made by.
+	tags      []string
+	algorithm url.Values
 	// pushed has the digest of a manifest on its way up.
 	pushed *digester
 	// leave gives up the lane that its body may have.

@@ -44,7 +44,7 @@ func (e *Engine) locate(r *http.Request, x *exchange) (path, query string, err e
 	repository := "/v2/" + x.target.Repository
 	switch x.route.Kind {
 	case oci.Manifest:
-		return repository + "/manifests/" + x.route.Reference, "", nil
+		return repository + "/manifests/" + x.route.Reference, url.Values{"tag": x.tags}.Encode(), nil
 	case oci.Blob:
 		return repository + "/blobs/" + x.route.Reference, "", nil
 	case oci.Referrers:
@@ -57,6 +57,25 @@ func (e *Engine) locate(r *http.Request, x *exchange) (path, query string, err e
 	default:
 		return e.continued(r, x)
 	}
+}
+
+// tags returns the tags that a manifest is to get by its query (quirk U13). Each has to be one that the caller may write.
+func tags(r *http.Request, operation oci.Route, side Side) ([]string, error) {
+	if operation.Kind != oci.Manifest || operation.Method != http.MethodPut {
+		return nil, nil
+	}
+	named := r.URL.Query()["tag"]
+	for _, tag := range named {
+		if !oci.IsTag(tag) {
+			return nil, oci.ErrTag()
+		}
+		one := operation
+		one.Reference = tag
+		if _, err := side.Admit(r, one); err != nil {
+			return nil, err
+		}
+	}
+	return named, nil
 }
 
 // capPage lowers n to what every registry takes. All else stays: the rest of the query is the registry's own (quirk D4).
@@ -81,6 +100,13 @@ func (x *exchange) startQuery(client url.Values) (string, error) {
 		}
 		query.Set("digest", digest)
 		x.digest = digest
+	}
+	if algorithm := client.Get("digest-algorithm"); client.Has("digest-algorithm") {
+		if !oci.IsAlgorithm(algorithm) {
+			return "", oci.Errorf(oci.DigestInvalid, "the digest algorithm in the query is not valid: it is sha256 or sha512, for instance")
+		}
+		x.algorithm = url.Values{"digest-algorithm": {algorithm}}
+		query["digest-algorithm"] = x.algorithm["digest-algorithm"]
 	}
 	mount := client.Get("mount")
 	if !client.Has("mount") {

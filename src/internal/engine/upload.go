@@ -57,7 +57,13 @@ func (e *Engine) started(x *exchange, resp *http.Response, from http.Header) err
 	if smallest := x.target.Registry.MinChunk(); smallest > 0 && resp.Header.Get(minChunk) == "" {
 		resp.Header.Set(minChunk, strconv.FormatInt(smallest, 10))
 	}
-	return e.accepted(x, resp, http.StatusAccepted, session.Record{Location: location})
+	if err := e.accepted(x, resp, http.StatusAccepted, session.Record{Location: location}); err != nil {
+		return err
+	}
+	if from.Get("Range") == "" { // the specification has none here (quirk U6)
+		resp.Header.Del("Range")
+	}
+	return nil
 }
 
 // advanced answers for a chunk or stream that the registry has taken. How far the upload is, the proxy has counted: what

@@ -37,6 +37,8 @@ const (
 	PathUnknown Code = "PATH_UNKNOWN"
 	// BodyTooLarge: something on the way takes no body of this size.
 	BodyTooLarge Code = "BODY_TOO_LARGE"
+	// HeaderTooLarge: the header of a request is larger than the proxy reads.
+	HeaderTooLarge Code = "HEADER_TOO_LARGE"
 	// Misconfigured: the operator has to mend the proxy's settings.
 	Misconfigured Code = "MISCONFIGURED"
 	// Unavailable: the upstream registry could not be reached or gave no usable answer.
@@ -70,6 +72,8 @@ func (c Code) Status() int {
 		return http.StatusRequestedRangeNotSatisfiable
 	case BodyTooLarge:
 		return http.StatusRequestEntityTooLarge
+	case HeaderTooLarge:
+		return http.StatusRequestHeaderFieldsTooLarge
 	case Unavailable:
 		return http.StatusBadGateway
 	case UpstreamTimeout:
@@ -96,6 +100,8 @@ func CodeForStatus(status int) Code {
 		return BodyTooLarge
 	case http.StatusRequestedRangeNotSatisfiable:
 		return RangeInvalid
+	case http.StatusRequestHeaderFieldsTooLarge:
+		return HeaderTooLarge
 	case http.StatusTooManyRequests:
 		return TooManyRequests
 	case http.StatusGatewayTimeout:

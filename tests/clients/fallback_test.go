@@ -15,8 +15,9 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
-// TestReferrersFallBack: oras-go finds, lists and deletes what refers to an image at registries without a referrers API, each time as a
-// process of its own would, that does not know yet what the registry has (quirk D10).
+// TestReferrersFallBack: oras-go finds, lists and deletes what refers to an image at registries without a
+// referrers API, each time as a process of its own would, that does not know yet what the registry has (quirk
+// D10).
 func TestReferrersFallBack(t *testing.T) {
 	t.Parallel()
 	for name, start := range withoutReferrers() {
@@ -42,7 +43,8 @@ func TestReferrersFallBack(t *testing.T) {
 	}
 }
 
-// withoutReferrers are registries that have no referrers API. Without authentication, the first thing that they say of it is 404.
+// withoutReferrers are registries that have no referrers API. Without authentication, the first thing that
+// they say of it is 404.
 func withoutReferrers() map[string]func(t *testing.T) *harness.Registry {
 	return map[string]func(t *testing.T) *harness.Registry{
 		"distribution v3": func(t *testing.T) *harness.Registry {

@@ -26,7 +26,8 @@ func registries() []registry {
 			return harness.Distribution{Program: harness.Tool(t, "registry"), InMemory: true}.Start(t)
 		}},
 		{"docker-registry 2.8", func(t *testing.T) *harness.Registry {
-			return harness.Distribution{Program: harness.System(t, "docker-registry", "docker-registry"), InMemory: true}.Start(t)
+			program := harness.System(t, "docker-registry", "docker-registry")
+			return harness.Distribution{Program: program, InMemory: true}.Start(t)
 		}},
 		{"go-containerregistry", func(t *testing.T) *harness.Registry { return harness.InProcess(t) }},
 	}
@@ -35,7 +36,8 @@ func registries() []registry {
 // one and two are the repositories of the suites.
 const one, two = "one", "two"
 
-// filled pushes content straight to the first repository: an image, a list of two, and what refers to the image.
+// filled pushes content straight to the first repository: an image, a list of two, and what refers to the
+// image.
 func filled(t *testing.T, upstream *harness.Registry) content {
 	t.Helper()
 	image, index := harness.Image(t), harness.Index(t)
@@ -56,7 +58,8 @@ func filled(t *testing.T, upstream *harness.Registry) content {
 			return remote.Write(ref, artifact, options...)
 		},
 	} {
-		if err := push(harness.Reference(t, upstream.Host, harness.Repository+"/"+one, tag), upstream.Options(t)...); err != nil {
+		reference := harness.Reference(t, upstream.Host, harness.Repository+"/"+one, tag)
+		if err := push(reference, upstream.Options(t)...); err != nil {
 			t.Fatal(err)
 		}
 	}

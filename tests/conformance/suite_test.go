@@ -45,8 +45,8 @@ func suites() []suite {
 			name: "official suite", program: "suite",
 			// The next version of the specification has all of this one, and more.
 			whole: []string{"OCI_VERSION=dev", "OCI_DATA_SPARSE=true"},
-			// Without a push the program panics at the end of a whole run, and refuses to report content of a branch that did not
-			// run: so it runs branch by branch.
+			// Without a push the program panics at the end of a whole run, and refuses to report content of a
+			// branch that did not run: so it runs branch by branch.
 			reading: func(c content) [][]string {
 				branch := func(name string, more ...string) []string {
 					return append(more, "OCI_FILTER_TEST=OCI Conformance Test/"+name, "OCI_VERSION=1.1", "OCI_API_PUSH=false",
@@ -69,7 +69,8 @@ func suites() []suite {
 			reading: func(c content) [][]string {
 				return [][]string{{
 					"OCI_TEST_PULL=1", "OCI_TEST_CONTENT_DISCOVERY=1", "OCI_TAG_NAME=" + c.tags[0],
-					"OCI_MANIFEST_DIGEST=" + c.manifests[0], "OCI_BLOB_DIGEST=" + c.blobs[0], "OCI_TAG_LIST=" + strings.Join(c.tags, ","),
+					"OCI_MANIFEST_DIGEST=" + c.manifests[0], "OCI_BLOB_DIGEST=" + c.blobs[0],
+					"OCI_TAG_LIST=" + strings.Join(c.tags, ","),
 				}}
 			},
 		},
@@ -101,7 +102,8 @@ func (s suite) once(t *testing.T, p place, settings []string) verdicts {
 		"OCI_USERNAME=" + p.username, "OCI_PASSWORD=" + p.password,
 	}, settings...)
 	if s.program == "suite-ginkgo" {
-		cmd.Env = append(cmd.Env, "OCI_ROOT_URL=http://"+p.host, "OCI_NAMESPACE="+p.one, "OCI_CROSSMOUNT_NAMESPACE="+p.two, "OCI_REPORT_DIR="+dir)
+		cmd.Env = append(cmd.Env, "OCI_ROOT_URL=http://"+p.host, "OCI_NAMESPACE="+p.one,
+			"OCI_CROSSMOUNT_NAMESPACE="+p.two, "OCI_REPORT_DIR="+dir)
 	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

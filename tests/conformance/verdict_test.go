@@ -60,8 +60,9 @@ func (v verdicts) String() string {
 	return fmt.Sprintf("%d / %d / %d", v.count(passed), v.count(failed), v.count(skipped))
 }
 
-// worse lists the tests whose verdict through a proxy is worse than straight. A test that did not run straight has none to
-// compare with: a suite leaves out the rest when a first step fails, and tries other forms of an upload only then.
+// worse lists the tests whose verdict through a proxy is worse than straight. A test that did not run straight
+// has none to compare with: a suite leaves out the rest when a first step fails, and tries other forms of an
+// upload only then.
 func worse(straight, through verdicts) []string {
 	var lost []string
 	for _, name := range slices.Sorted(maps.Keys(straight)) {
@@ -72,7 +73,8 @@ func worse(straight, through verdicts) []string {
 				after = is[i]
 			}
 			if after.verdict < before.verdict {
-				lost = append(lost, fmt.Sprintf("%s: %s straight, %s through\n%s", name, before.verdict, after.verdict, after.said))
+				lost = append(lost, fmt.Sprintf("%s: %s straight, %s through\n%s",
+					name, before.verdict, after.verdict, after.said))
 			}
 		}
 	}
@@ -81,7 +83,9 @@ func worse(straight, through verdicts) []string {
 
 // ordered sorts the best first: tests of one name cannot be told apart.
 func ordered(results []result) []result {
-	return slices.SortedStableFunc(slices.Values(results), func(a, b result) int { return cmp.Compare(b.verdict, a.verdict) })
+	return slices.SortedStableFunc(slices.Values(results), func(a, b result) int {
+		return cmp.Compare(b.verdict, a.verdict)
+	})
 }
 
 func TestWorse(t *testing.T) {
@@ -108,7 +112,8 @@ func TestWorse(t *testing.T) {
 		{run(), run(passed, skipped), 0},
 	} {
 		if lost := worse(test.straight, test.through); len(lost) != test.lost {
-			t.Errorf("straight %v, through %v: %d lost, want %d: %s", test.straight, test.through, len(lost), test.lost, strings.Join(lost, "; "))
+			t.Errorf("straight %v, through %v: lost are %s, want %d",
+				test.straight, test.through, strings.Join(lost, "; "), test.lost)
 		}
 	}
 }

@@ -32,7 +32,8 @@ func sourceProxy(t *testing.T, upstream *harness.Registry) place {
 	return place{host: server.Host, one: "source/" + one, two: "source/" + two}
 }
 
-// plugin is "kubectl lsp registry": the API server's service proxy in front of the source proxy, and a kubeconfig.
+// plugin is "kubectl lsp registry": the API server's service proxy in front of the source proxy, and a
+// kubeconfig.
 func plugin(t *testing.T, upstream *harness.Registry) place {
 	t.Helper()
 	api := harness.NewAPIServer(t, sourceProxy(t, upstream).host)

@@ -65,7 +65,8 @@ func TestSignaturesSurvive(t *testing.T) {
 	}
 }
 
-// wantReferrer lists what refers to an image with a client that does not know yet whether the registry has an API for that (quirk D10).
+// wantReferrer lists what refers to an image with a client that does not know yet whether the registry has an
+// API for that (quirk D10).
 func wantReferrer(t *testing.T, repository, id, subject, want string) {
 	t.Helper()
 	here, err := orasRepository(t, repository, id)

@@ -96,8 +96,8 @@ func (x *exchange) bounce(resp *http.Response) error {
 	return nil
 }
 
-// stored answers for a manifest that the registry has taken. Its Location is the client's path to what the registry names, which is
-// the digest of what was pushed under a tag.
+// stored answers for a manifest that the registry has taken. Its Location is the client's path to what the
+// registry names, which is the digest of what was pushed under a tag.
 func (x *exchange) stored(resp *http.Response, upstream http.Header) {
 	empty(resp, http.StatusCreated)
 	if resp.Header.Get(contentDigest) == "" && x.pushed != nil {

@@ -150,7 +150,8 @@ func TestARangeThatIsNotThere(t *testing.T) {
 		Fails(416, oci.RangeInvalid).Has("Content-Range", "bytes */12000").Has("X-Own", "")
 }
 
-// A manifest's Location names what the registry names (distribution-spec, "Pushing Manifests"), in the client's repository.
+// A manifest's Location names what the registry names (distribution-spec, "Pushing Manifests"), in the
+// client's repository.
 func TestLocationOfAManifest(t *testing.T) {
 	digest := registrytest.Digest(manifest())
 	for location, want := range map[string]string{

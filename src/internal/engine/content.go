@@ -16,8 +16,8 @@ import (
 // errTooLong says that an answer is longer than what is read of it.
 var errTooLong = errors.New("the answer is too long")
 
-// read reads the body of an answer up to a size, decompresses it where the registry has compressed it unasked (quirk D3), and
-// closes it. Of a body that is longer it returns the beginning, and [errTooLong].
+// read reads the body of an answer up to a size, decompresses it where the registry has compressed it unasked
+// (quirk D3), and closes it. Of a body that is longer it returns the beginning, and [errTooLong].
 func read(resp *http.Response, limit int) ([]byte, error) {
 	content, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
 	discard(resp)

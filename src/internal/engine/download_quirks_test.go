@@ -207,8 +207,8 @@ func TestQuirkD6Referrers(t *testing.T) {
 	p.Do("GET", "/v2/source/referrers/"+subject).Fails(404, oci.Unsupported).Says("404 page not found")
 }
 
-// quirk D10: a registry without referrers answers a bare 404. With NAME_UNKNOWN there, oras-go takes the repository to be missing; with
-// any other code it falls back to the tag.
+// quirk D10: a registry without referrers answers a bare 404. With NAME_UNKNOWN there, oras-go takes the
+// repository to be missing; with any other code it falls back to the tag.
 func TestQuirkD10ReferrersWithoutAnAPI(t *testing.T) {
 	for body, want := range map[string]oci.Code{
 		"404 page not found\n":            oci.Unsupported,

@@ -127,7 +127,8 @@ type exchange struct {
 	path string
 	// digest is the one that the client says the blob has.
 	digest string
-	// tags are those that a manifest is to get beside its reference, and algorithm is what the digest of an upload is made by.
+	// tags are those that a manifest is to get beside its reference, and algorithm is what the digest of an
+	// upload is made by.
 	tags      []string
 	algorithm url.Values
 	// pushed has the digest of a manifest on its way up.

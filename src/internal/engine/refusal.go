@@ -63,7 +63,8 @@ func (e *Engine) refusal(x *exchange, resp *http.Response) error {
 	return relayed
 }
 
-// code returns the registry's own code, or the one for the status where it has none: not found comes as UNKNOWN, too (quirk D5).
+// code returns the registry's own code, or the one for the status where it has none: not found comes as
+// UNKNOWN, too (quirk D5).
 func (x *exchange) code(said oci.Code, status int) oci.Code {
 	switch {
 	case said != "" && said != oci.Unknown:
@@ -109,8 +110,8 @@ func chunkStart(header http.Header, x *exchange) (int64, bool) {
 	return start, true
 }
 
-// readRefusal reads the errors of a body, at least one: OCI JSON where it is that, else what there is of readable text. The registry's
-// own names are taken out of it.
+// readRefusal reads the errors of a body, at least one: OCI JSON where it is that, else what there is of
+// readable text. The registry's own names are taken out of it.
 func (x *exchange) readRefusal(resp *http.Response) []oci.ErrorEntry {
 	content, _ := read(resp, maxRefusal) // what arrived is all there is to say
 	var body oci.ErrorBody
@@ -212,7 +213,8 @@ func excerpt(s string, limit int) string {
 	return strings.ToValidUTF8(s[:limit], "") + "…"
 }
 
-// scrubber takes the registry's own names out of its words, and puts the client's name in place of the repository's.
+// scrubber takes the registry's own names out of its words, and puts the client's name in place of the
+// repository's.
 func (x *exchange) scrubber() func(string) string {
 	repository := regexp.MustCompile(`(^|[^a-z0-9._/-])(?:the registry/)?` + regexp.QuoteMeta(x.target.Repository) + `($|[^a-z0-9_-])`)
 	return func(message string) string {

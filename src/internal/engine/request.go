@@ -59,7 +59,8 @@ func (e *Engine) locate(r *http.Request, x *exchange) (path, query string, err e
 	}
 }
 
-// tags returns the tags that a manifest is to get by its query (quirk U13). Each has to be one that the caller may write.
+// tags returns the tags that a manifest is to get by its query (quirk U13). Each has to be one that the caller
+// may write.
 func tags(r *http.Request, operation oci.Route, side Side) ([]string, error) {
 	if operation.Kind != oci.Manifest || operation.Method != http.MethodPut {
 		return nil, nil
@@ -103,7 +104,7 @@ func (x *exchange) startQuery(client url.Values) (string, error) {
 	}
 	if algorithm := client.Get("digest-algorithm"); client.Has("digest-algorithm") {
 		if !oci.IsAlgorithm(algorithm) {
-			return "", oci.Errorf(oci.DigestInvalid, "the digest algorithm in the query is not valid: it is sha256 or sha512, for instance")
+			return "", oci.Errorf(oci.DigestInvalid, "the digest algorithm is not valid: it is sha256 or sha512, for instance")
 		}
 		x.algorithm = url.Values{"digest-algorithm": {algorithm}}
 		query["digest-algorithm"] = x.algorithm["digest-algorithm"]

@@ -10,14 +10,15 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
-// headersTooLarge is how net/http begins its answer to a header that is too large. It writes that answer to the connection before any
-// handler is asked, and as plain text. No handler's answer begins so: it has more headers, and JSON.
+// headersTooLarge is how net/http begins its answer to a header that is too large. It writes that answer to
+// the connection before any handler is asked, and as plain text. No handler's answer begins so: it has more
+// headers, and JSON.
 const headersTooLarge = statusTooLarge + "Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 
 const statusTooLarge = "HTTP/1.1 431 Request Header Fields Too Large\r\n"
 
-// plainListener accepts connections on which that answer is OCI JSON, like any other error. With TLS net/http's own words stay:
-// the answer is encrypted before it gets here.
+// plainListener accepts connections on which that answer is OCI JSON, like any other error. With TLS
+// net/http's own words stay: the answer is encrypted before it gets here.
 type plainListener struct{ net.Listener }
 
 // Accept implements [net.Listener].
@@ -46,7 +47,8 @@ func (c plainConn) Write(p []byte) (int, error) {
 func tooLarge() []byte {
 	answer := answerWriter{header: http.Header{"Connection": {"close"}}}
 	// It is written to memory.
-	_ = oci.WriteError(&answer, oci.Errorf(oci.HeaderTooLarge, "the header of the request is larger than %d KiB", maxHeaderBytes>>10))
+	_ = oci.WriteError(&answer, oci.Errorf(oci.HeaderTooLarge,
+		"the header of the request is larger than %d KiB", maxHeaderBytes>>10))
 	var out bytes.Buffer
 	out.WriteString(statusTooLarge)
 	_ = answer.header.Write(&out)

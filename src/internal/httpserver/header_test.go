@@ -34,8 +34,8 @@ func TestAHeaderThatIsTooLarge(t *testing.T) {
 		}
 		var body oci.ErrorBody
 		err = json.Unmarshal(content, &body)
-		if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge || resp.Header.Get("Content-Type") != "application/json" || !resp.Close ||
-			err != nil || len(body.Errors) != 1 || body.Errors[0].Code != oci.HeaderTooLarge {
+		if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge || !resp.Close ||
+			resp.Header.Get("Content-Type") != "application/json" || err != nil || len(body.Errors) != 1 || body.Errors[0].Code != oci.HeaderTooLarge {
 			t.Errorf("%d bytes: %d %v %s", size, resp.StatusCode, resp.Header, content)
 		}
 	}

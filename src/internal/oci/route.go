@@ -196,8 +196,9 @@ func ErrTag() *Error {
 	return Errorf(ManifestInvalid, "the tag is not valid: letters, digits and . _ -, 128 characters at most")
 }
 
-// refuse returns the error for a reference that cannot exist: it is unknown, like one that does not. Who writes a manifest is told
-// what is wrong, and so is who asks for referrers (distribution-spec, "Listing Referrers").
+// refuse returns the error for a reference that cannot exist: it is unknown, like one that does not. Who
+// writes a manifest is told what is wrong, and so is who asks for referrers (distribution-spec, "Listing
+// Referrers").
 func (r Route) refuse(method string) *Error {
 	if method == http.MethodPut || r.Kind == Referrers {
 		return r.flaw
@@ -215,7 +216,8 @@ func (r Route) Missing() Code {
 	case Upload:
 		return BlobUploadUnknown
 	case Referrers:
-		// Quirk D10: with NAME_UNKNOWN, oras-go takes the repository to be missing, and does not fall back to tags.
+		// Quirk D10: with NAME_UNKNOWN, oras-go takes the repository to be missing, and does not fall back to
+		// tags.
 		return Unsupported
 	default:
 		return NameUnknown

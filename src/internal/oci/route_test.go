@@ -91,8 +91,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// TestImpossibleReferences: a reference that cannot exist is unknown like one that does not. Only who writes it is told what is
-// wrong, and a subject's digest has to be valid (distribution-spec, "Listing Referrers").
+// TestImpossibleReferences: a reference that cannot exist is unknown like one that does not. Only who writes
+// it is told what is wrong, and a subject's digest has to be valid (distribution-spec, "Listing Referrers").
 func TestImpossibleReferences(t *testing.T) {
 	impossible := map[string][]string{
 		"manifests": {"-latest", ".INVALID", ".bad", strings.Repeat("a", 129), "sha256:abc", "sha256:baddigeststring", "sha512:" + digest[7:]},

@@ -8,11 +8,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
@@ -148,6 +150,36 @@ func TestARangeThatIsNotThere(t *testing.T) {
 	registry.When("GET", "/blobs/").Answer(416, "", "Content-Range", "bytes */12000", "X-Own", "x")
 	p.Do("GET", "/v2/source/blobs/"+registrytest.Digest(layer()), proxytest.Header("Range", "bytes=20000-")).
 		Fails(416, oci.RangeInvalid).Has("Content-Range", "bytes */12000").Has("X-Own", "")
+}
+
+// picky is a side that lets one tag be written.
+type picky struct{ tag string }
+
+func (picky) Name() string { return "picky" }
+
+func (picky) Read(r *http.Request) (oci.Route, error) {
+	return oci.ParseRoute(r.Method, r.URL.EscapedPath())
+}
+
+func (p picky) Admit(_ *http.Request, operation oci.Route) (engine.Target, error) {
+	if operation.Method != http.MethodPut || operation.Reference != p.tag && oci.IsTag(operation.Reference) {
+		return engine.Target{}, oci.Errorf(oci.Denied, "%s %s may not be written", operation.Method, operation.Reference)
+	}
+	return engine.Target{}, nil
+}
+
+// quirk U13: a tag in the query needs the same right as one in the path.
+func TestQuirkU13EachTagMayBeWritten(t *testing.T) {
+	for query, refused := range map[string]string{
+		"tag=mine&tag=theirs": "theirs", "tag=theirs": "theirs", "tag=theirs&tag=mine": "theirs", "%74ag=theirs": "theirs",
+	} {
+		target := manifests + registrytest.Digest(manifest()) + "?" + query
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodPut, target, bytes.NewReader(manifest()))
+		err := engine.New(nil).Serve(httptest.NewRecorder(), request, picky{tag: "mine"})
+		if e := oci.ErrorFrom(err); e.Code != oci.Denied || !strings.Contains(e.Message, refused) {
+			t.Errorf("%s: %v", query, err)
+		}
+	}
 }
 
 // A manifest's Location names what the registry names (distribution-spec, "Pushing Manifests"), in the

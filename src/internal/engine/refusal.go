@@ -55,12 +55,21 @@ func (e *Engine) refusal(x *exchange, resp *http.Response) error {
 		code := x.code(known(first.Code), status)
 		relayed = oci.RelayedError(status, oci.ErrorEntry{Code: code, Message: answered}).Because(relayed)
 	}
-	for _, name := range []string{"Retry-After", "Content-Range"} { // the latter tells a blob's length (RFC 9110, section 15.5.17)
-		if value := resp.Header.Get(name); value != "" {
-			relayed = relayed.With(name, value)
-		}
+	if after := resp.Header.Get("Retry-After"); after != "" {
+		relayed = relayed.With("Retry-After", after)
+	}
+	if length, ok := unsatisfied(resp); ok {
+		relayed = relayed.With("Content-Range", length)
 	}
 	return relayed
+}
+
+// unsatisfied returns what a 416 says of a blob's length (RFC 9110, section 14.4).
+func unsatisfied(resp *http.Response) (string, bool) {
+	said := resp.Header.Get("Content-Range")
+	length, found := strings.CutPrefix(said, "bytes */")
+	_, err := strconv.ParseUint(length, 10, 64)
+	return said, found && err == nil && resp.StatusCode == http.StatusRequestedRangeNotSatisfiable
 }
 
 // code returns the registry's own code, or the one for the status where it has none: not found comes as

@@ -7,6 +7,7 @@ tool github.com/opencontainers/distribution-spec/conformance
 replace github.com/local-source-proxy/local-source-proxy/tests => ../
 
 require (
+	cuelabs.dev/go/oci/ociregistry v0.0.0-20251212221603-3adeb8663819
 	github.com/google/go-containerregistry v0.22.1
 	github.com/local-source-proxy/local-source-proxy/tests v0.0.0-00010101000000-000000000000
 )

@@ -3,8 +3,12 @@
 package conformance_test
 
 import (
+	"net/http/httptest"
+	"strings"
 	"testing"
 
+	"cuelabs.dev/go/oci/ociregistry/ocimem"
+	"cuelabs.dev/go/oci/ociregistry/ociserver"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -30,6 +34,11 @@ func registries() []registry {
 			return harness.Distribution{Program: program, InMemory: true}.Start(t)
 		}},
 		{"go-containerregistry", func(t *testing.T) *harness.Registry { return harness.InProcess(t) }},
+		{"ociregistry", func(t *testing.T) *harness.Registry {
+			server := httptest.NewServer(ociserver.New(ocimem.New(), nil))
+			t.Cleanup(server.Close)
+			return &harness.Registry{Host: strings.TrimPrefix(server.URL, "http://")}
+		}},
 	}
 }
 

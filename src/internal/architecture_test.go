@@ -19,13 +19,13 @@ const internalPath = "github.com/local-source-proxy/local-source-proxy/src/inter
 func mayImport() map[string][]string {
 	return map[string][]string{
 		// Facts about the protocol and nothing else.
-		"ahead": {}, "body": {}, "challenge": {}, "errcode": {}, "keyfile": {}, "link": {}, "keychain": {}, "session": {"keyfile"}, "ticket": {"keyfile"},
+		"body": {}, "challenge": {}, "errcode": {}, "keyfile": {}, "link": {}, "keychain": {}, "session": {"keyfile"}, "ticket": {"keyfile"},
 		"route": {"errcode"},
 		// One registry; knows no door and no request of a client.
 		"upstream": {"body", "challenge", "keychain"},
 		// One request; knows no door.
 		"access": {"errcode"},
-		"engine": {"access", "ahead", "body", "errcode", "link", "route", "session", "upstream"},
+		"engine": {"access", "body", "errcode", "link", "route", "session", "upstream"},
 		// What door B knows; not where it is from.
 		"catalog": {"upstream"},
 		// Door A.
@@ -39,7 +39,7 @@ func mayImport() map[string][]string {
 		"appbase":   {"customerlicense", "imageref", "podimages", "stage"},
 		"midstream": {"appbase", "customerlicense", "imageref", "podimages", "privacy", "stage"},
 		// Beside the path.
-		"check": {"handshake", "upstream"}, "metrics": {"access", "pull"}, "server": {"ahead"}, "certificate": {"filewatch"}, "embedded": {},
+		"check": {"handshake", "upstream"}, "metrics": {"access", "pull"}, "server": {}, "certificate": {"filewatch"}, "embedded": {},
 	}
 }
 

@@ -11,7 +11,6 @@
 package engine
 
 import (
-	"context"
 	"io"
 	"log"
 	"net/http"
@@ -20,7 +19,6 @@ import (
 	"sync"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/access"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/ahead"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/route"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
@@ -58,23 +56,18 @@ type Target struct {
 // Engine forwards requests. It is safe for concurrent use, and one serves any number of doors.
 type Engine struct {
 	sessions *session.Sealer
-	lanes    *ahead.Lanes
-	proxy    *httputil.ReverseProxy
+	buffers  *buffers
+	// quiet takes what ReverseProxy would log: that an answer broke off, which the request's own line says.
+	quiet *log.Logger
 }
 
 // New makes an engine that seals its upload sessions with the given sealer; nil for doors that take no uploads.
 func New(sessions *session.Sealer) *Engine {
-	e := &Engine{sessions: sessions, lanes: ahead.NewLanes()}
-	e.proxy = &httputil.ReverseProxy{
-		Rewrite:        e.rewrite,
-		Transport:      transport{},
-		ModifyResponse: e.answer,
-		ErrorHandler:   func(_ http.ResponseWriter, r *http.Request, err error) { exchangeOf(r.Context()).err = err },
-		// What would be logged here is that an answer broke off, which the request's own line says.
-		ErrorLog:   log.New(io.Discard, "", 0),
-		BufferPool: &buffers{pool: sync.Pool{New: func() any { return new([copyBuffer]byte) }}},
+	return &Engine{
+		sessions: sessions,
+		buffers:  &buffers{pool: sync.Pool{New: func() any { return new([copyBuffer]byte) }}},
+		quiet:    log.New(io.Discard, "", 0),
 	}
-	return e
 }
 
 // Serve forwards one request that comes to a door.
@@ -95,15 +88,24 @@ func (e *Engine) Serve(w http.ResponseWriter, r *http.Request, door Door) error 
 	if operation.Kind == route.Ping {
 		return ping(w)
 	}
-	x := &exchange{door: door.Name(), route: operation, target: target, entry: access.Of(r.Context()), path: r.URL.Path, leave: func() {}}
-	if err := e.prepare(r, x); err != nil {
+	x := &exchange{
+		sessions: e.sessions, door: door.Name(), route: operation, target: target, entry: access.Of(r.Context()), path: r.URL.Path,
+	}
+	if err := x.prepare(r); err != nil {
 		return x.explain(err)
 	}
-	r = r.WithContext(upstream.WithCall(context.WithValue(r.Context(), exchangeKey{}, x), x.call))
-	defer func() { x.leave() }() // also when an answer breaks off, which is a panic
-	e.proxy.ServeHTTP(w, r)
-	if x.err != nil {
-		return x.explain(x.err)
+	var failed error // what came in place of an answer
+	proxy := httputil.ReverseProxy{
+		Rewrite:        x.rewrite,
+		Transport:      x,
+		ModifyResponse: x.answer,
+		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { failed = err },
+		ErrorLog:       e.quiet,
+		BufferPool:     e.buffers,
+	}
+	proxy.ServeHTTP(w, r.WithContext(upstream.WithCall(r.Context(), x.call)))
+	if failed != nil {
+		return x.explain(failed)
 	}
 	return nil
 }
@@ -119,11 +121,12 @@ func ping(w http.ResponseWriter) error {
 
 // exchange is one request under way.
 type exchange struct {
-	door   string
-	route  route.Route
-	target Target
-	call   upstream.Call
-	entry  *access.Entry
+	sessions *session.Sealer
+	door     string
+	route    route.Route
+	target   Target
+	call     upstream.Call
+	entry    *access.Entry
 
 	// address is where on the registry the request goes.
 	address *url.URL
@@ -135,16 +138,6 @@ type exchange struct {
 	digest string
 	// pushed has the digest of a manifest on its way up.
 	pushed *digester
-	// leave gives up the lane that its body may have.
-	leave func()
-	// err is what came in place of an answer.
-	err error
-}
-
-type exchangeKey struct{}
-
-func exchangeOf(ctx context.Context) *exchange {
-	return ctx.Value(exchangeKey{}).(*exchange)
 }
 
 // copyBuffer is the size of the buffers through which answers go, in bytes.

@@ -32,7 +32,7 @@ const (
 
 // refusal turns the registry's error into the client's: always OCI JSON (quirk U10), the status kept because clients act on it, the
 // registry's own names taken out of the text. A refusal of the proxy's credential is for the door to explain.
-func (e *Engine) refusal(x *exchange, resp *http.Response) error {
+func (x *exchange) refusal(resp *http.Response) error {
 	content, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 	discard(resp)
 	code, message := readRefusal(content, resp.Header.Get("Content-Type"))
@@ -49,7 +49,7 @@ func (e *Engine) refusal(x *exchange, resp *http.Response) error {
 		code = x.missing(code)
 	}
 	if x.route.Kind == route.Upload && resp.Request.Method == http.MethodPatch {
-		if refused := e.chunkRefusal(x, resp, message); refused != nil {
+		if refused := x.chunkRefusal(resp, message); refused != nil {
 			return refused
 		}
 	}
@@ -86,7 +86,7 @@ func (x *exchange) missing(said errcode.Code) errcode.Code {
 
 // chunkRefusal explains a refused chunk. One that does not begin where the upload stands gets the place where it does stand; one
 // that does is refused as a chunk, and repeating it cannot help (quirks U3 and U4).
-func (e *Engine) chunkRefusal(x *exchange, resp *http.Response, message string) error {
+func (x *exchange) chunkRefusal(resp *http.Response, message string) error {
 	start, chunked := chunkStart(resp.Request.Header, x)
 	if !chunked && x.record.Offset == 0 || !refusesChunk(resp.StatusCode) {
 		return nil
@@ -99,7 +99,7 @@ func (e *Engine) chunkRefusal(x *exchange, resp *http.Response, message string) 
 		}
 		outOfOrder := errcode.New(errcode.RangeInvalid, "the chunk does not begin where the upload stands, at byte %d", record.Offset)
 		header := http.Header{}
-		if err := e.seal(x, header, record); err != nil {
+		if err := x.seal(header, record); err != nil {
 			return err
 		}
 		return outOfOrder.With("Location", header.Get("Location")).With("Range", header.Get("Range"))

@@ -19,8 +19,6 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
-
-	"github.com/local-source-proxy/local-source-proxy/src/internal/ahead"
 )
 
 const (
@@ -77,7 +75,7 @@ func (limit limits) listen(ctx context.Context, logger *slog.Logger, all ...List
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		}
 		g.servers = append(g.servers, server)
-		g.listeners = append(g.listeners, netutil.LimitListener(ahead.Listen(listener), limit.connections))
+		g.listeners = append(g.listeners, netutil.LimitListener(listener, limit.connections))
 		g.names = append(g.names, l.Name)
 	}
 	return g, nil

@@ -24,7 +24,7 @@ const continueTimeout = time.Second
 type hold struct{ next http.RoundTripper }
 
 func (t hold) RoundTrip(req *http.Request) (*http.Response, error) {
-	lent, ok := body.Of(req.Body)
+	lent, ok := req.Body.(*body.Body)
 	if !ok || req.Header.Get("Expect") == "" {
 		return t.next.RoundTrip(req)
 	}

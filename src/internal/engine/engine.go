@@ -13,7 +13,6 @@ import (
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/ahead"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"

@@ -11,9 +11,7 @@ import (
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 

@@ -21,7 +21,6 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 

@@ -13,7 +13,6 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
@@ -24,7 +23,7 @@ const Side = "images"
 type Config struct {
 	Engine  *engine.Engine
 	Catalog *catalog.Store
-	Tickets *Issuer
+	Issuer *Issuer
 	// Proxies are those in front of the side that are believed what they say of a client.
 	Proxies TrustedProxies
 	// TerminateOnRevoke ends downloads under way when their license ends.
@@ -65,7 +64,7 @@ func (d *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
 	httpserver.EntryOf(r.Context()).Report = v.report
 	httpserver.Stamp(w, "Docker-Distribution-Api-Version", "registry/2.0")
 	if strings.TrimSuffix(r.URL.EscapedPath(), "/") == tokenPath {
-		return v.sell(w, r)
+		return v.serveToken(w, r)
 	}
 	ctx, end := context.WithCancelCause(r.Context())
 	defer end(nil)

@@ -17,7 +17,6 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/store"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
@@ -77,7 +76,7 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	if err != nil {
 		return p, err
 	}
-	office, err := openTickets(ctx, shared, content)
+	issuer, err := openIssuer(ctx, shared, content)
 	if err != nil {
 		return p, err
 	}
@@ -97,7 +96,7 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 		return p, err
 	}
 	side := imageproxy.New(imageproxy.Config{
-		Engine: engine.New(nil), Catalog: followed.Catalog(), Tickets: office, Proxies: proxies, TerminateOnRevoke: cfg.Images.TerminateOnRevoke,
+		Engine: engine.New(nil), Catalog: followed.Catalog(), Issuer: issuer, Proxies: proxies, TerminateOnRevoke: cfg.Images.TerminateOnRevoke,
 		Recorder: imageproxy.Recorders{counted, noted{followed}}, Logger: cfg.Logger,
 	})
 	stopped := make(chan error, 1)
@@ -162,13 +161,13 @@ func openTLS(ctx context.Context, cfg Config) (*tls.Config, error) {
 	return pair.Config(), nil
 }
 
-// openTickets makes what signs tokens, with keys that have been read, and are followed until the context ends.
-func openTickets(ctx context.Context, shared keys, content []byte) (*imageproxy.Issuer, error) {
+// openIssuer makes what signs tokens, with keys that have been read, and are followed until the context ends.
+func openIssuer(ctx context.Context, shared keys, content []byte) (*imageproxy.Issuer, error) {
 	first, err := imageproxy.ParseTokenKeys(shared.place(), content)
 	if err != nil {
 		return nil, err
 	}
-	office := imageproxy.NewIssuer(first, time.Now)
-	go shared.follow(ctx, parsed(imageproxy.ParseTokenKeys, office.Replace))
-	return office, nil
+	issuer := imageproxy.NewIssuer(first, time.Now)
+	go shared.follow(ctx, parsed(imageproxy.ParseTokenKeys, issuer.Replace))
+	return issuer, nil
 }

@@ -8,10 +8,8 @@ import (
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
-
+	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/source"

@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
 )
 

@@ -7,13 +7,12 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/route"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// RoundTrip implements [http.RoundTripper]. It sends the request to the registry, by way of what makes up for registries that cannot
-// do what the client asks.
+// RoundTrip implements [http.RoundTripper]. It sends the request to the registry, by way of what makes up for registries that
+// cannot do what the client asks.
 func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := x.send(req)
 	x.entry.StopReading()
@@ -28,13 +27,13 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func (x *exchange) send(req *http.Request) (*http.Response, error) {
 	switch {
-	case x.route.Kind == route.UploadStart:
+	case x.route.Kind == oci.UploadStart:
 		return x.mountOrStart(req)
-	case x.route.Kind == route.Upload && req.Method == http.MethodPatch:
+	case x.route.Kind == oci.Upload && req.Method == http.MethodPatch:
 		return x.chunkOrStream(req)
-	case x.route.Kind == route.Upload && req.Method == http.MethodPut:
+	case x.route.Kind == oci.Upload && req.Method == http.MethodPut:
 		return x.finishAndConfirm(req)
-	case x.route.Kind == route.Manifest && (req.Method == http.MethodGet || req.Method == http.MethodHead):
+	case x.route.Kind == oci.Manifest && (req.Method == http.MethodGet || req.Method == http.MethodHead):
 		return x.withDigest(req)
 	default:
 		return x.target.Registry.RoundTrip(req)
@@ -48,7 +47,7 @@ func (x *exchange) mountOrStart(req *http.Request) (*http.Response, error) {
 	if !strings.Contains(req.URL.RawQuery, "mount=") || err == nil && resp.StatusCode < 400 {
 		return resp, err
 	}
-	again, ok := body.Again(req)
+	again, ok := upstream.RepeatBody(req)
 	if !ok || req.Context().Err() != nil {
 		return resp, err
 	}
@@ -72,7 +71,7 @@ func (x *exchange) chunkOrStream(req *http.Request) (*http.Response, error) {
 	if start, chunked := chunkStart(req.Header, x); !chunked || start != 0 {
 		return resp, nil
 	}
-	again, ok := body.Again(req)
+	again, ok := upstream.RepeatBody(req)
 	if !ok {
 		return resp, nil
 	}

@@ -10,9 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/route"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
@@ -40,19 +38,19 @@ func (x *exchange) prepare(r *http.Request) error {
 	return nil
 }
 
-// locate gives the escaped path and the raw query of the request on the registry.
+// locate returns the escaped path and the raw query of the request on the registry.
 func (x *exchange) locate(r *http.Request) (path, query string, err error) {
 	repository := "/v2/" + x.target.Repository
 	switch x.route.Kind {
-	case route.Manifest:
+	case oci.Manifest:
 		return repository + "/manifests/" + x.route.Reference, "", nil
-	case route.Blob:
+	case oci.Blob:
 		return repository + "/blobs/" + x.route.Reference, "", nil
-	case route.Referrers:
+	case oci.Referrers:
 		return repository + "/referrers/" + x.route.Reference, r.URL.RawQuery, nil
-	case route.Tags:
+	case oci.Tags:
 		return repository + "/tags/list", capPage(r.URL.RawQuery), nil
-	case route.UploadStart:
+	case oci.UploadStart:
 		query, err := x.startQuery(r.URL.Query())
 		return repository + "/blobs/uploads/", query, err
 	default:
@@ -72,13 +70,13 @@ func capPage(rawQuery string) string {
 	return strings.Join(params, "&")
 }
 
-// startQuery keeps what starts an upload: the digest of one in a single request, or a mount whose source is behind this door. A
+// startQuery keeps what starts an upload: the digest of one in a single request, or a mount whose source is behind this side. A
 // mount from elsewhere is dropped, and becomes a plain upload.
 func (x *exchange) startQuery(client url.Values) (string, error) {
 	query := url.Values{}
 	if digest := client.Get("digest"); digest != "" {
-		if !route.IsDigest(digest) {
-			return "", errcode.New(errcode.DigestInvalid, "the digest in the query is not valid: it must look like sha256:<64 hex digits>")
+		if !oci.IsDigest(digest) {
+			return "", oci.Errorf(oci.DigestInvalid, "the digest in the query is not valid: it must look like sha256:<64 hex digits>")
 		}
 		query.Set("digest", digest)
 		x.digest = digest
@@ -87,11 +85,11 @@ func (x *exchange) startQuery(client url.Values) (string, error) {
 	if !client.Has("mount") {
 		return query.Encode(), nil
 	}
-	if !route.IsDigest(mount) {
-		return "", errcode.New(errcode.DigestInvalid, "the digest to mount is not valid: it must look like sha256:<64 hex digits>")
+	if !oci.IsDigest(mount) {
+		return "", oci.Errorf(oci.DigestInvalid, "the digest to mount is not valid: it must look like sha256:<64 hex digits>")
 	}
 	x.digest = mount
-	// A mount without "from" would search repositories that are not behind this door (quirk D8).
+	// A mount without "from" would search repositories that are not behind this side (quirk D8).
 	if source, ok := x.target.Source(client.Get("from")); ok {
 		query.Set("mount", mount)
 		query.Set("from", source)
@@ -110,14 +108,14 @@ func (x *exchange) continued(r *http.Request) (path, query string, err error) {
 		err = fmt.Errorf("%w: it was started in another repository than the one that is configured now", session.ErrUnknown)
 	}
 	if err != nil {
-		return "", "", errcode.New(errcode.BlobUploadUnknown, "no such upload session: it has expired, or was never started here; start the upload again").Because(err)
+		return "", "", oci.Errorf(oci.BlobUploadUnknown, "no such upload session: it has expired, or was never started here; start the upload again").Because(err)
 	}
 	x.record = record
 	path, query, _ = strings.Cut(record.Location, "?")
 	if r.Method == http.MethodPut {
 		digest := r.URL.Query().Get("digest")
-		if !route.IsDigest(digest) {
-			return "", "", errcode.New(errcode.DigestInvalid, "finishing an upload needs ?digest=sha256:<64 hex digits>")
+		if !oci.IsDigest(digest) {
+			return "", "", oci.Errorf(oci.DigestInvalid, "finishing an upload needs ?digest=sha256:<64 hex digits>")
 		}
 		x.digest = digest
 		if query != "" {
@@ -128,7 +126,7 @@ func (x *exchange) continued(r *http.Request) (path, query string, err error) {
 	return path, query, nil
 }
 
-func (x *exchange) owner() session.Owner { return session.Owner{Door: x.door, Name: x.route.Name} }
+func (x *exchange) owner() session.Owner { return session.Owner{Side: x.side, Name: x.route.Name} }
 
 // passed are the client's headers that are the registry's business. Authorization, cookies and whatever else a client sends
 // stay here.
@@ -154,10 +152,10 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	}
 	// A 401 then comes before the body is spent, and the same body goes with the next attempt.
 	pr.Out.Header.Set("Expect", "100-continue")
-	if x.route.Kind == route.Manifest {
+	if x.route.Kind == oci.Manifest {
 		x.pushed = newDigester(pr.Out.Body, x.route.Reference)
-		pr.Out.Body = body.New(x.pushed)
+		pr.Out.Body = upstream.NewBody(x.pushed)
 		return
 	}
-	pr.Out.Body = body.New(pr.Out.Body)
+	pr.Out.Body = upstream.NewBody(pr.Out.Body)
 }

@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package session keeps the state of an upload in the URL that the client is given, so that any replica, or the same one
-// restarted, continues any upload and none of them remembers one.
-//
-// The token in that URL is an authenticated encryption (AES-256-GCM) of a [Record]. It is sealed because the client sends it
-// back: without that, a client could aim the operator's credential at any URL of the registry. A token that does not open,
-// has expired or belongs to somebody else is [ErrUnknown], with no hint as to which; nothing may be asked of the upstream then.
-//
-// The reason for it are registries that answer "blob upload invalid" behind a load balancer (quirk U9).
 package session
 
 import (
@@ -48,7 +40,7 @@ func (s *Sealer) Seal(owner Owner, record Record) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(s.keys.Load().seal(plain, owner.bytes())), nil
 }
 
-// Open gives the record of a token that was sealed for this owner less than [Lifetime] ago. Every error is [ErrUnknown]; the
+// Open returns the record of a token that was sealed for this owner less than [Lifetime] ago. Every error is [ErrUnknown]; the
 // wrapped cause is for the log.
 func (s *Sealer) Open(owner Owner, token string) (Record, error) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)

@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package settings turns the package's values into what the server works with.
-//
-// Operators write the values once, for the whole package: most keys shape manifests, a few steer the server. The server is
-// given the whole file, so this package knows every key and refuses what it does not know: a misspelt allow_pull must not
-// pass in silence. It reads bytes that it is handed and nothing else; where they come from, and when they change, is for
-// others to know.
 package settings
 
-import "github.com/local-source-proxy/local-source-proxy/src/internal/cabundle"
+import "github.com/local-source-proxy/local-source-proxy/src/internal/settings/strictyaml"
 
 // Values are the package's values as they are written. Keys that the server does not use are checked for their type only;
 // what they may hold is the business of the schema of the package.
@@ -39,9 +33,9 @@ type Values struct {
 	AllowSubRepositories bool `yaml:"allow_sub_repositories"`
 	// CreateNamespace has the package bring its own Namespace.
 	CreateNamespace bool `yaml:"create_namespace"`
-	// NetworkPolicy restricts who reaches door A inside the cluster.
+	// NetworkPolicy restricts who reaches the source proxy inside the cluster.
 	NetworkPolicy NetworkPolicy `yaml:"network_policy"`
-	// ImageProxy shapes door B's manifests; its server is told by flags.
+	// ImageProxy shapes the image proxy's manifests; its server is told by flags.
 	ImageProxy ImageProxy `yaml:"image_proxy"`
 	// Monitoring adds alerts and a dashboard.
 	Monitoring Monitoring `yaml:"monitoring"`
@@ -167,7 +161,7 @@ func (v Values) WithShared() Values {
 		v.PushSecret.Namespace = v.Shared.ImageRegistry.Secret.Namespace
 	}
 	if v.Shared.CACertData != v.CACertData {
-		v.CACertData = cabundle.Join(v.CACertData, v.Shared.CACertData)
+		v.CACertData = strictyaml.JoinCABundles(v.CACertData, v.Shared.CACertData)
 	}
 	return v
 }

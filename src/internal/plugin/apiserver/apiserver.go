@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/rest"
+)
+
+// Namespace, Service and ServiceName are where the package installs the proxy (spec-local-source-proxy, "The way in").
+const (
+	Namespace = "tap-local-source-system"
+	Service   = "local-source-proxy"
+	// ServiceName is the resource name that RBAC sees, with the scheme and port that the API server shall use.
+	ServiceName = "http:local-source-proxy:5001"
+)
+
+// RegistryPathHeader names the upstream repository in every answer of the proxy.
+const RegistryPathHeader = "Lsp-Registry-Path"
+
+// Client sends requests to one proxy. It is safe for concurrent use.
+type Client struct {
+	base    *url.URL
+	http    *http.Client
+	timeout time.Duration
+	direct  bool
+}
+
+// New returns a client that goes through the API server of config. A timeout in config holds for requests without a body
+// only: an upload takes as long as it takes.
+func New(config *rest.Config) (*Client, error) {
+	config = rest.CopyConfig(config)
+	timeout := config.Timeout
+	config.Timeout = 0
+	config.NextProtos = []string{"http/1.1"}
+	config.DisableCompression = true
+	config.QPS = -1
+	base, _, err := rest.DefaultServerUrlFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("read the API server's address: %w", err)
+	}
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the connection to the API server %s: %w", base.Host, err)
+	}
+	base.Path = strings.TrimRight(base.Path, "/") + "/api/v1/namespaces/" + Namespace + "/services/" + ServiceName + "/proxy"
+	return &Client{base: base, http: withoutRedirects(client), timeout: timeout}, nil
+}
+
+// Direct returns a client that talks to the proxy at server, such as "http://localhost:5002", without a credential. The TLS
+// configuration may be nil.
+func Direct(server string, conf *tls.Config, timeout time.Duration) (*Client, error) {
+	base, err := url.Parse(server)
+	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" || base.RawQuery != "" || base.User != nil {
+		return nil, fmt.Errorf("server %q: not an address such as http://localhost:5002", server)
+	}
+	if conf = conf.Clone(); conf == nil {
+		conf = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	conf.NextProtos = []string{"http/1.1"}
+	transport := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		TLSClientConfig:     conf,
+		TLSHandshakeTimeout: 10 * time.Second,
+		MaxIdleConnsPerHost: 16,
+		IdleConnTimeout:     90 * time.Second,
+		DisableCompression:  true,
+	}
+	base.Path, base.RawPath, base.Fragment = strings.TrimRight(base.Path, "/"), "", ""
+	return &Client{base: base, http: withoutRedirects(&http.Client{Transport: transport}), timeout: timeout, direct: true}, nil
+}
+
+// withoutRedirects keeps the credential where it belongs: a redirect is an answer, not an order.
+func withoutRedirects(client *http.Client) *http.Client {
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return client
+}
+
+// IsDirect reports whether the client goes to the proxy without the API server.
+func (c *Client) IsDirect() bool { return c.direct }
+
+// Base is the address that stands for the proxy's root. It holds no credential.
+func (c *Client) Base() *url.URL { u := *c.base; return &u }
+
+// RoundTripper sends a request as it is; its URL must be below Base.
+func (c *Client) RoundTripper() http.RoundTripper { return c.http.Transport }
+
+// CloseIdle closes the connections that nobody uses.
+func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
+
+// Request is what [Client.Do] sends.
+type Request struct {
+	Method string
+	// Target is a path from the proxy's root, with a query if need be: "/v2/" or what [Client.Locate] returned.
+	Target string
+	Header http.Header
+	// Body may be nil. Length is its size in bytes, -1 when it is not known.
+	Body   io.Reader
+	Length int64
+}
+
+// Do sends the request. An answer of 400 or more is returned as an [*Error], which names what to do; the caller closes the
+// body of any other. Errors of the connection carry neither path nor query.
+func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
+	cancel := func() {}
+	if c.timeout > 0 && r.Body == nil {
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, c.base.String()+r.Target, r.Body)
+	if err != nil {
+		cancel()
+		return nil, errors.New("request: the address is not valid")
+	}
+	for name, values := range r.Header {
+		req.Header[name] = values
+	}
+	if r.Body != nil {
+		req.ContentLength = r.Length
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		cancel()
+		return nil, c.connectionError(err)
+	}
+	resp.Body = &cancelCloser{resp.Body, cancel}
+	if resp.StatusCode >= http.StatusBadRequest {
+		defer resp.Body.Close()
+		return nil, ReadError(resp)
+	}
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		defer resp.Body.Close()
+		return nil, &Error{Status: resp.StatusCode, Origin: Unknown, Message: "a redirect, which is not followed"}
+	}
+	return resp, nil
+}
+
+func (c *Client) connectionError(err error) error {
+	if urlErr, ok := errors.AsType[*url.Error](err); ok {
+		err = urlErr.Err // without the URL, whose query is nobody's business
+	}
+	if c.direct {
+		return fmt.Errorf("reach the proxy at %s: %w", c.base.Host, err)
+	}
+	return fmt.Errorf("reach the API server %s: %w", c.base.Host, err)
+}
+
+// Locate turns the Location of an answer into a Target. Whatever host or prefix it names (the API server adds its own, quirk
+// K1; boxes in front of it may add others or forget one), only the part from "/v2/" on is the proxy's.
+func (c *Client) Locate(resp *http.Response) (string, error) {
+	location, err := resp.Location()
+	if err != nil {
+		return "", errors.New("the answer has no usable Location")
+	}
+	path := location.EscapedPath()
+	if rest, ok := strings.CutPrefix(path, c.base.EscapedPath()); ok && strings.HasPrefix(rest, "/v2/") {
+		path = rest
+	} else if i := strings.Index(path, "/v2/"); i >= 0 {
+		path = path[i:]
+	} else {
+		return "", errors.New("the answer's Location is not below /v2/")
+	}
+	if location.RawQuery != "" {
+		path += "?" + location.RawQuery
+	}
+	return path, nil
+}
+
+type cancelCloser struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (c *cancelCloser) Close() error {
+	defer c.cancel()
+	return c.ReadCloser.Close()
+}

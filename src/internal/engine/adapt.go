@@ -32,7 +32,11 @@ func (x *exchange) send(req *http.Request) (*http.Response, error) {
 	case x.route.Kind == oci.Upload && req.Method == http.MethodPatch:
 		return x.chunkOrStream(req)
 	case x.route.Kind == oci.Upload && req.Method == http.MethodPut:
-		return x.finishAndConfirm(req)
+		resp, err := x.finishAndConfirm(req)
+		if err == nil && resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
+			x.stands = x.ask(req.Context())
+		}
+		return resp, err
 	case x.route.Kind == oci.Manifest && (req.Method == http.MethodGet || req.Method == http.MethodHead):
 		return x.withDigest(req)
 	default:
@@ -58,36 +62,6 @@ func (x *exchange) mountOrStart(req *http.Request) (*http.Response, error) {
 	again = again.WithContext(upstream.WithCall(again.Context(), x.call))
 	again.URL.RawQuery = ""
 	return x.target.Registry.RoundTrip(again)
-}
-
-// chunkOrStream sends a first chunk that is refused before its body is asked for as a stream, that is without Content-Range:
-// some registries take no chunks, or none of its size, but take any stream (quirks U3 and U4). A later chunk cannot be mended
-// so: a request that stays open between a client's chunks would live in one replica only.
-func (x *exchange) chunkOrStream(req *http.Request) (*http.Response, error) {
-	resp, err := x.target.Registry.RoundTrip(req)
-	if err != nil || !refusesChunk(resp.StatusCode) {
-		return resp, err
-	}
-	if start, chunked := chunkStart(req.Header, x); !chunked || start != 0 {
-		return resp, nil
-	}
-	again, ok := upstream.RepeatBody(req)
-	if !ok {
-		return resp, nil
-	}
-	discard(resp)
-	again.Header.Del("Content-Range")
-	return x.target.Registry.RoundTrip(again)
-}
-
-// refusesChunk reports whether a status can mean that a registry does not take a chunk as such.
-func refusesChunk(status int) bool {
-	switch status {
-	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusRequestedRangeNotSatisfiable, http.StatusNotImplemented:
-		return true
-	default:
-		return false
-	}
 }
 
 // finishAndConfirm looks for the blob when finishing an upload without a body fails in a way that leaves open whether it was

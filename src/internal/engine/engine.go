@@ -124,6 +124,8 @@ type exchange struct {
 	address *url.URL
 	// record is the upload session that the request continues.
 	record session.Record
+	// stands is how far that upload is, where the registry was asked.
+	stands standing
 	// path is the client's, as it arrived.
 	path string
 	// digest is the one that the client says the blob has.

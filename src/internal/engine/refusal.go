@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -47,8 +46,8 @@ func (x *exchange) refusal(resp *http.Response) error {
 	case http.StatusNotFound:
 		code = x.missing(code)
 	}
-	if x.route.Kind == oci.Upload && resp.Request.Method == http.MethodPatch {
-		if refused := x.chunkRefusal(resp, message); refused != nil {
+	if x.route.Kind == oci.Upload {
+		if refused := x.chunkRefusal(resp, code, message); refused != nil {
 			return refused
 		}
 	}
@@ -81,40 +80,6 @@ func (x *exchange) missing(said oci.Code) oci.Code {
 	default:
 		return oci.NameUnknown
 	}
-}
-
-// chunkRefusal explains a refused chunk. One that does not begin where the upload stands gets the place where it does stand; one
-// that does is refused as a chunk, and repeating it cannot help (quirks U3 and U4).
-func (x *exchange) chunkRefusal(resp *http.Response, message string) error {
-	start, chunked := chunkStart(resp.Request.Header, x)
-	if !chunked && x.record.Offset == 0 || !refusesChunk(resp.StatusCode) {
-		return nil
-	}
-	stands, known := rangeEnd(resp.Header)
-	if resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && (known && stands != start || start != x.record.Offset) {
-		record := x.record
-		if known {
-			record.Offset = stands
-		}
-		outOfOrder := oci.Errorf(oci.RangeInvalid, "the chunk does not begin where the upload stands, at byte %d", record.Offset)
-		header := http.Header{}
-		if err := x.seal(header, record); err != nil {
-			return err
-		}
-		return outOfOrder.With("Location", header.Get("Location")).With("Range", header.Get("Range"))
-	}
-	said := strings.TrimSuffix(fmt.Sprintf("%d: %s", resp.StatusCode, message), ": ")
-	return oci.Errorf(oci.BlobUploadInvalid, "the registry does not take this blob in such chunks (it answered %s): send smaller ones, or the whole blob in one request, that is one PATCH without Content-Range or one PUT", said)
-}
-
-// chunkStart returns the first byte of a chunk by its Content-Range, "<first>-<last>".
-func chunkStart(header http.Header, x *exchange) (int64, bool) {
-	first, _, ok := strings.Cut(strings.TrimPrefix(header.Get("Content-Range"), "bytes "), "-")
-	start, err := strconv.ParseInt(first, 10, 64)
-	if !ok || err != nil {
-		return x.record.Offset, false
-	}
-	return start, true
 }
 
 // readRefusal takes code and message out of an error's body: OCI JSON where it is that, else what there is of readable text.

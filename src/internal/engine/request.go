@@ -25,17 +25,8 @@ func (x *exchange) prepare(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	x.address, err = x.target.Registry.URL(r.Context(), "/", "")
-	if err != nil {
-		return err
-	}
-	// The path is set in its escaped form: an upload's location must stay as it is, byte for byte (quirk U1).
-	unescaped, err := url.PathUnescape(path)
-	if err != nil {
-		return upstream.ErrLocation
-	}
-	x.address.Path, x.address.RawPath, x.address.RawQuery = unescaped, path, query
-	return nil
+	x.address, err = x.at(r.Context(), path+"?"+query)
+	return err
 }
 
 // locate returns the escaped path and the raw query of the request on the registry.

@@ -64,27 +64,27 @@ func (x *exchange) started(resp *http.Response, from http.Header) error {
 // registries say about it is sometimes about the chunk alone, off by one, or stuck (quirks U2 and U6).
 func (x *exchange) advanced(resp *http.Response, from http.Header) error {
 	record := x.record
-	record.Offset += x.entry.Received()
 	if location, err := x.sessionLocation(resp.Request.URL, from.Get("Location")); err == nil {
 		record.Location = location
 	} else if !errors.Is(err, upstream.ErrNoLocation) {
 		return oci.Errorf(oci.Unavailable, "the registry continues the upload at a place that cannot be used").Because(err)
 	}
-	if said, ok := rangeEnd(from); ok && said != record.Offset {
-		record.RangeWrong = true
+	first := record.Offset
+	if chunk, ok := chunkOf(resp.Request); ok {
+		first = chunk.first // where the registry put it, whatever the session knows: an answer may have been lost
 	}
-	return x.accepted(resp, http.StatusAccepted, record)
+	said, _ := rangeEnd(from)
+	return x.accepted(resp, http.StatusAccepted, record.Accepting(first, x.entry.Received(), said))
 }
 
-// reported answers how far an upload is. The registry knows best, unless it was seen to be wrong, or says "0-0", which a session
-// with one byte knows to read.
+// reported answers how far an upload is. The registry knows best, but for what it was seen to be wrong about.
 func (x *exchange) reported(resp *http.Response, from http.Header) error {
 	record := x.record
 	if location, err := x.sessionLocation(resp.Request.URL, from.Get("Location")); err == nil {
 		record.Location = location
 	}
-	if said, ok := rangeEnd(from); ok && !record.RangeWrong && (said != 0 || record.Offset != 1) {
-		record.Offset = said
+	if said, ok := rangeEnd(from); ok {
+		record = record.Reporting(said)
 	}
 	return x.accepted(resp, http.StatusNoContent, record)
 }

@@ -173,10 +173,12 @@ func (x *exchange) chunkRefusal(resp *http.Response, code oci.Code, message stri
 	}
 	record := x.record.Reporting(stands.said)
 	part, chunked := chunkOf(resp.Request)
-	fits := part.first == record.Offset && part.fits(resp.Request)
-	if !chunked {
-		fits = record.Offset == x.record.Offset && record.Offset > 0
+	fits := record.Offset > 0
+	if chunked {
+		fits = part.first == record.Offset && part.fits(resp.Request)
 	}
+	// A session that is behind may be refused for that: its location can hold how far it knows the upload to be.
+	fits = fits && record.Offset == x.record.Offset
 	answered := strings.TrimSuffix(fmt.Sprintf("it answered %d: %s", resp.StatusCode, message), ": ")
 	switch {
 	case resp.Request.Method == http.MethodPatch && stands.known && fits && refusesChunks(resp.StatusCode, code):

@@ -17,8 +17,8 @@ import (
 // habits are what uploads by chunks differ in from registry to registry.
 type habits struct {
 	name string
-	// stateful: a location holds how far the upload is, and is refused when that is no longer so, without a Range; a chunk without
-	// a length is appended unread. So does distribution.
+	// stateful: a location holds how far the upload is, and nothing but a status request is taken when that is no longer so; a chunk
+	// whose length nobody knows is appended wherever it begins. So does distribution.
 	stateful bool
 	// limit is the most that a chunk may have (quirk U3, GHCR).
 	limit int
@@ -66,7 +66,7 @@ func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		at, _ := strconv.Atoi(id)
 		m.last = m.uploads[at]
-		if m.stateful && r.URL.Query().Get("_state") != strconv.Itoa(len(m.last.content)) {
+		if m.stateful && r.Method != http.MethodGet && r.URL.Query().Get("_state") != strconv.Itoa(len(m.last.content)) {
 			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 			return
 		}

@@ -18,14 +18,13 @@ const maxTags = 8 << 20
 
 // answer maps what the registry answered to the client's view. It runs as ReverseProxy's ModifyResponse; its error takes the
 // place of the answer.
-func (e *Engine) answer(resp *http.Response) error {
-	x := exchangeOf(resp.Request.Context())
+func (x *exchange) answer(resp *http.Response) error {
 	x.entry.UpstreamStatus = resp.StatusCode
 	switch {
 	case resp.StatusCode < 200:
 		return oci.Errorf(oci.Unavailable, "the registry wants to speak another protocol")
 	case resp.StatusCode >= 400:
-		return e.refusal(x, resp)
+		return x.refusal(resp)
 	case resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified:
 		return x.bounce(resp)
 	}
@@ -33,7 +32,7 @@ func (e *Engine) answer(resp *http.Response) error {
 	resp.Header = returned(upstream, x.target.Discreet)
 	switch x.route.Kind {
 	case oci.UploadStart, oci.Upload:
-		return e.uploadAnswer(x, resp, upstream)
+		return x.uploadAnswer(resp, upstream)
 	case oci.Manifest, oci.Blob:
 		switch x.route.Method {
 		case http.MethodPut:

@@ -25,8 +25,8 @@ const contentDigest = "Docker-Content-Digest"
 
 // withDigest adds the digest of a manifest where the registry does not send one (quirk D2). For HEAD the manifest itself has to
 // be fetched, because nothing else tells its digest.
-func withDigest(next http.RoundTripper, x *exchange, req *http.Request) (*http.Response, error) {
-	resp, err := next.RoundTrip(req)
+func (x *exchange) withDigest(req *http.Request) (*http.Response, error) {
+	resp, err := x.target.Registry.RoundTrip(req)
 	if err != nil || resp.StatusCode != http.StatusOK {
 		return resp, err
 	}
@@ -38,19 +38,19 @@ func withDigest(next http.RoundTripper, x *exchange, req *http.Request) (*http.R
 		return resp, nil
 	}
 	if req.Method == http.MethodHead {
-		return headByGet(next, resp, req)
+		return x.headByGet(resp, req)
 	}
 	return resp, readManifest(resp)
 }
 
-func headByGet(next http.RoundTripper, head *http.Response, req *http.Request) (*http.Response, error) {
+func (x *exchange) headByGet(head *http.Response, req *http.Request) (*http.Response, error) {
 	again, ok := upstream.RepeatBody(req)
 	if !ok {
 		return head, nil
 	}
 	discard(head)
 	again.Method = http.MethodGet
-	resp, err := next.RoundTrip(again)
+	resp, err := x.target.Registry.RoundTrip(again)
 	if err != nil || resp.StatusCode != http.StatusOK {
 		return resp, err
 	}

@@ -33,7 +33,7 @@ const (
 
 // refusal turns the registry's error into the client's: always OCI JSON (quirk U10), the status kept because clients act on it, the
 // registry's own names taken out of the text. A refusal of the proxy's credential is for the side to explain.
-func (e *Engine) refusal(x *exchange, resp *http.Response) error {
+func (x *exchange) refusal(resp *http.Response) error {
 	entries := x.readRefusal(resp)
 	status, first := resp.StatusCode, entries[0]
 	answered := fmt.Sprintf("the registry answered %d %s", status, http.StatusText(status))
@@ -41,8 +41,8 @@ func (e *Engine) refusal(x *exchange, resp *http.Response) error {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return &upstream.Refusal{Status: status, Reason: strings.TrimSuffix(answered+": "+first.Message, ": ")}
 	}
-	if x.route.Kind == oci.Upload && resp.Request.Method == http.MethodPatch {
-		if refused := e.chunkRefusal(x, resp, first.Message); refused != nil {
+	if x.route.Kind == oci.Upload {
+		if refused := x.chunkRefusal(resp, known(first.Code), first.Message); refused != nil {
 			return refused
 		}
 	}
@@ -83,40 +83,6 @@ func (x *exchange) code(said oci.Code, status int) oci.Code {
 	default:
 		return oci.CodeForStatus(status)
 	}
-}
-
-// chunkRefusal explains a refused chunk. One that does not begin where the upload stands gets the place where it does stand; one
-// that does is refused as a chunk, and repeating it cannot help (quirks U3 and U4).
-func (e *Engine) chunkRefusal(x *exchange, resp *http.Response, message string) error {
-	start, chunked := chunkStart(resp.Request.Header, x)
-	if !chunked && x.record.Offset == 0 || !refusesChunk(resp.StatusCode) {
-		return nil
-	}
-	stands, known := rangeEnd(resp.Header)
-	if resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && (known && stands != start || start != x.record.Offset) {
-		record := x.record
-		if known {
-			record.Offset = stands
-		}
-		outOfOrder := oci.Errorf(oci.RangeInvalid, "the chunk does not begin where the upload stands, at byte %d", record.Offset)
-		header := http.Header{}
-		if err := e.seal(x, header, record); err != nil {
-			return err
-		}
-		return outOfOrder.With("Location", header.Get("Location")).With("Range", header.Get("Range"))
-	}
-	said := strings.TrimSuffix(fmt.Sprintf("%d: %s", resp.StatusCode, message), ": ")
-	return oci.Errorf(oci.BlobUploadInvalid, "the registry does not take this blob in such chunks (it answered %s): send smaller ones, or the whole blob in one request, that is one PATCH without Content-Range or one PUT", said)
-}
-
-// chunkStart returns the first byte of a chunk by its Content-Range, "<first>-<last>".
-func chunkStart(header http.Header, x *exchange) (int64, bool) {
-	first, _, ok := strings.Cut(strings.TrimPrefix(header.Get("Content-Range"), "bytes "), "-")
-	start, err := strconv.ParseInt(first, 10, 64)
-	if !ok || err != nil {
-		return x.record.Offset, false
-	}
-	return start, true
 }
 
 // readRefusal reads the errors of a body, at least one: OCI JSON where it is that, else what there is of

@@ -22,7 +22,7 @@ const continueTimeout = time.Second
 type hold struct{ next http.RoundTripper }
 
 func (t hold) RoundTrip(req *http.Request) (*http.Response, error) {
-	lent, ok := BodyOf(req.Body)
+	lent, ok := req.Body.(*Body)
 	if !ok || req.Header.Get("Expect") == "" {
 		return t.next.RoundTrip(req)
 	}

@@ -26,9 +26,8 @@ func mayImport() map[string][]string {
 		"upstream": {"keychain", "oci"},
 		// One request; knows no side.
 		"settings/filewatch": {},
-		"httpserver":         {"ahead", "oci", "settings/filewatch"},
-		"engine":             {"ahead", "httpserver", "oci", "session", "upstream"},
-		"ahead":              {},
+		"httpserver":         {"oci", "settings/filewatch"},
+		"engine":             {"httpserver", "oci", "session", "upstream"},
 		"preflight":          {"oci", "upstream"},
 		// The source proxy.
 		"source": {"engine", "httpserver", "oci", "preflight", "upstream"},

@@ -12,11 +12,9 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// transport sends an exchange to its registry, by way of what makes up for registries that cannot do what the client asks.
-type transport struct{}
-
-func (transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	x := exchangeOf(req.Context())
+// RoundTrip implements [http.RoundTripper]. It sends the request to the registry, by way of what makes up for registries that
+// cannot do what the client asks.
+func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	// ReverseProxy's own context passes informational answers (1xx) on, with whatever the registry puts into them.
 	resp, err := x.send(req.WithContext(x.ctx))
 	x.entry.StopReading()
@@ -30,25 +28,28 @@ func (transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (x *exchange) send(req *http.Request) (*http.Response, error) {
-	registry := x.target.Registry
 	switch {
 	case x.route.Kind == oci.UploadStart:
-		return mountOrStart(registry, x, req)
+		return x.mountOrStart(req)
 	case x.route.Kind == oci.Upload && req.Method == http.MethodPatch:
-		return chunkOrStream(registry, x, req)
+		return x.chunkOrStream(req)
 	case x.route.Kind == oci.Upload && req.Method == http.MethodPut:
-		return finishAndConfirm(registry, x, req)
+		resp, err := x.finishAndConfirm(req)
+		if err == nil && resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
+			x.stands = x.ask(req.Context())
+		}
+		return resp, err
 	case x.route.Kind == oci.Manifest && (req.Method == http.MethodGet || req.Method == http.MethodHead):
-		return withDigest(registry, x, req)
+		return x.withDigest(req)
 	default:
-		return registry.RoundTrip(req)
+		return x.target.Registry.RoundTrip(req)
 	}
 }
 
 // mountOrStart starts a plain upload when a mount is refused, for whatever reason: some registries fail on a mount without
 // "from", and on tokens for two repositories (quirks U7 and A3).
-func mountOrStart(next http.RoundTripper, x *exchange, req *http.Request) (*http.Response, error) {
-	resp, err := next.RoundTrip(req)
+func (x *exchange) mountOrStart(req *http.Request) (*http.Response, error) {
+	resp, err := x.target.Registry.RoundTrip(req)
 	if !strings.Contains(req.URL.RawQuery, "mount=") || err == nil && resp.StatusCode < 400 {
 		return resp, err
 	}
@@ -62,45 +63,15 @@ func mountOrStart(next http.RoundTripper, x *exchange, req *http.Request) (*http
 	}
 	x.call.Scopes = x.call.Scopes[:1]
 	again = again.WithContext(upstream.WithCall(again.Context(), x.call))
-	again.URL.RawQuery = ""
-	return next.RoundTrip(again)
-}
-
-// chunkOrStream sends a first chunk that is refused before its body is asked for as a stream, that is without Content-Range:
-// some registries take no chunks, or none of its size, but take any stream (quirks U3 and U4). A later chunk cannot be mended
-// so: a request that stays open between a client's chunks would live in one replica only.
-func chunkOrStream(next http.RoundTripper, x *exchange, req *http.Request) (*http.Response, error) {
-	resp, err := next.RoundTrip(req)
-	if err != nil || !refusesChunk(resp.StatusCode) {
-		return resp, err
-	}
-	if start, chunked := chunkStart(req.Header, x); !chunked || start != 0 {
-		return resp, nil
-	}
-	again, ok := upstream.RepeatBody(req)
-	if !ok {
-		return resp, nil
-	}
-	discard(resp)
-	again.Header.Del("Content-Range")
-	return next.RoundTrip(again)
-}
-
-// refusesChunk reports whether a status can mean that a registry does not take a chunk as such.
-func refusesChunk(status int) bool {
-	switch status {
-	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusRequestedRangeNotSatisfiable, http.StatusNotImplemented:
-		return true
-	default:
-		return false
-	}
+	again.URL.RawQuery = x.algorithm.Encode()
+	return x.target.Registry.RoundTrip(again)
 }
 
 // finishAndConfirm looks for the blob when finishing an upload without a body fails in a way that leaves open whether it was
 // finished: ECR answers 500 at times (quirk U2), and a lost answer makes the repetition fail. If the blob is there, the upload was
 // finished.
-func finishAndConfirm(next http.RoundTripper, x *exchange, req *http.Request) (*http.Response, error) {
-	resp, err := next.RoundTrip(req)
+func (x *exchange) finishAndConfirm(req *http.Request) (*http.Response, error) {
+	resp, err := x.target.Registry.RoundTrip(req)
 	doubtful := err != nil || resp.StatusCode >= 500 || resp.StatusCode == http.StatusNotFound
 	if !doubtful || req.Body != nil && req.Body != http.NoBody || req.Context().Err() != nil {
 		return resp, err
@@ -110,7 +81,7 @@ func finishAndConfirm(next http.RoundTripper, x *exchange, req *http.Request) (*
 	look := req.Clone(upstream.WithCall(req.Context(), call))
 	look.Method, look.Header = http.MethodHead, http.Header{}
 	look.URL = x.address.ResolveReference(&url.URL{Path: "/v2/" + x.target.Repository + "/blobs/" + x.digest})
-	found, lookErr := next.RoundTrip(look)
+	found, lookErr := x.target.Registry.RoundTrip(look)
 	if lookErr != nil || found.StatusCode != http.StatusOK {
 		if lookErr == nil {
 			discard(found)

@@ -114,6 +114,7 @@ func TestQuirkU10ErrorPages(t *testing.T) {
 		code   oci.Code
 	}{
 		{413, oci.BodyTooLarge}, {502, oci.Unavailable}, {503, oci.Unavailable}, {504, oci.UpstreamTimeout}, {429, oci.TooManyRequests}, {418, oci.Unknown},
+		{431, oci.HeaderTooLarge},
 	} {
 		p, registry := proxytest.Simple(t, proxytest.Config{})
 		location := p.Start()

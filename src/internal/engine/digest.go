@@ -4,7 +4,6 @@ package engine
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -12,7 +11,6 @@ import (
 	"hash"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -27,8 +25,8 @@ const contentDigest = "Docker-Content-Digest"
 
 // withDigest adds the digest of a manifest where the registry does not send one (quirk D2). For HEAD the manifest itself has to
 // be fetched, because nothing else tells its digest.
-func withDigest(next http.RoundTripper, x *exchange, req *http.Request) (*http.Response, error) {
-	resp, err := next.RoundTrip(req)
+func (x *exchange) withDigest(req *http.Request) (*http.Response, error) {
+	resp, err := x.target.Registry.RoundTrip(req)
 	if err != nil || resp.StatusCode != http.StatusOK {
 		return resp, err
 	}
@@ -40,19 +38,19 @@ func withDigest(next http.RoundTripper, x *exchange, req *http.Request) (*http.R
 		return resp, nil
 	}
 	if req.Method == http.MethodHead {
-		return headByGet(next, resp, req)
+		return x.headByGet(resp, req)
 	}
 	return resp, readManifest(resp)
 }
 
-func headByGet(next http.RoundTripper, head *http.Response, req *http.Request) (*http.Response, error) {
+func (x *exchange) headByGet(head *http.Response, req *http.Request) (*http.Response, error) {
 	again, ok := upstream.RepeatBody(req)
 	if !ok {
 		return head, nil
 	}
 	discard(head)
 	again.Method = http.MethodGet
-	resp, err := next.RoundTrip(again)
+	resp, err := x.target.Registry.RoundTrip(again)
 	if err != nil || resp.StatusCode != http.StatusOK {
 		return resp, err
 	}
@@ -80,35 +78,15 @@ func readManifest(resp *http.Response) error {
 		return nil
 	}
 	discard(resp)
-	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
-		if content, err = gunzip(content); err != nil {
-			return err
-		}
-		resp.Header.Del("Content-Encoding")
+	if content, err = decompressed(resp.Header, content, maxManifest); err != nil {
+		return err
 	}
 	if resp.Header.Get(contentDigest) == "" {
 		sum := sha256.Sum256(content)
 		resp.Header.Set(contentDigest, "sha256:"+hex.EncodeToString(sum[:]))
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(content))
-	resp.ContentLength = int64(len(content))
-	resp.Header.Set("Content-Length", strconv.Itoa(len(content)))
+	replace(resp, content)
 	return nil
-}
-
-func gunzip(compressed []byte) ([]byte, error) {
-	reader, err := gzip.NewReader(bytes.NewReader(compressed))
-	if err != nil {
-		return nil, fmt.Errorf("decompress manifest: %w", err)
-	}
-	content, err := io.ReadAll(io.LimitReader(reader, maxManifest+1))
-	if err != nil {
-		return nil, fmt.Errorf("decompress manifest: %w", err)
-	}
-	if len(content) > maxManifest {
-		return nil, errors.New("decompress manifest: more than 4 MiB")
-	}
-	return content, nil
 }
 
 // digester computes the digest of a manifest on its way up, for registries that do not tell it (quirk D2).

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"sync"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/ahead"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
@@ -51,23 +50,18 @@ type Target struct {
 // Engine forwards requests. It is safe for concurrent use, and one serves any number of sides.
 type Engine struct {
 	sessions *session.Sealer
-	lanes    *ahead.Lanes
-	proxy    *httputil.ReverseProxy
+	buffers  *buffers
+	// quiet takes what ReverseProxy would log: that an answer broke off, which the request's own line says.
+	quiet *log.Logger
 }
 
 // New makes an engine that seals its upload sessions with the given sealer; nil for sides that take no uploads.
 func New(sessions *session.Sealer) *Engine {
-	e := &Engine{sessions: sessions, lanes: ahead.NewLanes()}
-	e.proxy = &httputil.ReverseProxy{
-		Rewrite:        e.rewrite,
-		Transport:      transport{},
-		ModifyResponse: e.answer,
-		ErrorHandler:   func(_ http.ResponseWriter, r *http.Request, err error) { exchangeOf(r.Context()).err = err },
-		// What would be logged here is that an answer broke off, which the request's own line says.
-		ErrorLog:   log.New(io.Discard, "", 0),
-		BufferPool: &buffers{pool: sync.Pool{New: func() any { return new([copyBuffer]byte) }}},
+	return &Engine{
+		sessions: sessions,
+		buffers:  &buffers{pool: sync.Pool{New: func() any { return new([copyBuffer]byte) }}},
+		quiet:    log.New(io.Discard, "", 0),
 	}
-	return e
 }
 
 // Serve forwards one request that comes to a side.
@@ -88,16 +82,29 @@ func (e *Engine) Serve(w http.ResponseWriter, r *http.Request, side Side) error 
 	if operation.Kind == oci.Ping {
 		return ping(w)
 	}
-	x := &exchange{side: side.Name(), route: operation, target: target, entry: httpserver.EntryOf(r.Context()), path: r.URL.Path, leave: func() {}}
-	if err := e.prepare(r, x); err != nil {
+	x := &exchange{
+		sessions: e.sessions, side: side.Name(), route: operation, target: target,
+		entry: httpserver.EntryOf(r.Context()), path: r.URL.Path,
+	}
+	if x.tags, err = tags(r, operation, side); err != nil {
+		return err
+	}
+	if err := x.prepare(r); err != nil {
 		return x.explain(err)
 	}
-	x.ctx = upstream.WithCall(context.WithValue(r.Context(), exchangeKey{}, x), x.call)
-	r = r.WithContext(x.ctx)
-	defer func() { x.leave() }() // also when an answer breaks off, which is a panic
-	e.proxy.ServeHTTP(w, r)
-	if x.err != nil {
-		return x.explain(x.err)
+	x.ctx = upstream.WithCall(r.Context(), x.call)
+	var failed error // what came in place of an answer
+	proxy := httputil.ReverseProxy{
+		Rewrite:        x.rewrite,
+		Transport:      x,
+		ModifyResponse: x.answer,
+		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { failed = err },
+		ErrorLog:       e.quiet,
+		BufferPool:     e.buffers,
+	}
+	proxy.ServeHTTP(w, r.WithContext(x.ctx))
+	if failed != nil {
+		return x.explain(failed)
 	}
 	return nil
 }
@@ -113,11 +120,12 @@ func ping(w http.ResponseWriter) error {
 
 // exchange is one request under way.
 type exchange struct {
-	side   string
-	route  oci.Route
-	target Target
-	call   upstream.Call
-	entry  *httpserver.Entry
+	sessions *session.Sealer
+	side     string
+	route    oci.Route
+	target   Target
+	call     upstream.Call
+	entry    *httpserver.Entry
 
 	// ctx is the request's, without what ReverseProxy adds to it.
 	ctx context.Context
@@ -125,22 +133,18 @@ type exchange struct {
 	address *url.URL
 	// record is the upload session that the request continues.
 	record session.Record
+	// stands is how far that upload is, where the registry was asked.
+	stands standing
 	// path is the client's, as it arrived.
 	path string
 	// digest is the one that the client says the blob has.
 	digest string
+	// tags are those that a manifest is to get beside its reference, and algorithm is what the digest of an
+	// upload is made by.
+	tags      []string
+	algorithm url.Values
 	// pushed has the digest of a manifest on its way up.
 	pushed *digester
-	// leave gives up the lane that its body may have.
-	leave func()
-	// err is what came in place of an answer.
-	err error
-}
-
-type exchangeKey struct{}
-
-func exchangeOf(ctx context.Context) *exchange {
-	return ctx.Value(exchangeKey{}).(*exchange)
 }
 
 // copyBuffer is the size of the buffers through which answers go, in bytes.

@@ -3,12 +3,12 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"regexp"
@@ -23,114 +23,131 @@ import (
 )
 
 const (
-	// maxRefusal is what is read of an error's body, in bytes.
-	maxRefusal = 64 << 10
+	// maxRefusal is what is read of an error's body, in bytes: a list with one error for each of many layers.
+	maxRefusal = 256 << 10
+	// maxMessage is how much of one message of an error is passed on, in bytes.
+	maxMessage = 1 << 10
 	// maxExcerpt is how much of a text that is not OCI JSON is passed on, in bytes.
 	maxExcerpt = 200
 )
 
 // refusal turns the registry's error into the client's: always OCI JSON (quirk U10), the status kept because clients act on it, the
 // registry's own names taken out of the text. A refusal of the proxy's credential is for the side to explain.
-func (e *Engine) refusal(x *exchange, resp *http.Response) error {
-	content, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
-	discard(resp)
-	code, message := readRefusal(content, resp.Header.Get("Content-Type"))
-	message = excerpt(x.scrub(message))
-	status := resp.StatusCode
+func (x *exchange) refusal(resp *http.Response) error {
+	entries := x.readRefusal(resp)
+	status, first := resp.StatusCode, entries[0]
+	answered := fmt.Sprintf("the registry answered %d %s", status, http.StatusText(status))
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		reason := fmt.Sprintf("the registry answered %d %s", status, http.StatusText(status))
-		if message != "" {
-			reason += ": " + message
-		}
-		return &upstream.Refusal{Status: status, Reason: reason}
-	case http.StatusNotFound:
-		code = x.missing(code)
+		return &upstream.Refusal{Status: status, Reason: strings.TrimSuffix(answered+": "+first.Message, ": ")}
 	}
-	if x.route.Kind == oci.Upload && resp.Request.Method == http.MethodPatch {
-		if refused := e.chunkRefusal(x, resp, message); refused != nil {
+	if x.route.Kind == oci.Upload {
+		if refused := x.chunkRefusal(resp, known(first.Code), first.Message); refused != nil {
 			return refused
 		}
 	}
-	if code == "" || code == oci.Unknown {
-		code = oci.CodeForStatus(status)
+	for i := range entries {
+		entries[i].Code = x.code(entries[i].Code, status)
+		entries[i].Message = cmp.Or(entries[i].Message, answered)
 	}
-	answered := fmt.Sprintf("the registry answered %d %s", status, http.StatusText(status))
-	relayed := oci.RelayedError(status, code, cmp.Or(message, answered))
+	relayed := oci.RelayedError(status, entries[0], entries[1:]...)
 	if x.target.Discreet {
-		relayed = oci.RelayedError(status, code, answered).Because(errors.New(cmp.Or(message, "no message")))
+		code := x.code(known(first.Code), status)
+		relayed = oci.RelayedError(status, oci.ErrorEntry{Code: code, Message: answered}).Because(relayed)
 	}
 	if after := resp.Header.Get("Retry-After"); after != "" {
 		relayed = relayed.With("Retry-After", after)
 	}
+	if length, ok := unsatisfied(resp); ok {
+		relayed = relayed.With("Content-Range", length)
+	}
 	return relayed
 }
 
-// missing returns the code for what was not found: registries use several, also UNKNOWN (quirk D5).
-func (x *exchange) missing(said oci.Code) oci.Code {
-	if said == oci.NameUnknown {
+// unsatisfied returns what a 416 says of a blob's length (RFC 9110, section 14.4).
+func unsatisfied(resp *http.Response) (string, bool) {
+	said := resp.Header.Get("Content-Range")
+	length, found := strings.CutPrefix(said, "bytes */")
+	_, err := strconv.ParseUint(length, 10, 64)
+	return said, found && err == nil && resp.StatusCode == http.StatusRequestedRangeNotSatisfiable
+}
+
+// code returns the registry's own code, or the one for the status where it has none: not found comes as
+// UNKNOWN, too (quirk D5).
+func (x *exchange) code(said oci.Code, status int) oci.Code {
+	switch {
+	case said != "" && said != oci.Unknown:
 		return said
-	}
-	switch x.route.Kind {
-	case oci.Manifest:
-		return oci.ManifestUnknown
-	case oci.Blob:
-		return oci.BlobUnknown
-	case oci.Upload:
-		return oci.BlobUploadUnknown
+	case status == http.StatusNotFound:
+		return x.route.Missing()
 	default:
-		return oci.NameUnknown
+		return oci.CodeForStatus(status)
 	}
 }
 
-// chunkRefusal explains a refused chunk. One that does not begin where the upload stands gets the place where it does stand; one
-// that does is refused as a chunk, and repeating it cannot help (quirks U3 and U4).
-func (e *Engine) chunkRefusal(x *exchange, resp *http.Response, message string) error {
-	start, chunked := chunkStart(resp.Request.Header, x)
-	if !chunked && x.record.Offset == 0 || !refusesChunk(resp.StatusCode) {
-		return nil
-	}
-	stands, known := rangeEnd(resp.Header)
-	if resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && (known && stands != start || start != x.record.Offset) {
-		record := x.record
-		if known {
-			record.Offset = stands
-		}
-		outOfOrder := oci.Errorf(oci.RangeInvalid, "the chunk does not begin where the upload stands, at byte %d", record.Offset)
-		header := http.Header{}
-		if err := e.seal(x, header, record); err != nil {
-			return err
-		}
-		return outOfOrder.With("Location", header.Get("Location")).With("Range", header.Get("Range"))
-	}
-	said := strings.TrimSuffix(fmt.Sprintf("%d: %s", resp.StatusCode, message), ": ")
-	return oci.Errorf(oci.BlobUploadInvalid, "the registry does not take this blob in such chunks (it answered %s): send smaller ones, or the whole blob in one request, that is one PATCH without Content-Range or one PUT", said)
-}
-
-// chunkStart returns the first byte of a chunk by its Content-Range, "<first>-<last>".
-func chunkStart(header http.Header, x *exchange) (int64, bool) {
-	first, _, ok := strings.Cut(strings.TrimPrefix(header.Get("Content-Range"), "bytes "), "-")
-	start, err := strconv.ParseInt(first, 10, 64)
-	if !ok || err != nil {
-		return x.record.Offset, false
-	}
-	return start, true
-}
-
-// readRefusal takes code and message out of an error's body: OCI JSON where it is that, else what there is of readable text.
-func readRefusal(content []byte, contentType string) (oci.Code, string) {
+// readRefusal reads the errors of a body, at least one: OCI JSON where it is that, else what there is of
+// readable text. The registry's own names are taken out of it.
+func (x *exchange) readRefusal(resp *http.Response) []oci.ErrorEntry {
+	content, _ := read(resp, maxRefusal) // what arrived is all there is to say
 	var body oci.ErrorBody
 	if err := json.Unmarshal(content, &body); err == nil && len(body.Errors) > 0 {
-		first := body.Errors[0]
-		return known(first.Code), first.Message
+		scrub := x.scrubber()
+		for i, entry := range body.Errors {
+			body.Errors[i] = oci.ErrorEntry{
+				Code: wellFormed(entry.Code), Message: excerpt(scrub(entry.Message), maxMessage), Detail: scrubbed(entry.Detail, scrub),
+			}
+		}
+		return body.Errors
 	}
-	if strings.Contains(contentType, "json") {
-		return "", ""
+	if strings.Contains(resp.Header.Get("Content-Type"), "json") {
+		return make([]oci.ErrorEntry, 1)
 	}
-	return "", text(content)
+	return []oci.ErrorEntry{{Message: excerpt(x.scrubber()(text(content)), maxExcerpt)}}
 }
 
-// known keeps a code that clients understand.
+// wellFormed keeps a code that looks like one (distribution-spec, "Error Codes").
+func wellFormed(code oci.Code) oci.Code {
+	if len(code) > 64 || strings.Trim(string(code), "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") != "" {
+		return ""
+	}
+	return code
+}
+
+// scrubbed is the detail of an error, of any form, with every text in it scrubbed.
+func scrubbed(detail json.RawMessage, scrub func(string) string) json.RawMessage {
+	decoder := json.NewDecoder(bytes.NewReader(detail))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil || value == nil {
+		return nil
+	}
+	clean, err := json.Marshal(each(value, scrub))
+	if err != nil {
+		return nil
+	}
+	return clean
+}
+
+// each maps every text of a JSON value.
+func each(value any, change func(string) string) any {
+	switch value := value.(type) {
+	case string:
+		return change(value)
+	case []any:
+		for i := range value {
+			value[i] = each(value[i], change)
+		}
+	case map[string]any:
+		changed := make(map[string]any, len(value))
+		for key, field := range value {
+			changed[change(key)] = each(field, change)
+		}
+		return changed
+	}
+	return value
+}
+
+// known keeps a code of the specification: a registry of which nothing is told has no code of its own.
 func known(code oci.Code) oci.Code {
 	switch code {
 	case oci.BlobUnknown, oci.BlobUploadInvalid, oci.BlobUploadUnknown, oci.DigestInvalid, oci.ManifestBlobUnknown,
@@ -164,17 +181,20 @@ func text(page []byte) string {
 	}
 }
 
-func excerpt(s string) string {
-	if len(s) <= maxExcerpt {
+func excerpt(s string, limit int) string {
+	if len(s) <= limit {
 		return strings.ToValidUTF8(s, "")
 	}
-	return strings.ToValidUTF8(s[:maxExcerpt], "") + "…"
+	return strings.ToValidUTF8(s[:limit], "") + "…"
 }
 
-// scrub takes the registry's own names out of its words, and puts the client's name in place of the repository's.
-func (x *exchange) scrub(message string) string {
+// scrubber takes the registry's own names out of its words, and puts the client's name in place of the
+// repository's.
+func (x *exchange) scrubber() func(string) string {
 	repository := regexp.MustCompile(`(^|[^a-z0-9._/-])(?:the registry/)?` + regexp.QuoteMeta(x.target.Repository) + `($|[^a-z0-9_-])`)
-	return repository.ReplaceAllString(x.target.Registry.Scrub(message), "${1}"+x.route.Name+"${2}")
+	return func(message string) string {
+		return repository.ReplaceAllString(x.target.Registry.Scrub(message), "${1}"+x.route.Name+"${2}")
+	}
 }
 
 // explain turns what went wrong on the way into the client's error. What the network says names the registry, so it is kept as
@@ -212,7 +232,9 @@ func (x *exchange) explain(err error) error {
 
 // busy passes on that the registry, or its token server, wants to be left alone for a while.
 func (x *exchange) busy(busy *upstream.Busy) error {
-	answered := oci.RelayedError(busy.Status, oci.CodeForStatus(busy.Status), "the registry has too much to do; try again later").Because(busy)
+	answered := oci.RelayedError(busy.Status, oci.ErrorEntry{
+		Code: oci.CodeForStatus(busy.Status), Message: "the registry has too much to do; try again later",
+	}).Because(busy)
 	if busy.RetryAfter != "" {
 		answered = answered.With("Retry-After", busy.RetryAfter)
 	}

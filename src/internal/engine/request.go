@@ -4,7 +4,6 @@ package engine
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -20,26 +19,17 @@ import (
 const maxPage = 1000
 
 // prepare works out where a request goes on the registry, and refuses what must not go there.
-func (e *Engine) prepare(r *http.Request, x *exchange) error {
+func (x *exchange) prepare(r *http.Request) error {
 	x.call = upstream.Call{
 		Operation: x.route.Operation(), Scopes: []upstream.Scope{x.target.Scope},
 		Download: x.route.Kind == oci.Blob && x.target.Download, Commits: x.commits(r),
 	}
-	path, query, err := e.locate(r, x)
+	path, query, err := x.locate(r)
 	if err != nil {
 		return err
 	}
-	x.address, err = x.target.Registry.URL(r.Context(), "/", "")
-	if err != nil {
-		return err
-	}
-	// The path is set in its escaped form: an upload's location must stay as it is, byte for byte (quirk U1).
-	unescaped, err := url.PathUnescape(path)
-	if err != nil {
-		return upstream.ErrLocation
-	}
-	x.address.Path, x.address.RawPath, x.address.RawQuery = unescaped, path, query
-	return nil
+	x.address, err = x.at(r.Context(), path+"?"+query)
+	return err
 }
 
 // commits reports whether the request makes the registry put a whole blob together.
@@ -48,11 +38,11 @@ func (x *exchange) commits(r *http.Request) bool {
 }
 
 // locate returns the escaped path and the raw query of the request on the registry.
-func (e *Engine) locate(r *http.Request, x *exchange) (path, query string, err error) {
+func (x *exchange) locate(r *http.Request) (path, query string, err error) {
 	repository := "/v2/" + x.target.Repository
 	switch x.route.Kind {
 	case oci.Manifest:
-		return repository + "/manifests/" + x.route.Reference, "", nil
+		return repository + "/manifests/" + x.route.Reference, url.Values{"tag": x.tags}.Encode(), nil
 	case oci.Blob:
 		return repository + "/blobs/" + x.route.Reference, "", nil
 	case oci.Referrers:
@@ -63,8 +53,28 @@ func (e *Engine) locate(r *http.Request, x *exchange) (path, query string, err e
 		query, err := x.startQuery(r.URL.Query())
 		return repository + "/blobs/uploads/", query, err
 	default:
-		return e.continued(r, x)
+		return x.continued(r)
 	}
+}
+
+// tags returns the tags that a manifest is to get by its query (quirk U13). Each has to be one that the caller
+// may write.
+func tags(r *http.Request, operation oci.Route, side Side) ([]string, error) {
+	if operation.Kind != oci.Manifest || operation.Method != http.MethodPut {
+		return nil, nil
+	}
+	named := r.URL.Query()["tag"]
+	for _, tag := range named {
+		if !oci.IsTag(tag) {
+			return nil, oci.ErrTag()
+		}
+		one := operation
+		one.Reference = tag
+		if _, err := side.Admit(r, one); err != nil {
+			return nil, err
+		}
+	}
+	return named, nil
 }
 
 // capPage lowers n to what every registry takes. All else stays: the rest of the query is the registry's own (quirk D4).
@@ -90,6 +100,13 @@ func (x *exchange) startQuery(client url.Values) (string, error) {
 		query.Set("digest", digest)
 		x.digest = digest
 	}
+	if algorithm := client.Get("digest-algorithm"); client.Has("digest-algorithm") {
+		if !oci.IsAlgorithm(algorithm) {
+			return "", oci.Errorf(oci.DigestInvalid, "the digest algorithm is not valid: it is sha256 or sha512, for instance")
+		}
+		x.algorithm = url.Values{"digest-algorithm": {algorithm}}
+		query["digest-algorithm"] = x.algorithm["digest-algorithm"]
+	}
 	mount := client.Get("mount")
 	if !client.Has("mount") {
 		return query.Encode(), nil
@@ -111,8 +128,8 @@ func (x *exchange) startQuery(client url.Values) (string, error) {
 
 // continued finds the upload session that a token stands for. Nothing is asked of the registry with a token that does not
 // open: a client could otherwise aim the operator's credential at any URL.
-func (e *Engine) continued(r *http.Request, x *exchange) (path, query string, err error) {
-	record, err := e.sessions.Open(x.owner(), x.route.Reference)
+func (x *exchange) continued(r *http.Request) (path, query string, err error) {
+	record, err := x.sessions.Open(x.owner(), x.route.Reference)
 	if err == nil && (record.Registry != x.target.Registry.Host() || record.Repository != x.target.Repository) {
 		err = fmt.Errorf("%w: it was started in another repository than the one that is configured now", session.ErrUnknown)
 	}
@@ -143,8 +160,8 @@ func passed() []string {
 	return []string{"Accept", "Content-Type", "Content-Range", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
 }
 
-func (e *Engine) rewrite(pr *httputil.ProxyRequest) {
-	x := exchangeOf(pr.In.Context())
+// rewrite makes the registry's request out of the client's.
+func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	pr.Out.URL, pr.Out.Host = x.address, ""
 	pr.Out.Header, pr.Out.Trailer = http.Header{}, nil
 	for _, name := range passed() {
@@ -166,7 +183,5 @@ func (e *Engine) rewrite(pr *httputil.ProxyRequest) {
 		pr.Out.Body = upstream.NewBody(x.pushed)
 		return
 	}
-	var content io.Reader
-	content, x.leave = e.lanes.Take(pr.In.Context(), pr.Out.Body)
-	pr.Out.Body = upstream.NewBody(content)
+	pr.Out.Body = upstream.NewBody(pr.Out.Body)
 }

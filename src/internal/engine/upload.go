@@ -19,19 +19,19 @@ const minChunk = "Oci-Chunk-Min-Length"
 
 // uploadAnswer maps the answer to any step of an upload. Registries differ in the status with which they say yes (quirk U2), so
 // it is the step that decides what the client is told.
-func (e *Engine) uploadAnswer(x *exchange, resp *http.Response, from http.Header) error {
+func (x *exchange) uploadAnswer(resp *http.Response, from http.Header) error {
 	switch x.route.Method {
 	case http.MethodPost:
 		if resp.StatusCode == http.StatusCreated {
 			return x.finished(resp)
 		}
-		return e.started(x, resp, from)
+		return x.started(resp, from)
 	case http.MethodPatch:
-		return e.advanced(x, resp, from)
+		return x.advanced(resp, from)
 	case http.MethodPut:
 		return x.finished(resp)
 	case http.MethodGet:
-		return e.reported(x, resp, from)
+		return x.reported(resp, from)
 	default:
 		empty(resp, http.StatusNoContent)
 		return nil
@@ -49,7 +49,7 @@ func empty(resp *http.Response, status int) {
 	}
 }
 
-func (e *Engine) started(x *exchange, resp *http.Response, from http.Header) error {
+func (x *exchange) started(resp *http.Response, from http.Header) error {
 	location, err := x.sessionLocation(resp.Request.URL, from.Get("Location"))
 	if err != nil {
 		return oci.Errorf(oci.Unavailable, "the registry started an upload at a location that cannot be used").Because(err)
@@ -57,41 +57,47 @@ func (e *Engine) started(x *exchange, resp *http.Response, from http.Header) err
 	if smallest := x.target.Registry.MinChunk(); smallest > 0 && resp.Header.Get(minChunk) == "" {
 		resp.Header.Set(minChunk, strconv.FormatInt(smallest, 10))
 	}
-	return e.accepted(x, resp, http.StatusAccepted, session.Record{Location: location})
+	if err := x.accepted(resp, http.StatusAccepted, session.Record{Location: location}); err != nil {
+		return err
+	}
+	if from.Get("Range") == "" { // the specification has none here (quirk U6)
+		resp.Header.Del("Range")
+	}
+	return nil
 }
 
 // advanced answers for a chunk or stream that the registry has taken. How far the upload is, the proxy has counted: what
 // registries say about it is sometimes about the chunk alone, off by one, or stuck (quirks U2 and U6).
-func (e *Engine) advanced(x *exchange, resp *http.Response, from http.Header) error {
+func (x *exchange) advanced(resp *http.Response, from http.Header) error {
 	record := x.record
-	record.Offset += x.entry.Received()
 	if location, err := x.sessionLocation(resp.Request.URL, from.Get("Location")); err == nil {
 		record.Location = location
 	} else if !errors.Is(err, upstream.ErrNoLocation) {
 		return oci.Errorf(oci.Unavailable, "the registry continues the upload at a location that cannot be used").Because(err)
 	}
-	if said, ok := rangeEnd(from); ok && said != record.Offset {
-		record.RangeWrong = true
+	first := record.Offset
+	if chunk, ok := chunkOf(resp.Request); ok {
+		first = chunk.first // where the registry put it, whatever the session knows: an answer may have been lost
 	}
-	return e.accepted(x, resp, http.StatusAccepted, record)
+	said, _ := rangeEnd(from)
+	return x.accepted(resp, http.StatusAccepted, record.Accepting(first, x.entry.Received(), said))
 }
 
-// reported answers how far an upload is. The registry knows best, unless it was seen to be wrong, or says "0-0", which a session
-// with one byte knows to read.
-func (e *Engine) reported(x *exchange, resp *http.Response, from http.Header) error {
+// reported answers how far an upload is. The registry knows best, but for what it was seen to be wrong about.
+func (x *exchange) reported(resp *http.Response, from http.Header) error {
 	record := x.record
 	if location, err := x.sessionLocation(resp.Request.URL, from.Get("Location")); err == nil {
 		record.Location = location
 	}
-	if said, ok := rangeEnd(from); ok && !record.RangeWrong && (said != 0 || record.Offset != 1) {
-		record.Offset = said
+	if said, ok := rangeEnd(from); ok {
+		record = record.Reporting(said)
 	}
-	return e.accepted(x, resp, http.StatusNoContent, record)
+	return x.accepted(resp, http.StatusNoContent, record)
 }
 
 // accepted gives the client the session that continues from here.
-func (e *Engine) accepted(x *exchange, resp *http.Response, status int, record session.Record) error {
-	if err := e.seal(x, resp.Header, record); err != nil {
+func (x *exchange) accepted(resp *http.Response, status int, record session.Record) error {
+	if err := x.seal(resp.Header, record); err != nil {
 		return err
 	}
 	empty(resp, status)
@@ -100,9 +106,9 @@ func (e *Engine) accepted(x *exchange, resp *http.Response, status int, record s
 
 // seal writes the headers of a session: its sealed Location, and the Range that has arrived. Before the first byte that is "0-0",
 // as every client has learnt from the reference implementation.
-func (e *Engine) seal(x *exchange, header http.Header, record session.Record) error {
+func (x *exchange) seal(header http.Header, record session.Record) error {
 	record.Registry, record.Repository = x.target.Registry.Host(), x.target.Repository
-	token, err := e.sessions.Seal(x.owner(), record)
+	token, err := x.sessions.Seal(x.owner(), record)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func record() session.Record {
 		Repository: "team/source",
 		Location:   "/v2/team/source/blobs/uploads/1?_state=a%2Fb==&x",
 		Offset:     42,
-		RangeWrong: true,
+		Reported:   10,
 	}
 }
 

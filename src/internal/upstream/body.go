@@ -30,41 +30,10 @@ type source struct {
 }
 
 // NewBody makes a body that can be lent of one that cannot. Closing the source stays its owner's affair: net/http closes a request's
-// body after every attempt. Of a reader that writes itself ([io.WriterTo]) it makes a body that does, too.
+// body after every attempt.
 func NewBody(reader io.Reader) io.ReadCloser {
 	b, _ := (&source{Reader: reader}).lend()
-	return b.given()
-}
-
-// BodyOf returns the loan that a request's body is, if it is one.
-func BodyOf(given io.ReadCloser) (*Body, bool) {
-	switch b := given.(type) {
-	case *Body:
-		return b, true
-	case writable:
-		return b.Body, true
-	default:
-		return nil, false
-	}
-}
-
-// given is the loan as it is given to net/http.
-func (b *Body) given() io.ReadCloser {
-	if _, ok := b.source.Reader.(io.WriterTo); ok {
-		return writable{b}
-	}
 	return b
-}
-
-// writable is a loan of a body that writes itself. Others must not have the method: net/http copies them with buffers of its own.
-type writable struct{ *Body }
-
-// WriteTo implements [io.WriterTo].
-func (b writable) WriteTo(w io.Writer) (int64, error) {
-	if err := b.begin(); err != nil {
-		return 0, err
-	}
-	return b.source.Reader.(io.WriterTo).WriteTo(w)
 }
 
 // lend ends the present loan and begins another, unless the body has begun.
@@ -141,7 +110,7 @@ func RepeatBody(req *http.Request) (*http.Request, bool) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return again, true
 	}
-	lent, ok := BodyOf(req.Body)
+	lent, ok := req.Body.(*Body)
 	if !ok {
 		return nil, false
 	}
@@ -149,6 +118,6 @@ func RepeatBody(req *http.Request) (*http.Request, bool) {
 	if !ok {
 		return nil, false
 	}
-	again.Body = next.given()
+	again.Body = next
 	return again, true
 }

@@ -55,7 +55,7 @@ type hold struct {
 }
 
 func (t hold) RoundTrip(req *http.Request) (*http.Response, error) {
-	lent, ok := BodyOf(req.Body)
+	lent, ok := req.Body.(*Body)
 	if !ok || req.Header.Get("Expect") == "" {
 		return t.next.RoundTrip(req)
 	}

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package objects follows door B's licenses and registries, and keeps the catalog of those that are in force.
+// Package objects follows the licenses and registries of the image proxy, and keeps the catalog of those that are in force.
 //
-// They are custom resources in a cluster, and files of a directory outside of one: two sources behind the same rules. An object that
-// cannot be used is reported, changes nothing, and leaves the rest in force. The package decides nothing about requests, and it writes
-// nothing but the status of custom resources; into a directory it never writes.
+// It has three parts. Reading knows where objects come from: custom resources in a cluster (cluster.go), files of a directory outside
+// of one (directory.go), and the docker configs that they name (credentials.go). Resolving is a function of what was read and of what
+// was in force, and returns what is in force now (resolve.go, connect.go). Status is what the author learns of it: the log
+// (verdict.go), and in a cluster the object's status (status.go).
+//
+// An object that cannot be used is reported, changes nothing, and leaves the rest in force. The package decides nothing about
+// requests. It writes nothing but the status of custom resources; into a directory it never writes.
 package objects
 
 import (
 	"context"
 	"log/slog"
-	"runtime/debug"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +27,7 @@ import (
 
 // Config says where the objects are, and what is needed to use them.
 type Config struct {
-	// Dir is a directory of YAML files; empty: Cluster has custom resources.
+	// Dir is a directory of YAML files; empty: they are custom resources of Cluster.
 	Dir string
 	// Cluster reads them, and the Secrets that they name; nil with Dir.
 	Cluster *kube.Client
@@ -36,15 +41,42 @@ type Config struct {
 
 // Observer counts objects.
 type Observer interface {
-	// Objects is called when the numbers of a kind may have changed; of the kind "unknown" are documents that tell none.
+	// Objects is called when the numbers of a kind may have changed. Of the kind "unknown" are documents that do not say which
+	// object they are.
 	Objects(kind string, valid, invalid int)
+}
+
+// source is where objects come from.
+type source interface {
+	// run reads until ctx ends, and calls changed after each change. An error means that nothing can be read.
+	run(ctx context.Context, changed func()) error
+	// current returns what has been read.
+	current() reading
+	// credential reads the docker config at a place that a registry names, again after each change, until ctx ends.
+	credential(ctx context.Context, place string, deliver deliver)
+}
+
+// reading is what a source has read.
+type reading struct {
+	// objects are in the order in which they count.
+	objects []*object
+	// faults are of places where it is not known which objects they hold.
+	faults map[string]fault
+	// complete: everything has been read once.
+	complete bool
+}
+
+// fault is what is wrong with a place.
+type fault struct {
+	problem string
+	// kept: the objects that the place held, and that may be those meant, stay as they were.
+	kept bool
 }
 
 // Objects are being followed.
 type Objects struct {
 	cfg    Config
 	store  *catalog.Store
-	set    *set
 	source source
 	// statuses writes into the cluster; nil with a directory.
 	statuses *statuses
@@ -54,22 +86,6 @@ type Objects struct {
 	err      error // once ended
 }
 
-// source is where objects come from.
-type source interface {
-	// run tells the set of objects, and calls changed after each change of it, until ctx ends. An error means that it cannot.
-	run(ctx context.Context, s *set, changed func()) error
-	// credentials follows what registries name.
-	credentials(deliver) reader
-}
-
-// reader reads credentials.
-type reader interface {
-	// follow reads at these places from now on, and at no others.
-	follow(ctx context.Context, places []string)
-	// stop ends that, and returns when nothing is read any more.
-	stop()
-}
-
 // Follow begins to follow the objects, until ctx ends. A directory has been read when it returns, and an error means that it cannot
 // be; a cluster may be away, and is waited for.
 func Follow(ctx context.Context, cfg Config) (*Objects, error) {
@@ -77,42 +93,42 @@ func Follow(ctx context.Context, cfg Config) (*Objects, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	o := &Objects{
-		cfg: cfg, store: catalog.NewStore(), set: newSet(cfg.Upstream),
+		cfg: cfg, store: catalog.NewStore(),
 		changed: make(chan struct{}, 1), loaded: make(chan struct{}), ended: make(chan struct{}),
 	}
-	if cfg.Dir != "" {
-		o.source = newDirectory(cfg.Dir)
-	} else {
-		o.source, o.statuses = &cluster{cfg.Cluster, cfg.Log}, newStatuses(cfg.Cluster, cfg.Log)
+	if cfg.Dir == "" {
+		c := newCluster(cfg.Cluster, cfg.Log)
+		o.source, o.statuses = c, newStatuses(c, cfg.Log)
+		go o.run(ctx)
+		return o, nil
 	}
+	o.source = newDirectory(cfg.Dir)
 	go o.run(ctx)
-	if cfg.Dir != "" {
-		select {
-		case <-o.loaded:
-		case <-o.ended:
-			return nil, o.err
-		}
+	select {
+	case <-o.loaded:
+		return o, nil
+	case <-o.ended:
+		return nil, o.err
 	}
-	return o, nil
 }
 
 // Store has the catalog in force.
 func (o *Objects) Store() *catalog.Store { return o.store }
 
-// Loaded is closed once everything has been read for the first time. Until then nobody can be told from a stranger.
+// Loaded is closed once everything has been read for the first time. Until then every customer looks like a stranger.
 func (o *Objects) Loaded() <-chan struct{} { return o.loaded }
 
-// Pulled takes note that an image, or a part of one, was given out for a license: a manifest that was asked for with GET counts as
+// Pulled takes note that an image, or a part of one, was served for a license: a manifest that was asked for with GET counts as
 // a pull, anything else is only a sign of life. It does not block.
 func (o *Objects) Pulled(license string, manifest bool, at time.Time) {
 	if o.statuses == nil {
 		return
 	}
-	what := seen{lastPulled: at}
+	what := news{lastPulled: at}
 	if manifest {
 		what.pulls = 1
 	}
-	o.statuses.note(newKey("", imageproxy.LicenseKind, license), what)
+	o.statuses.note(id{kind: imageproxy.LicenseKind, name: license}, what)
 }
 
 // Wait returns when ctx has ended and what was noted has been written. An error is why objects are no longer followed.
@@ -130,7 +146,7 @@ func (o *Objects) run(ctx context.Context) {
 	if o.statuses != nil {
 		keeping.Go(func() { o.statuses.run(ctx) })
 	}
-	o.err = o.source.run(ctx, o.set, o.look)
+	o.err = o.source.run(ctx, o.look)
 	cancel()
 	keeping.Wait()
 }
@@ -148,21 +164,19 @@ const rest = 50 * time.Millisecond
 
 // keep puts changes in force until ctx ends.
 func (o *Objects) keep(ctx context.Context) {
-	credentials := o.source.credentials(func(place, called string, data []byte, err error) {
-		o.set.deliver(place, called, data, err)
-		o.look()
-	})
-	defer credentials.stop()
+	reader := newCredentialReader(o.source, o.look)
+	defer reader.stop()
+	var now moment
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-o.changed:
 		}
-		places, complete := o.set.want()
-		credentials.follow(ctx, places)
-		if complete || o.isLoaded() {
-			o.put(o.set.settle())
+		read := o.source.current()
+		keys, complete := reader.follow(ctx, places(read.objects, now.standings))
+		if read.complete && complete || isClosed(o.loaded) {
+			now = o.put(read, keys, now)
 		}
 		select {
 		case <-ctx.Done():
@@ -172,43 +186,63 @@ func (o *Objects) keep(ctx context.Context) {
 	}
 }
 
-func (o *Objects) isLoaded() bool {
-	select {
-	case <-o.loaded:
-		return true
-	default:
-		return false
-	}
-}
-
-// put brings what was settled into force.
-func (o *Objects) put(next settled) {
-	for _, each := range next.news {
-		if each.verdict.message == "" {
-			o.cfg.Log.Info("object usable again", "object", each.what)
-		} else {
-			o.cfg.Log.Error("object not usable", "object", each.what, "problem", each.verdict.message, "consequence", each.consequence)
+// places are the Secrets or files that registries name: as they are, and as they are in force.
+func places(read []*object, now map[id]*standing) []string {
+	all := map[string]bool{}
+	for _, o := range read {
+		versions := []version{o.version}
+		if s := now[o.id]; s != nil {
+			versions = append(versions, s.force)
+		}
+		for _, v := range versions {
+			if v.registry != nil && v.registry.credential != "" {
+				all[v.registry.credential] = true
+			}
 		}
 	}
-	o.store.Replace(next.catalog)
-	for _, registry := range next.retired {
-		registry.Close()
+	return slices.Collect(maps.Keys(all))
+}
+
+// moment is what was in force, and said, at one.
+type moment struct {
+	standings map[id]*standing
+	links     map[id]link
+	faults    map[string]fault
+}
+
+// put decides about what was read, and brings it into force.
+func (o *Objects) put(read reading, keys credentials, before moment) moment {
+	decided := resolve(read.objects, before.standings, keys, time.Now())
+	now := moment{decided.standings, connect(decided, keys, before.links, o.cfg.Upstream), read.faults}
+	report(o.cfg.Log, read, now.standings, before.standings, before.faults)
+	o.store.Replace(decided.catalog)
+	for which, link := range before.links {
+		if now.links[which] != link {
+			link.registry.Close()
+		}
 	}
+	numbers := count(read, now.standings)
 	if o.cfg.Observer != nil {
-		for kind, n := range next.numbers {
+		for kind, n := range numbers {
 			o.cfg.Observer.Objects(kind, n.valid, n.invalid)
 		}
 	}
 	if o.statuses != nil {
-		for k, w := range next.wishes {
-			o.statuses.note(k, seen{wish: w})
-		}
+		o.statuses.follow(now.standings, before.standings)
 	}
-	if !o.isLoaded() {
-		o.cfg.Log.Info("objects loaded", "licenses", next.numbers[imageproxy.LicenseKind].valid,
-			"registries", next.numbers[imageproxy.RegistryKind].valid)
+	if !isClosed(o.loaded) {
+		o.cfg.Log.Info("objects loaded", "licenses", numbers[imageproxy.LicenseKind].valid,
+			"registries", numbers[imageproxy.RegistryKind].valid)
 		close(o.loaded)
-		// Reading many takes more than keeping them, and the runtime would give that back in minutes.
-		debug.FreeOSMemory()
+	}
+	return now
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Writes what is generated from the values schema and from door B's types, and is committed so that it can be read and reviewed:
+# Writes what is generated from the values schema and from the image proxy's types, and is committed so that it can be read and reviewed:
 #
 #   bundle/openapi.yml                              the package's values as OpenAPI, which the Package carries
 #   package-repository/ootb-profiles/openapi.yml    the profile's
 #   config/README.md                                the table of values, between its two markers
-#   src/internal/imageproxy/zz_generated.deepcopy.go   what the API machinery needs of door B's objects
+#   src/internal/license/v1alpha1/zz_generated.deepcopy.go   what the API machinery needs of the image proxy's objects
 #   config/crd-{licenses,externalregistries}.yml    their CustomResourceDefinitions
 #
 # scripts/generate.sh           write
@@ -42,16 +42,16 @@ awk -v table="$new/table/values.txt" '
 	/^<!-- values: begin/ {skip = 1; print ""; while ((getline line <table) > 0) if (line != "") print line; print ""}
 ' config/README.md >"$new/README.md"
 
-scripts/tool controller-gen object:headerFile=scripts/generate/header.txt paths=./src/internal/imageproxy "output:dir=$new"
+scripts/tool controller-gen object:headerFile=scripts/generate/header.txt paths=./src/internal/license/v1alpha1 "output:dir=$new"
 
 mkdir "$new/crd"
-scripts/tool controller-gen crd paths=./src/internal/imageproxy "output:dir=$new/crd"
+scripts/tool controller-gen crd paths=./src/internal/license/v1alpha1 "output:dir=$new/crd"
 ytt -f "$new/crd" -f scripts/generate/crd.yml --output-files "$new/crd" >/dev/null
 # definition PLURAL: the template that installs it.
 definition() {
 	cat <<-'END'
 		#! SPDX-License-Identifier: Apache-2.0
-		#! Written by scripts/generate.sh from src/internal/imageproxy.
+		#! Written by scripts/generate.sh from src/internal/license/v1alpha1.
 
 		#@ load("@ytt:data", "data")
 
@@ -74,7 +74,7 @@ place() {
 place "$new/openapi.yml" bundle/openapi.yml
 place "$new/profile-openapi.yml" package-repository/ootb-profiles/openapi.yml
 place "$new/README.md" config/README.md
-place "$new/zz_generated.deepcopy.go" src/internal/imageproxy/zz_generated.deepcopy.go
+place "$new/zz_generated.deepcopy.go" src/internal/license/v1alpha1/zz_generated.deepcopy.go
 for plural in licenses externalregistries; do
 	definition "$plural" >"$new/crd-$plural.yml"
 	place "$new/crd-$plural.yml" "config/crd-$plural.yml"

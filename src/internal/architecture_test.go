@@ -14,32 +14,57 @@ import (
 
 const internalPath = "github.com/local-source-proxy/local-source-proxy/src/internal/"
 
-// mayImport is who may import whom among the packages of the serving path. A package that is not listed, such as one that only
-// puts others together, may import what it likes; none of those listed may import it.
+// mayImport is the drawing of src/README.md: which packages of internal each package may import. Every package is listed, the
+// doubles in testkit included, so a new arrow or a new package is a change of this table.
 func mayImport() map[string][]string {
 	return map[string][]string{
 		// Facts about the protocol and nothing else.
-		"ahead": {}, "body": {}, "challenge": {}, "errcode": {}, "keyfile": {}, "link": {}, "keychain": {}, "session": {"keyfile"}, "ticket": {"keyfile"},
-		"route": {"errcode"},
-		// One registry; knows no door and no request of a client.
-		"upstream": {"body", "challenge", "keychain"},
-		// One request; knows no door.
-		"access": {"errcode"},
-		"engine": {"access", "ahead", "body", "errcode", "link", "route", "session", "upstream"},
-		// What door B knows; not where it is from.
-		"catalog": {"upstream"},
-		// Door A.
-		"source":    {"access", "engine", "errcode", "handshake", "route", "upstream"},
-		"handshake": {"errcode", "upstream"},
-		// Door B.
-		"origin": {}, "throttle": {}, "pull": {},
-		"images": {"access", "catalog", "engine", "errcode", "origin", "pull", "route", "throttle", "ticket", "upstream"},
-		// The customer's side of door B.
-		"imageref": {}, "podimages": {}, "privacy": {}, "stage": {},
-		"appbase":   {"customerlicense", "imageref", "podimages", "stage"},
-		"midstream": {"appbase", "customerlicense", "imageref", "podimages", "privacy", "stage"},
-		// Beside the path.
-		"check": {"handshake", "upstream"}, "metrics": {"access", "pull"}, "server": {"ahead"}, "certificate": {"filewatch"}, "embedded": {},
+		"oci": {}, "keyfile": {}, "version": {},
+		"session": {"keyfile"},
+		// One registry; knows no side and no request of a client.
+		"keychain": {}, "keychain/dockerconfig": {"keychain"}, "keychain/ambient": {"keychain"},
+		"upstream": {"keychain", "oci"},
+		// One request; knows no side.
+		"settings/filewatch": {},
+		"httpserver":         {"ahead", "oci", "settings/filewatch"},
+		"engine":             {"ahead", "httpserver", "oci", "session", "upstream"},
+		"ahead":              {},
+		"preflight":          {"oci", "upstream"},
+		// The source proxy.
+		"source": {"engine", "httpserver", "oci", "preflight", "upstream"},
+		// The image proxy, and what it knows of licenses; not where it is from.
+		"license/catalog": {"upstream"},
+		"imageproxy":      {"engine", "httpserver", "keyfile", "license/catalog", "oci", "upstream"},
+		// Where settings and licenses come from.
+		"settings/strictyaml": {},
+		"license/v1alpha1":    {"oci", "settings/strictyaml"},
+		"kube":                {"keyfile", "license/v1alpha1"},
+		"settings":            {"kube", "oci", "settings/filewatch", "settings/strictyaml"},
+		"license/store": {
+			"keychain", "keychain/ambient", "keychain/dockerconfig", "kube", "license/catalog", "license/v1alpha1",
+			"settings/filewatch", "upstream",
+		},
+		"httpserver/metrics": {"httpserver", "imageproxy"},
+		"proxy": {
+			"engine", "httpserver", "httpserver/metrics", "imageproxy", "keychain", "keychain/ambient", "keychain/dockerconfig", "keyfile",
+			"kube", "license/store", "oci", "preflight", "session", "settings", "settings/filewatch", "source", "upstream",
+		},
+		// kubectl-lsp.
+		"plugin/apiserver": {}, "plugin/pack": {}, "plugin/workload": {},
+		"plugin/push":     {"plugin/apiserver"},
+		"plugin/doctor":   {"plugin/apiserver"},
+		"plugin/registry": {"plugin/apiserver"},
+		"plugin/license":  {"license/v1alpha1", "oci", "settings/strictyaml"},
+		"plugin/rewrite":  {"plugin/license"},
+		"plugin/command": {
+			"license/v1alpha1", "plugin/apiserver", "plugin/doctor", "plugin/license", "plugin/pack", "plugin/push", "plugin/registry",
+			"plugin/rewrite", "plugin/workload", "version",
+		},
+		// Doubles, for tests alone.
+		"testkit/registrytest": {}, "testkit/kubetest": {}, "testkit/lsptest": {},
+		"testkit/proxytest": {
+			"engine", "httpserver", "keychain", "keyfile", "oci", "session", "source", "testkit/registrytest", "upstream",
+		},
 	}
 }
 
@@ -51,18 +76,15 @@ func mustNotKnow() map[string][]string {
 		"github.com/docker/", "github.com/google/go-containerregistry", "github.com/prometheus/", "gopkg.in/yaml", "go.yaml.in/", "github.com/goccy/go-yaml", "github.com/spf13/",
 	}
 	return map[string][]string{
-		"source":   append(outside, internalPath+"images", internalPath+"catalog", internalPath+"ticket"),
-		"images":   append(outside, internalPath+"source", internalPath+"settings", internalPath+"live", internalPath+"imageproxy", internalPath+"objects"),
-		"catalog":  append(outside, internalPath+"imageproxy", internalPath+"objects"),
-		"imageref": {"k8s.io/", "sigs.k8s.io/", "net/http/httputil", "go.yaml.in/"},
-		"privacy":  {"k8s.io/", "sigs.k8s.io/", "go.yaml.in/", "github.com/spf13/"},
-		"engine":   append(outside, internalPath+"source", internalPath+"handshake", internalPath+"images"),
-		"upstream": append(outside, internalPath+"errcode", internalPath+"route"),
-		"server":   append(outside, internalPath+"engine", internalPath+"upstream"),
-		"route":    append(outside, "net/http/httputil"),
-		// The server knows hashes of license ids; whoever makes licenses is elsewhere, and what keeps them never sees an id.
-		"proxy":    {internalPath + "licenses", internalPath + "customerlicense", internalPath + "pulls"},
-		"licenses": {internalPath + "customerlicense"},
+		"source":          append(outside, internalPath+"imageproxy", internalPath+"license/"),
+		"imageproxy":      append(outside, internalPath+"source", internalPath+"license/v1alpha1", internalPath+"license/store"),
+		"license/catalog": outside,
+		"engine":          outside,
+		"upstream":        outside,
+		"httpserver":      append(outside, internalPath+"engine", internalPath+"upstream"),
+		"oci":             append(outside, "net/http/httputil"),
+		// The server knows hashes of license ids; what makes ids is the plugin's.
+		"proxy": {internalPath + "plugin/"},
 	}
 }
 
@@ -92,7 +114,13 @@ func packages(t *testing.T) map[string]listed {
 
 func TestWhoMayImportWhom(t *testing.T) {
 	all := packages(t)
-	for name, allowed := range mayImport() {
+	drawn := mayImport()
+	for name := range all {
+		if _, ok := drawn[name]; !ok && name != strings.TrimSuffix(internalPath, "/") {
+			t.Errorf("package %s is not in the table", name)
+		}
+	}
+	for name, allowed := range drawn {
 		p, ok := all[name]
 		if !ok {
 			t.Errorf("package %s is in the table, and nowhere else", name)
@@ -100,6 +128,11 @@ func TestWhoMayImportWhom(t *testing.T) {
 		for _, imported := range p.Imports {
 			if short, ours := strings.CutPrefix(imported, internalPath); ours && !slices.Contains(allowed, short) {
 				t.Errorf("%s must not import %s", name, short)
+			}
+		}
+		for _, short := range allowed {
+			if !slices.Contains(p.Imports, internalPath+short) {
+				t.Errorf("%s does not import %s: take it out of the table", name, short)
 			}
 		}
 	}
@@ -116,15 +149,14 @@ func TestWhoMustNotKnowWhat(t *testing.T) {
 	}
 }
 
-// TestTestSupportIsForTests: no package that is built into a binary imports it.
-func TestTestSupportIsForTests(t *testing.T) {
-	support := []string{internalPath + "registrytest", internalPath + "proxytest", internalPath + "kubetest"}
+// TestDoublesAreForTests: no package outside of testkit imports one of it.
+func TestDoublesAreForTests(t *testing.T) {
 	for name, p := range packages(t) {
-		if slices.Contains(support, p.ImportPath) {
+		if strings.HasPrefix(name, "testkit/") {
 			continue
 		}
 		for _, imported := range p.Imports {
-			if slices.Contains(support, imported) {
+			if strings.HasPrefix(imported, internalPath+"testkit/") {
 				t.Errorf("%s imports %s", name, imported)
 			}
 		}

@@ -50,7 +50,7 @@ func admissions(ctx context.Context, runs int, howLong string) (map[string][]flo
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench=^BenchmarkAdmission$/^10000$",
-		"-count="+strconv.Itoa(runs), "-benchtime="+howLong, "./src/internal/images")
+		"-count="+strconv.Itoa(runs), "-benchtime="+howLong, "./src/internal/imageproxy")
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 func TestParseBenchmark(t *testing.T) {
 	const output = `goos: linux
-pkg: github.com/local-source-proxy/local-source-proxy/src/internal/images
+pkg: github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy
 BenchmarkAdmission/10000/license-2         	  512345	      2300.5 ns/op	     696 B/op	       9 allocs/op
 BenchmarkAdmission/10000/license           	  512345	      2400 ns/op
 BenchmarkAdmission/10000/token-16          	  100000	     12345 ns/op

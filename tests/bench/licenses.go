@@ -27,15 +27,15 @@ func (b *Bench) licenses(t testing.TB) {
 		s := newSampler(fmt.Sprintf("image proxy with %d licenses, %d a file", b.Licenses, perFile))
 		b.turns(t, s.scenario, []*Way{{Name: Proxy}}, func(_ *Way, counts bool) {
 			start := time.Now()
-			door := vendor.Serve(t)
+			side := vendor.Serve(t)
 			elapsed := time.Since(start)
 			for customer := range customers {
-				way := vendor.Way(door, customer*b.Licenses/customers)
+				way := vendor.Way(side, customer*b.Licenses/customers)
 				check(t, way.askOnce(t.Context(), http.MethodGet))
 				check(t, way.Pull(t.Context(), blob, blob.Verify))
 			}
-			used := read(t, vendor.Way(door, 0))
-			door.Stop(t)
+			used := read(t, vendor.Way(side, 0))
+			side.Stop(t)
 			if counts {
 				s.add("start to ready", "ms", Proxy, microseconds(elapsed)/1000)
 				s.add("resident memory", "MiB", Proxy, inMiB(used.Resident))

@@ -18,7 +18,7 @@ import (
 // Cache is the way to distribution's own pull-through cache, which has the blob already.
 const Cache = "distribution's cache"
 
-// pull pulls one large blob through door B: from a registry that speaks plain HTTP and from one that speaks TLS, with a client
+// pull pulls one large blob through the image proxy: from a registry that speaks plain HTTP and from one that speaks TLS, with a client
 // that verifies it; and with one that throws it away, as no client does, so that nothing is slower than the proxy.
 func (b *Bench) pull(t testing.TB) {
 	t.Helper()

@@ -32,17 +32,17 @@ func (b *Bench) refusal(t testing.TB) {
 	blob := newBlob(t, 64*kib, 6)
 	check(t, b.site.way(Direct).Push(t.Context(), blob))
 	vendor := NewVendor(t, b.site.Registry, b.Licenses, 1)
-	var doors []*Images
+	var sides []*Images
 	for range replicas {
-		doors = append(doors, vendor.Serve(t))
+		sides = append(sides, vendor.Serve(t))
 	}
 	s := newSampler(fmt.Sprintf("one of %d licenses revoked, %d processes", b.Licenses, replicas))
 	paths := map[string]string{"manifest": "/manifests/bench", "blob": "/blobs/" + blob.Digest}
 	start := time.Now()
 	for trial := range b.Trials + 1 { // the first is a warm-up
 		var ways []*Way
-		for _, door := range doors {
-			ways = append(ways, vendor.Way(door, trial))
+		for _, side := range sides {
+			ways = append(ways, vendor.Way(side, trial))
 		}
 		times, err := refusals(t.Context(), ways, paths, func() error { return vendor.Revoke(trial) })
 		check(t, err)

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// highlight is a verdict that the project's README tells, and what it says of it.
+// highlight is a verdict of the short table, and how the table names it.
 type highlight struct{ scenario, measure, verdict, says string }
 
 // highlights name the scenarios of the full plan.
@@ -35,7 +35,7 @@ func highlights() []highlight {
 // errNotMeasured says that a report lacks what is to be told of it.
 var errNotMeasured = errors.New("the report does not have it")
 
-// Summary writes what the project's README tells of a report of the full plan, as a Markdown table.
+// Summary returns the short table of a report of the full plan, in Markdown.
 func (r Report) Summary() (string, error) {
 	lines := [][]string{{"what", "measured", "target"}}
 	for _, h := range highlights() {

@@ -96,11 +96,11 @@ spec:
 `, apiVersion, i, app, sha256.Sum256([]byte(v.IDs[i])), v.revoked[i])
 }
 
-// Way is the way through door B with one of the licenses, to the repository that the straight way goes to.
-func (v *Vendor) Way(door *Images, license int) *Way {
+// Way is the way through the image proxy with one of the licenses, to the repository that the straight way goes to.
+func (v *Vendor) Way(side *Images, license int) *Way {
 	return &Way{
-		Name: Proxy, Base: "http://" + door.Host, Repository: "proxy/" + app + "/" + v.registry.Host + "/" + harness.Repository,
-		HTTP: &http.Client{Transport: licensed{v.IDs[license], door.client.Transport}}, Server: &Meter{PID: door.PID()},
+		Name: Proxy, Base: "http://" + side.Host, Repository: "proxy/" + app + "/" + v.registry.Host + "/" + harness.Repository,
+		HTTP: &http.Client{Transport: licensed{v.IDs[license], side.client.Transport}}, Server: &Meter{PID: side.PID()},
 	}
 }
 
@@ -117,7 +117,7 @@ func (l licensed) RoundTrip(r *http.Request) (*http.Response, error) {
 	return l.next.RoundTrip(r)
 }
 
-// Images is door B alone, in a process of its own.
+// Images is the image proxy alone, in a process of its own.
 type Images struct {
 	*harness.Process
 	Host string
@@ -131,16 +131,16 @@ func (v *Vendor) Serve(t testing.TB) *Images {
 	admin := freeAddress(t)
 	cmd := serverCommand("serve", "--listen-address=", "--admin-address="+admin,
 		"--image-proxy-address=127.0.0.1:0", "--image-proxy-dir="+v.Dir)
-	door := &Images{client: newClient(t, nil), Process: harness.StartProcess(t, "local-source-proxy", cmd)}
-	check(t, ready(t.Context(), door.client, "http://"+admin+"/readyz"))
+	side := &Images{client: newClient(t, nil), Process: harness.StartProcess(t, "local-source-proxy", cmd)}
+	check(t, ready(t.Context(), side.client, "http://"+admin+"/readyz"))
 	harness.Eventually(t, "the image proxy says where it is", func(context.Context) error {
-		for _, record := range door.Stderr.Records("serving") {
+		for _, record := range side.Stderr.Records("serving") {
 			if record["door"] == "images" {
-				door.Host, _ = record["address"].(string)
+				side.Host, _ = record["address"].(string)
 				return nil
 			}
 		}
 		return errors.New("not in its log yet")
 	})
-	return door
+	return side
 }

@@ -80,7 +80,7 @@ func TestImageProxyObjects(t *testing.T) {
 	p.replicas(t, p.client(t)) // the others stay in force
 }
 
-// Door B cannot get at what door A pushes with.
+// The image proxy cannot get at what the source proxy pushes with.
 func TestImageProxyRights(t *testing.T) {
 	installImageProxy(t)
 	kubectl(t, "create", "serviceaccount", "-n", namespace, "nobody")
@@ -141,17 +141,17 @@ func TestLicensesOutliveThePackage(t *testing.T) {
 	install(t, here.versions[1], p.values)
 	p.replicas(t, p.client(t))
 
-	step(t, "door B is turned off, and on again")
+	step(t, "the image proxy is turned off, and on again")
 	install(t, here.versions[1], valuesFor(t, p.upstream, nil))
 	kubectl(t, "get", "-n", namespace, "license/"+license)
 	if left := podsOf(t, "image-proxy"); slices.ContainsFunc(left, func(p pod) bool { return !p.deleted }) {
-		t.Errorf("pods of door B: %+v", left)
+		t.Errorf("pods of the image proxy: %+v", left)
 	}
 	install(t, here.versions[1], p.values)
 	p.replicas(t, p.client(t))
 }
 
-// A platform's profile brings door B by an account that has no right on the cluster, and takes no licenses when it goes.
+// A platform's profile brings the image proxy by an account that has no right on the cluster, and takes no licenses when it goes.
 func TestProfileWithImageProxy(t *testing.T) {
 	explain(t)
 	uninstall(t)
@@ -168,7 +168,7 @@ func TestProfileWithImageProxy(t *testing.T) {
 	apply(t, manifest(t, object("License", license, values{"appSlug": appSlug, "customerName": "Acme"})))
 	kubectl(t, "wait", "-n", namespace, "license/"+license, "--for=condition=Valid", "--timeout=1m")
 
-	step(t, "door B is turned off")
+	step(t, "the image proxy is turned off")
 	since = nextSecond(t)
 	platform["local_source_proxy"] = values{"repository": u.host + "/" + repository, "image_proxy": values{"enabled": false}}
 	applyInstall(t, "profiles", profilesName, here.versions[0], platform)

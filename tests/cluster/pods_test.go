@@ -23,14 +23,14 @@ type pod struct {
 	deleted bool
 }
 
-// pods lists those of door A, those that are ending included.
+// pods lists those of the source proxy, those that are ending included.
 func pods(t *testing.T) []pod {
 	t.Helper()
 	return podsOf(t, "local-source-proxy")
 }
 
-// podsOf lists those of a door.
-func podsOf(t *testing.T, door string) []pod {
+// podsOf lists those of a side.
+func podsOf(t *testing.T, side string) []pod {
 	t.Helper()
 	var list struct {
 		Items []struct {
@@ -49,7 +49,7 @@ func podsOf(t *testing.T, door string) []pod {
 			}
 		}
 	}
-	if err := get(t, &list, "pods", "-n", namespace, "-l", "app.kubernetes.io/name="+door); err != nil {
+	if err := get(t, &list, "pods", "-n", namespace, "-l", "app.kubernetes.io/name="+side); err != nil {
 		t.Fatal(err)
 	}
 	var result []pod

@@ -171,7 +171,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// served is what the pods counted as requests at door A, by operation.
+// served is what the pods counted as requests at the source proxy, by operation.
 func served(t *testing.T) string {
 	t.Helper()
 	var lines []string

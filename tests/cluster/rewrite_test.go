@@ -76,7 +76,7 @@ func (p *imageProxy) rewrite(t *testing.T, base string) string {
 	return stdout.String()
 }
 
-// A vendor's manifests, rewritten and applied, run: the kubelet pulls through door B in each of the application's namespaces.
+// A vendor's manifests, rewritten and applied, run: the kubelet pulls through the image proxy in each of the application's namespaces.
 func TestRewrite(t *testing.T) {
 	p := installImageProxy(t)
 	t.Cleanup(func() {

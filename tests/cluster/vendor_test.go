@@ -33,7 +33,7 @@ const (
 	objectGroup       = "imageproxy.apps.tanzu.vmware.com"
 )
 
-// imageProxy is door B as it is installed, and what one customer has.
+// imageProxy is the image proxy as it is installed, and what one customer has.
 type imageProxy struct {
 	upstream *upstream
 	// id is the license's.
@@ -43,14 +43,14 @@ type imageProxy struct {
 	values  values
 }
 
-// installImageProxy turns on door B where the package ran without it, for an upstream that has a vendor's image.
+// installImageProxy turns on the image proxy where the package ran without it, for an upstream that has a vendor's image.
 func installImageProxy(t *testing.T) *imageProxy {
 	t.Helper()
 	t.Cleanup(func() { removeImageProxy(t) }) // after what explains a failure
 	p := &imageProxy{upstream: installFor(t, nil), id: rand.Text()}
 	p.pushImage(t)
 
-	step(t, "the vendor's certificate, and a credential for door B")
+	step(t, "the vendor's certificate, and a credential for the image proxy")
 	apply(t, manifest(t, values{
 		"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
 		"metadata":   values{"name": certificateSecret, "namespace": namespace},
@@ -64,7 +64,7 @@ func installImageProxy(t *testing.T) *imageProxy {
 		"enabled": true, "replicas": 2, "registry_secrets": []string{vendorSecret}, "tls_secret": certificateSecret,
 		"service": values{"type": "NodePort"},
 	}})
-	// The version before had no door B.
+	// The version before had no the image proxy.
 	install(t, here.versions[1], p.values)
 	for _, pod := range podsOf(t, "image-proxy") {
 		step(t, "%s is ready after %d restarts", pod.name, pod.restarts)
@@ -132,7 +132,7 @@ func removeImageProxy(t *testing.T) {
 	}
 }
 
-// object is one of door B's.
+// object is one of the image proxy's.
 func object(kind, name string, spec values) values {
 	return values{
 		"apiVersion": objectGroup + "/v1alpha1", "kind": kind,

@@ -121,6 +121,6 @@ func TestMount(t *testing.T) {
 	harness.Call(t, harness.Request{Method: http.MethodHead, URL: server.URL("/v2/source/sub/blobs/" + blob.Digest)}).Want(t, http.StatusOK)
 	post("&from=somebody-elses").Want(t, http.StatusAccepted)
 	if got := upstream.Process.Stderr.String() + upstream.Process.Stdout.String(); bytes.Contains([]byte(got), []byte("somebody-elses")) {
-		t.Error("the upstream was asked for a name that the door does not map")
+		t.Error("the upstream was asked for a name that the side does not map")
 	}
 }

@@ -58,7 +58,7 @@ func TestBadInput(t *testing.T) {
 		"short key":               {serve(good, "--session-key-file="+short), 1, []string{short, "32"}},
 		"key is not base64":       {serve(good, "--session-key-file="+notBase64), 1, []string{notBase64, "base64"}},
 		"empty key file":          {serve(good, "--session-key-file="+empty), 1, []string{empty}},
-		"door's address in use":   {[]string{"serve", good, "--listen-address=" + address, "--admin-address=127.0.0.1:0"}, 1, []string{address, "--listen-address"}},
+		"side's address in use":   {[]string{"serve", good, "--listen-address=" + address, "--admin-address=127.0.0.1:0"}, 1, []string{address, "--listen-address"}},
 		"admin's address in use":  {[]string{"serve", good, "--listen-address=127.0.0.1:0", "--admin-address=" + address}, 1, []string{address, "--admin-address"}},
 		"not an address":          {[]string{"serve", good, "--listen-address=nowhere", "--admin-address=127.0.0.1:0"}, 1, []string{"nowhere"}},
 		"unknown flag":            {serve("--unknown"), 2, []string{"--unknown", "--help"}},

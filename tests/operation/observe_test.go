@@ -18,7 +18,7 @@ func guarded(t *testing.T) *harness.Registry {
 	return tokens.Guard(harness.Distribution{Program: harness.Tool(t, "registry"), Token: tokens.Config(t)}.Start(t))
 }
 
-// TestProbesAndMetrics: the admin address has them, the door has not, and one push is counted in each metric.
+// TestProbesAndMetrics: the admin address has them, the side has not, and one push is counted in each metric.
 func TestProbesAndMetrics(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Options{Upstream: guarded(t)})

@@ -28,7 +28,7 @@ func TestSIGTERMDuringAnUpload(t *testing.T) {
 
 	server.Signal(t, syscall.SIGTERM)
 	server.AwaitNotReady(t)
-	harness.Eventually(t, "the door to close", func(ctx context.Context) error {
+	harness.Eventually(t, "the side to close", func(ctx context.Context) error {
 		if connection, err := new(net.Dialer).DialContext(ctx, "tcp", server.Host); err == nil {
 			return errors.Join(errors.New("still takes connections"), connection.Close())
 		}

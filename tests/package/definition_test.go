@@ -89,7 +89,7 @@ func refused(t *testing.T, held *apiextensions.CustomResourceDefinition, object 
 
 // The API server and the server judge alike: imageproxy's TestVerdicts has the other half.
 func TestDefinitionsJudgeAsTheServer(t *testing.T) {
-	content, err := os.ReadFile(filepath.Join(root(t), "src/internal/imageproxy/testdata/verdicts.yml"))
+	content, err := os.ReadFile(filepath.Join(root(t), "src/internal/license/v1alpha1/testdata/verdicts.yml"))
 	if err != nil {
 		t.Fatalf("read cases: %v", err)
 	}

@@ -14,7 +14,7 @@ import (
 	"k8s.io/component-helpers/auth/rbac/validation"
 )
 
-// What the server of door B is told, beside what it is always told.
+// What the server of the image proxy is told, beside what it is always told.
 func TestImageProxyIsToldItsValues(t *testing.T) {
 	cases := []struct {
 		name, values string
@@ -31,7 +31,7 @@ func TestImageProxyIsToldItsValues(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			all := deployments(t, mustRender(t, templates, "image_proxy: {enabled: true, "+c.values+"}"))
 			if len(all) != 2 {
-				t.Fatalf("%d Deployments, want one for each door", len(all))
+				t.Fatalf("%d Deployments, want one for each side", len(all))
 			}
 			want := slices.Concat([]string{"serve", "--listen-address=", "--image-proxy-address=:5003", "--admin-address=:8081", "--namespace=$(POD_NAMESPACE)"},
 				c.want, []string{"--shutdown-timeout=300s"})
@@ -42,7 +42,7 @@ func TestImageProxyIsToldItsValues(t *testing.T) {
 	}
 }
 
-// Customers find door B where its certificate is.
+// Customers find the image proxy where its certificate is.
 func TestImageProxyPort(t *testing.T) {
 	const ingress = "domains: [a.example.com], trusted_proxies: [10.0.0.0/8], ingress: {enabled: true}"
 	templates := productTemplates(t)
@@ -83,7 +83,7 @@ func rulesOf(t *testing.T, all []object, account string) []rbacv1.PolicyRule {
 	return rules
 }
 
-// The door that faces customers cannot get at what the other one pushes with, whatever the values are.
+// The side that faces customers cannot get at what the other one pushes with, whatever the values are.
 func TestImageProxyCannotReadWhatPushes(t *testing.T) {
 	templates := productTemplates(t)
 	for _, name := range []string{"image-proxy", "image-proxy-ingress"} {

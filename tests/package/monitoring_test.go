@@ -27,7 +27,7 @@ const monitored = "{image_proxy: {enabled: true}, monitoring: {prometheus_rule: 
 // series are the metrics that the server registers, with their labels: src/internal/metrics holds the list against itself.
 func series(t *testing.T) map[string][]string {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(root(t), "src/internal/metrics/testdata/series.txt"))
+	content, err := os.ReadFile(filepath.Join(root(t), "src/internal/httpserver/metrics/testdata/series.txt"))
 	if err != nil {
 		t.Fatalf("read the server's metrics: %v", err)
 	}
@@ -117,12 +117,12 @@ func TestAlertsLookAtMetricsOfTheServer(t *testing.T) {
 	}
 	for name := range alerts(t, "monitoring: {prometheus_rule: true}") {
 		if strings.HasPrefix(name, "ImageProxy") {
-			t.Errorf("%s is for door B, which is off", name)
+			t.Errorf("%s is for the image proxy, which is off", name)
 		}
 		delete(all, name)
 	}
 	if len(all) == 0 {
-		t.Error("there are no alerts for door B")
+		t.Error("there are no alerts for the image proxy")
 	}
 }
 
@@ -253,7 +253,7 @@ func TestDashboardShowsMetricsOfTheServer(t *testing.T) {
 	for _, p := range dashboard(t, "monitoring: {grafana_dashboard: true}") {
 		for _, target := range p.Targets {
 			if strings.Contains(target.Expr, "images") || strings.Contains(target.Expr, "lsp_image_") {
-				t.Errorf("%s is about door B, which is off", p.Title)
+				t.Errorf("%s is about the image proxy, which is off", p.Title)
 			}
 		}
 	}

@@ -19,7 +19,7 @@ func deployment(t *testing.T, all []object) appsv1.Deployment {
 	return decode[appsv1.Deployment](t, find(t, all, namespace+"/Deployment/local-source-proxy"))
 }
 
-// deployments are those of the doors that are open.
+// deployments are those of the sides that are open.
 func deployments(t *testing.T, all []object) []appsv1.Deployment {
 	t.Helper()
 	var found []appsv1.Deployment

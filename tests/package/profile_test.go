@@ -129,9 +129,9 @@ func TestProfileRefusesOurMistakesAndIgnoresOthers(t *testing.T) {
 		{"our section as a text", "local_source_proxy: a.example.com/b", "must be a mapping"},
 		{"shared as a list", "shared: [a]", "shared must be a mapping"},
 		{"wrong shared value", "shared: {ca_cert_data: nothing}", "is not a PEM bundle"},
-		{"what the profile decides for door B", "local_source_proxy: {image_proxy: {create_crds: true}}", "image_proxy.create_crds is set by the profile"},
-		{"wrong value for door B", "local_source_proxy: {image_proxy: {ingress: {enabled: true}}}", "image_proxy.domains is empty"},
-		{"door B as a list", "local_source_proxy: {image_proxy: [a]}", "local_source_proxy.image_proxy must be a mapping"},
+		{"what the profile decides for the image proxy", "local_source_proxy: {image_proxy: {create_crds: true}}", "image_proxy.create_crds is set by the profile"},
+		{"wrong value for the image proxy", "local_source_proxy: {image_proxy: {ingress: {enabled: true}}}", "image_proxy.domains is empty"},
+		{"the image proxy as a list", "local_source_proxy: {image_proxy: [a]}", "local_source_proxy.image_proxy must be a mapping"},
 		{"what the profile decides", "local_source_proxy: {create_namespace: true}", "are set by the profile"},
 	}
 	templates := profileTemplates(t)
@@ -145,7 +145,7 @@ func TestProfileRefusesOurMistakesAndIgnoresOthers(t *testing.T) {
 	}
 }
 
-// The definitions of door B's objects are for the whole cluster, where the installer has no rights: the profile has them.
+// The definitions of the image proxy's objects are for the whole cluster, where the installer has no rights: the profile has them.
 func TestProfileHasDoorBsDefinitions(t *testing.T) {
 	profile, product := profileTemplates(t), productTemplates(t)
 	definitions := func(all []object) []object {
@@ -217,11 +217,11 @@ func TestInstallerMayDoWhatTheInstallationNeeds(t *testing.T) {
 		section := "local_source_proxy:\n  " + strings.ReplaceAll(strings.TrimSpace(values), "\n", "\n  ")
 		checkInstaller(t, name, mustRender(t, profile, section), product, resources)
 	}
-	checkInstaller(t, "door B", mustRender(t, profile, doorB), product, resources)
+	checkInstaller(t, "the image proxy", mustRender(t, profile, doorB), product, resources)
 	checkInstaller(t, "platform", mustRender(t, profile, platformValues(t)), product, resources)
 }
 
-// doorB has everything of door B that a profile can have.
+// doorB has everything of the image proxy that a profile can have.
 const doorB = `local_source_proxy:
   push_secret: {name: lsp-push-credentials, namespace: tap-install}
   network_policy: {enabled: true, ingress_cidrs: [192.0.2.1/32]}
@@ -264,7 +264,7 @@ func checkInstaller(t *testing.T, name string, all []object, product string, res
 
 func TestInstallerMayDoNoMore(t *testing.T) {
 	profile := profileTemplates(t)
-	for name, values := range map[string]string{"platform": platformValues(t), "door B": doorB} {
+	for name, values := range map[string]string{"platform": platformValues(t), "the image proxy": doorB} {
 		checkInstallerIsLimited(t, name, mustRender(t, profile, values))
 	}
 }

@@ -20,7 +20,7 @@ func TestMistakesAreRefused(t *testing.T) {
 		// Keys and types.
 		{"misspelt key", "reposiory: a.example.com/b", []string{"reposiory", `did you mean "repository"?`}},
 		{"misspelt key below another", "push_secret: {nmae: a}", []string{"found: nmae", "name"}},
-		{"misspelt key of door B", "image_proxy: {ingres: {}}", []string{"found: ingres", "ingress"}},
+		{"misspelt key of the image proxy", "image_proxy: {ingres: {}}", []string{"found: ingres", "ingress"}},
 		{"text for a boolean", "allow_pull: \"yes please\"", []string{"found: string", "expected: boolean"}},
 		{"text for a number", "proxy_configuration: {replicas: two}", []string{"found: string", "expected: integer"}},
 		{"number for text", "repository: 5", []string{"found: integer", "expected: string"}},
@@ -56,12 +56,12 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"no name", "rbac_subjects_for_proxy_access: [{kind: User}]", []string{"rbac_subjects_for_proxy_access[0].name"}},
 		{"service account without namespace", "rbac_subjects_for_proxy_access: [{kind: ServiceAccount, name: a}]", []string{`ServiceAccount "a" needs a namespace`}},
 		{"group with namespace", "rbac_subjects_for_proxy_access: [{kind: Group, name: a, namespace: b}]", []string{"has no namespace in Kubernetes"}},
-		// Door B.
-		{"door B with the push Secret", "{push_secret: {" + secret + "}, image_proxy: {registry_secrets: [a]}}", []string{`image_proxy.registry_secrets: "a" is the push Secret`}},
-		{"door B with the shared push Secret", "{shared: {image_registry: {secret: {" + secret + "}}}, image_proxy: {registry_secrets: [x, a]}}", []string{`"a" is the push Secret`}},
+		// Side B.
+		{"the image proxy with the push Secret", "{push_secret: {" + secret + "}, image_proxy: {registry_secrets: [a]}}", []string{`image_proxy.registry_secrets: "a" is the push Secret`}},
+		{"the image proxy with the shared push Secret", "{shared: {image_registry: {secret: {" + secret + "}}}, image_proxy: {registry_secrets: [x, a]}}", []string{`"a" is the push Secret`}},
 		{"push Secret as a certificate", "{push_secret: {" + secret + "}, image_proxy: {tls_secret: a}}", []string{`image_proxy.tls_secret: "a" is the push Secret`}},
-		{"door B with the session key", "image_proxy: {registry_secrets: [local-source-proxy-session-key]}", []string{"is a Secret of the package's own"}},
-		{"door B with the values", "image_proxy: {tls_secret: local-source-proxy-values}", []string{"is a Secret of the package's own"}},
+		{"the image proxy with the session key", "image_proxy: {registry_secrets: [local-source-proxy-session-key]}", []string{"is a Secret of the package's own"}},
+		{"the image proxy with the values", "image_proxy: {tls_secret: local-source-proxy-values}", []string{"is a Secret of the package's own"}},
 		{"registry Secret's name", "image_proxy: {registry_secrets: [Quay]}", []string{"image_proxy.registry_secrets[0]", "cannot be the name of a Secret"}},
 		{"registry Secret without a name", "image_proxy: {registry_secrets: [\"\"]}", []string{"image_proxy.registry_secrets[0]"}},
 		{"Ingress without domains", "image_proxy: {ingress: {enabled: true}}", []string{"image_proxy.domains is empty"}},
@@ -81,8 +81,8 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"wildcard", "image_proxy: {domains: [\"*.example.com\"]}", []string{"is not a host name"}},
 		{"single word as domain", "image_proxy: {domains: [images]}", []string{"is not a host name"}},
 		{"trusted proxy without length", "image_proxy: {trusted_proxies: [10.0.0.1]}", []string{"image_proxy.trusted_proxies[0]", "has no prefix length"}},
-		{"no replicas of door B", "image_proxy: {replicas: 0}", []string{"image_proxy.replicas", ">= 1"}},
-		{"too little memory for door B", "image_proxy: {limits: {memory: 1Mi}}", []string{"image_proxy.limits.memory", "of 32Mi or more"}},
+		{"no replicas of the image proxy", "image_proxy: {replicas: 0}", []string{"image_proxy.replicas", ">= 1"}},
+		{"too little memory for the image proxy", "image_proxy: {limits: {memory: 1Mi}}", []string{"image_proxy.limits.memory", "of 32Mi or more"}},
 		{"dashboard as text", "monitoring: {grafana_dashboard: \"yes\"}", []string{"expected: boolean"}},
 		// Sizes.
 		{"no replicas", "proxy_configuration: {replicas: 0}", []string{"proxy_configuration.replicas", ">= 1"}},

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/check"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/preflight"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/proxy"
 )
 
@@ -33,7 +33,7 @@ that is started and cancelled. Nothing is pushed. The first step that fails ends
 			return usageError{err}
 		}
 		err = proxy.Check(cmd.Context(), sources, report)
-		if errors.Is(err, check.ErrFailed) {
+		if errors.Is(err, preflight.ErrFailed) {
 			return reported{err}
 		}
 		return err
@@ -42,10 +42,10 @@ that is started and cancelled. Nothing is pushed. The first step that fails ends
 }
 
 // reporter writes steps for people or for machines.
-func reporter(w io.Writer, output string) (func(check.Step), error) {
+func reporter(w io.Writer, output string) (func(preflight.Step), error) {
 	switch output {
 	case "text":
-		return func(s check.Step) {
+		return func(s preflight.Step) {
 			fmt.Fprintf(w, "%-8s %-14s %s\n", s.Result, s.Name, s.Detail)
 			if s.Remedy != "" {
 				fmt.Fprintf(w, "%-8s %-14s %s\n", "", "what to do:", s.Remedy)
@@ -54,7 +54,7 @@ func reporter(w io.Writer, output string) (func(check.Step), error) {
 	case "json":
 		encoder := json.NewEncoder(w)
 		encoder.SetEscapeHTML(false)
-		return func(s check.Step) { _ = encoder.Encode(s) }, nil
+		return func(s preflight.Step) { _ = encoder.Encode(s) }, nil
 	default:
 		return nil, fmt.Errorf("--output is %q: it can be text or json", output)
 	}

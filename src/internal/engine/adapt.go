@@ -7,8 +7,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/route"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
@@ -31,13 +30,13 @@ func (transport) RoundTrip(req *http.Request) (*http.Response, error) {
 func (x *exchange) send(req *http.Request) (*http.Response, error) {
 	registry := x.target.Registry
 	switch {
-	case x.route.Kind == route.UploadStart:
+	case x.route.Kind == oci.UploadStart:
 		return mountOrStart(registry, x, req)
-	case x.route.Kind == route.Upload && req.Method == http.MethodPatch:
+	case x.route.Kind == oci.Upload && req.Method == http.MethodPatch:
 		return chunkOrStream(registry, x, req)
-	case x.route.Kind == route.Upload && req.Method == http.MethodPut:
+	case x.route.Kind == oci.Upload && req.Method == http.MethodPut:
 		return finishAndConfirm(registry, x, req)
-	case x.route.Kind == route.Manifest && (req.Method == http.MethodGet || req.Method == http.MethodHead):
+	case x.route.Kind == oci.Manifest && (req.Method == http.MethodGet || req.Method == http.MethodHead):
 		return withDigest(registry, x, req)
 	default:
 		return registry.RoundTrip(req)
@@ -51,7 +50,7 @@ func mountOrStart(next http.RoundTripper, x *exchange, req *http.Request) (*http
 	if !strings.Contains(req.URL.RawQuery, "mount=") || err == nil && resp.StatusCode < 400 {
 		return resp, err
 	}
-	again, ok := body.Again(req)
+	again, ok := upstream.RepeatBody(req)
 	if !ok || req.Context().Err() != nil {
 		return resp, err
 	}
@@ -75,7 +74,7 @@ func chunkOrStream(next http.RoundTripper, x *exchange, req *http.Request) (*htt
 	if start, chunked := chunkStart(req.Header, x); !chunked || start != 0 {
 		return resp, nil
 	}
-	again, ok := body.Again(req)
+	again, ok := upstream.RepeatBody(req)
 	if !ok {
 		return resp, nil
 	}

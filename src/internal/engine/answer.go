@@ -11,9 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/link"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/route"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
 // maxTags is the size up to which a list of tags is mapped, in bytes; it has to be held in memory.
@@ -26,7 +24,7 @@ func (e *Engine) answer(resp *http.Response) error {
 	x.entry.UpstreamStatus = resp.StatusCode
 	switch {
 	case resp.StatusCode < 200:
-		return errcode.New(errcode.Unavailable, "the registry wants to speak another protocol")
+		return oci.Errorf(oci.Unavailable, "the registry wants to speak another protocol")
 	case resp.StatusCode >= 400:
 		return e.refusal(x, resp)
 	case resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified:
@@ -35,23 +33,23 @@ func (e *Engine) answer(resp *http.Response) error {
 	upstream := resp.Header
 	resp.Header = returned(upstream, x.target.Discreet)
 	switch x.route.Kind {
-	case route.UploadStart, route.Upload:
+	case oci.UploadStart, oci.Upload:
 		return e.uploadAnswer(x, resp, upstream)
-	case route.Manifest, route.Blob:
+	case oci.Manifest, oci.Blob:
 		switch x.route.Method {
 		case http.MethodPut:
 			x.stored(resp)
 		case http.MethodDelete:
 			empty(resp, http.StatusAccepted)
 		}
-	case route.Tags:
+	case oci.Tags:
 		x.mapNext(resp, upstream)
 		if x.route.Method == http.MethodHead {
 			resp.Header.Del("Content-Length") // the registry's, of a list with its own name in it
 			return nil
 		}
 		return x.mapTags(resp)
-	case route.Referrers:
+	case oci.Referrers:
 		x.mapNext(resp, upstream)
 	}
 	return nil
@@ -88,8 +86,8 @@ func (x *exchange) bounce(resp *http.Response) error {
 	reads := x.route.Method == http.MethodGet || x.route.Method == http.MethodHead
 	location, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
 	passed := x.target.Registry.PassesRedirects() && !x.target.Discreet
-	if !reads || err != nil || x.route.Kind != route.Blob || !passed {
-		return errcode.New(errcode.Unavailable, "the registry answered with a redirect that cannot be followed; its address or scheme in the settings may be wrong")
+	if !reads || err != nil || x.route.Kind != oci.Blob || !passed {
+		return oci.Errorf(oci.Unavailable, "the registry answered with a redirect that cannot be followed; its address or scheme in the settings may be wrong")
 	}
 	resp.Header = http.Header{"Location": {location.String()}}
 	resp.ContentLength = 0
@@ -112,8 +110,8 @@ func (x *exchange) stored(resp *http.Response) {
 // mapNext maps the link to a list's next page (quirk D4). The API server puts its prefix in front of a Location only, so the link
 // has to have it already (quirk K1); the API server says what it is.
 func (x *exchange) mapNext(resp *http.Response, upstream http.Header) {
-	if query, ok := link.Next(upstream); ok {
-		resp.Header.Set("Link", link.Format(x.target.Prefix+x.path, query))
+	if query, ok := oci.NextLink(upstream); ok {
+		resp.Header.Set("Link", oci.FormatLink(x.target.Prefix+x.path, query))
 	}
 }
 
@@ -125,13 +123,13 @@ func (x *exchange) mapTags(resp *http.Response) error {
 		return fmt.Errorf("read list of tags: %w", err)
 	}
 	if len(content) > maxTags {
-		return errcode.New(errcode.Unavailable, "the list of tags is longer than %d MiB: ask for it in pages, with ?n=%d", maxTags>>20, maxPage)
+		return oci.Errorf(oci.Unavailable, "the list of tags is longer than %d MiB: ask for it in pages, with ?n=%d", maxTags>>20, maxPage)
 	}
 	var list struct {
 		Tags []string `json:"tags"`
 	}
 	if err := json.Unmarshal(content, &list); err != nil {
-		return errcode.New(errcode.Unavailable, "the registry's list of tags is not JSON").Because(err)
+		return oci.Errorf(oci.Unavailable, "the registry's list of tags is not JSON").Because(err)
 	}
 	mapped, err := json.Marshal(struct {
 		Name string   `json:"name"`

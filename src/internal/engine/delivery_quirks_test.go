@@ -9,9 +9,9 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
 // quirk U7: a mount fails on some registries, in any way; the upload is then started without it.
@@ -90,7 +90,7 @@ func TestQuirkU8ExpectContinue(t *testing.T) {
 	expect := proxytest.Header("Expect", "100-continue")
 	registry.When("PATCH", "/uploads/").Times(1).Answer(404, "")
 	body := &untouched{}
-	p.Do("PATCH", location, expect, proxytest.Stream(body)).Fails(404, errcode.BlobUploadUnknown)
+	p.Do("PATCH", location, expect, proxytest.Stream(body)).Fails(404, oci.BlobUploadUnknown)
 	if body.read {
 		t.Error("the body of a refused upload was asked for")
 	}
@@ -111,9 +111,9 @@ func TestQuirkU10ErrorPages(t *testing.T) {
 	page := `<html><head><style>p{color:red}</style><title>413 Request Entity Too Large</title><script>alert(1)</script></head><body><h1>Too large</h1><p>nginx at registry.example.com</body></html>`
 	for _, test := range []struct {
 		status int
-		code   errcode.Code
+		code   oci.Code
 	}{
-		{413, errcode.BodyTooLarge}, {502, errcode.Unavailable}, {503, errcode.Unavailable}, {504, errcode.UpstreamTimeout}, {429, errcode.TooManyRequests}, {418, errcode.Unknown},
+		{413, oci.BodyTooLarge}, {502, oci.Unavailable}, {503, oci.Unavailable}, {504, oci.UpstreamTimeout}, {429, oci.TooManyRequests}, {418, oci.Unknown},
 	} {
 		p, registry := proxytest.Simple(t, proxytest.Config{})
 		location := p.Start()

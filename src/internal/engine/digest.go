@@ -16,7 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
 // maxManifest is the size up to which every registry takes a manifest, in bytes (distribution-spec, "Pushing Manifests"). A
@@ -46,7 +46,7 @@ func withDigest(next http.RoundTripper, x *exchange, req *http.Request) (*http.R
 }
 
 func headByGet(next http.RoundTripper, head *http.Response, req *http.Request) (*http.Response, error) {
-	again, ok := body.Again(req)
+	again, ok := upstream.RepeatBody(req)
 	if !ok {
 		return head, nil
 	}

@@ -9,9 +9,9 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
 const (
@@ -53,7 +53,7 @@ func TestQuirkD1RedirectsToTheRegistryItself(t *testing.T) {
 		t.Errorf("got %d bytes", len(got.Body))
 	}
 	registry.When("GET", "/blobs/").Answer(302, "", "Location", "/v2/elsewhere/blobs/"+digest)
-	p.Do("GET", "/v2/source/blobs/"+digest).Fails(502, errcode.Unavailable).Hides("elsewhere")
+	p.Do("GET", "/v2/source/blobs/"+digest).Fails(502, oci.Unavailable).Hides("elsewhere")
 }
 
 // quirk D1: the operator can leave redirects to the client; those of anything but a blob are still none of its business.
@@ -67,8 +67,8 @@ func TestQuirkD1RedirectsArePassedOn(t *testing.T) {
 		t.Errorf("the redirect has a body: %s", got.Body)
 	}
 	p.Do("HEAD", "/v2/source/blobs/"+digest).Is(307).Has("Location", location)
-	p.Do("GET", manifests+"latest").Fails(502, errcode.Unavailable).Hides("storage")
-	p.Do("POST", uploads).Fails(502, errcode.Unavailable).Hides("storage")
+	p.Do("GET", manifests+"latest").Fails(502, oci.Unavailable).Hides("storage")
+	p.Do("POST", uploads).Fails(502, oci.Unavailable).Hides("storage")
 }
 
 // quirk D2: Docker-Content-Digest is missing on ECR, Artifactory's HEAD, Nexus and others: it is computed for manifests.
@@ -120,7 +120,7 @@ func TestQuirkD3Compression(t *testing.T) {
 func TestQuirkD3CompressionThatIsNone(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	registry.When("GET", "/manifests/").Answer(200, "{}", "Content-Encoding", "gzip")
-	p.Do("GET", manifests+"v1").Fails(502, errcode.Unavailable)
+	p.Do("GET", manifests+"v1").Fails(502, oci.Unavailable)
 }
 
 // quirk D4: Link is relative or absolute: both are mapped; name in a tags list is the upstream's: it is mapped too.
@@ -178,14 +178,14 @@ func TestQuirkD5NotFound(t *testing.T) {
 	digest := registrytest.Digest(layer())
 	for _, test := range []struct {
 		body, target string
-		want         errcode.Code
+		want         oci.Code
 	}{
-		{`{"errors":[{"code":"UNKNOWN"}]}`, manifests + "v1", errcode.ManifestUnknown},
-		{`{"errors":[{"code":"NAME_UNKNOWN"}]}`, manifests + "v1", errcode.NameUnknown},
-		{`{"errors":[{"code":"MANIFEST_UNKNOWN"}]}`, manifests + "v1", errcode.ManifestUnknown},
-		{``, manifests + "v1", errcode.ManifestUnknown},
-		{`{"errors":[{"code":"UNKNOWN"}]}`, "/v2/source/blobs/" + digest, errcode.BlobUnknown},
-		{`{"errors":[{"code":"UNKNOWN"}]}`, "/v2/source/tags/list", errcode.NameUnknown},
+		{`{"errors":[{"code":"UNKNOWN"}]}`, manifests + "v1", oci.ManifestUnknown},
+		{`{"errors":[{"code":"NAME_UNKNOWN"}]}`, manifests + "v1", oci.NameUnknown},
+		{`{"errors":[{"code":"MANIFEST_UNKNOWN"}]}`, manifests + "v1", oci.ManifestUnknown},
+		{``, manifests + "v1", oci.ManifestUnknown},
+		{`{"errors":[{"code":"UNKNOWN"}]}`, "/v2/source/blobs/" + digest, oci.BlobUnknown},
+		{`{"errors":[{"code":"UNKNOWN"}]}`, "/v2/source/tags/list", oci.NameUnknown},
 	} {
 		p, registry := proxytest.Simple(t, proxytest.Config{AllowPull: true})
 		registry.When("GET", "/team/code").Answer(404, test.body, "Content-Type", "application/json")
@@ -204,7 +204,7 @@ func TestQuirkD6Referrers(t *testing.T) {
 	registry.When("GET", "/referrers/").Times(1).Answer(200, "{}", "Link", `<https://registry.example.com/v2/team/code/referrers/x?page=2>; rel="next"`)
 	p.Do("GET", "/v2/source/referrers/"+subject).Is(200).Has("Link", "</v2/source/referrers/"+subject+`?page=2>; rel="next"`)
 	registry.When("GET", "/referrers/").Answer(404, "404 page not found\n", "Content-Type", "text/plain")
-	p.Do("GET", "/v2/source/referrers/"+subject).Fails(404, errcode.NameUnknown).Says("404 page not found")
+	p.Do("GET", "/v2/source/referrers/"+subject).Fails(404, oci.NameUnknown).Says("404 page not found")
 }
 
 // quirk D6: signatures live in tags of the form sha256-….sig too.
@@ -229,11 +229,11 @@ func TestQuirkD7NoHTTP2Upstream(t *testing.T) {
 func TestQuirkD8BlobsOfOtherRepositories(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{AllowPull: true})
 	secret := registry.PutBlob("team/secret", []byte("secret"))
-	p.Do("GET", "/v2/source/blobs/"+secret).Fails(404, errcode.BlobUnknown)
+	p.Do("GET", "/v2/source/blobs/"+secret).Fails(404, oci.BlobUnknown)
 	for _, from := range []string{"team/secret", "source/../secret", "", "source/secret"} {
 		p.Do("POST", uploads+"?mount="+secret+"&from="+from).Is(202).Location()
 	}
-	p.Do("GET", "/v2/source/blobs/"+secret).Fails(404, errcode.BlobUnknown)
+	p.Do("GET", "/v2/source/blobs/"+secret).Fails(404, oci.BlobUnknown)
 	p.Network.None(registrytest.Mentions("mount"))
 	p.Network.None(registrytest.Mentions("team/secret"))
 }
@@ -257,7 +257,7 @@ func TestQuirkD9NothingIsConverted(t *testing.T) {
 func TestNoOtherProtocol(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	registry.When("GET", "/tags/").Answer(101, "", "Connection", "Upgrade")
-	p.Do("GET", "/v2/source/tags/list").Fails(502, errcode.Unavailable)
+	p.Do("GET", "/v2/source/tags/list").Fails(502, oci.Unavailable)
 }
 
 // TestBodiesThatAreNotPartOfTheAPI stay here: registries say things in them.

@@ -2,7 +2,7 @@
 
 // Package engine forwards one request of the distribution API to one registry, and maps the answer back.
 //
-// It knows OCI and no door: a [Door] decides whether the caller may do the operation and which upstream repository is meant;
+// It knows OCI and no side: a [Side] decides whether the caller may do the operation and which upstream repository is meant;
 // the engine does the rest. Bodies stream both ways. State between requests is in the sealed URL of an upload session and
 // nowhere else. What the registry says about itself (Location, Link, names, challenges, errors) is mapped to the client's
 // view, or kept.
@@ -19,22 +19,22 @@ import (
 	"net/url"
 	"sync"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/access"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/ahead"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/route"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// Door decides who may do what, and where.
-type Door interface {
-	// Name of the door; upload sessions are bound to it.
+// Side decides who may do what, and where.
+type Side interface {
+	// Name of the side; upload sessions are bound to it.
 	Name() string
 	// Read says which operation a request asks for; the name in it is the client's.
-	Read(r *http.Request) (route.Route, error)
-	// Admit decides about one operation. Its error is the answer. For [route.Ping] the target is not used.
-	Admit(r *http.Request, operation route.Route) (Target, error)
+	Read(r *http.Request) (oci.Route, error)
+	// Admit decides about one operation. Its error is the answer. For [oci.Ping] the target is not used.
+	Admit(r *http.Request, operation oci.Route) (Target, error)
 }
 
 // Target is where an admitted request goes.
@@ -52,17 +52,17 @@ type Target struct {
 	Discreet bool
 	// Refused makes the answer, and its cause for the log, when the registry refuses the proxy's own credential, which is not the
 	// client's.
-	Refused func(refusal *upstream.Refusal) *errcode.Error
+	Refused func(refusal *upstream.Refusal) *oci.Error
 }
 
-// Engine forwards requests. It is safe for concurrent use, and one serves any number of doors.
+// Engine forwards requests. It is safe for concurrent use, and one serves any number of sides.
 type Engine struct {
 	sessions *session.Sealer
 	lanes    *ahead.Lanes
 	proxy    *httputil.ReverseProxy
 }
 
-// New makes an engine that seals its upload sessions with the given sealer; nil for doors that take no uploads.
+// New makes an engine that seals its upload sessions with the given sealer; nil for sides that take no uploads.
 func New(sessions *session.Sealer) *Engine {
 	e := &Engine{sessions: sessions, lanes: ahead.NewLanes()}
 	e.proxy = &httputil.ReverseProxy{
@@ -77,25 +77,25 @@ func New(sessions *session.Sealer) *Engine {
 	return e
 }
 
-// Serve forwards one request that comes to a door.
-func (e *Engine) Serve(w http.ResponseWriter, r *http.Request, door Door) error {
-	operation, err := door.Read(r)
+// Serve forwards one request that comes to a side.
+func (e *Engine) Serve(w http.ResponseWriter, r *http.Request, side Side) error {
+	operation, err := side.Read(r)
 	if err != nil {
 		return err
 	}
 	reference := operation.Reference
-	if operation.Kind == route.Upload {
+	if operation.Kind == oci.Upload {
 		reference = ""
 	}
-	access.Started(r.Context(), operation.Operation(), operation.Name, reference)
-	target, err := door.Admit(r, operation)
+	httpserver.Started(r.Context(), operation.Operation(), operation.Name, reference)
+	target, err := side.Admit(r, operation)
 	if err != nil {
 		return err
 	}
-	if operation.Kind == route.Ping {
+	if operation.Kind == oci.Ping {
 		return ping(w)
 	}
-	x := &exchange{door: door.Name(), route: operation, target: target, entry: access.Of(r.Context()), path: r.URL.Path, leave: func() {}}
+	x := &exchange{side: side.Name(), route: operation, target: target, entry: httpserver.EntryOf(r.Context()), path: r.URL.Path, leave: func() {}}
 	if err := e.prepare(r, x); err != nil {
 		return x.explain(err)
 	}
@@ -119,11 +119,11 @@ func ping(w http.ResponseWriter) error {
 
 // exchange is one request under way.
 type exchange struct {
-	door   string
-	route  route.Route
+	side   string
+	route  oci.Route
 	target Target
 	call   upstream.Call
-	entry  *access.Entry
+	entry  *httpserver.Entry
 
 	// address is where on the registry the request goes.
 	address *url.URL

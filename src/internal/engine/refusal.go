@@ -17,8 +17,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/route"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
@@ -31,7 +30,7 @@ const (
 )
 
 // refusal turns the registry's error into the client's: always OCI JSON (quirk U10), the status kept because clients act on it, the
-// registry's own names taken out of the text. A refusal of the proxy's credential is for the door to explain.
+// registry's own names taken out of the text. A refusal of the proxy's credential is for the side to explain.
 func (e *Engine) refusal(x *exchange, resp *http.Response) error {
 	content, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 	discard(resp)
@@ -48,18 +47,18 @@ func (e *Engine) refusal(x *exchange, resp *http.Response) error {
 	case http.StatusNotFound:
 		code = x.missing(code)
 	}
-	if x.route.Kind == route.Upload && resp.Request.Method == http.MethodPatch {
+	if x.route.Kind == oci.Upload && resp.Request.Method == http.MethodPatch {
 		if refused := e.chunkRefusal(x, resp, message); refused != nil {
 			return refused
 		}
 	}
-	if code == "" || code == errcode.Unknown {
-		code = errcode.ForStatus(status)
+	if code == "" || code == oci.Unknown {
+		code = oci.CodeForStatus(status)
 	}
 	answered := fmt.Sprintf("the registry answered %d %s", status, http.StatusText(status))
-	relayed := errcode.Relayed(status, code, cmp.Or(message, answered))
+	relayed := oci.RelayedError(status, code, cmp.Or(message, answered))
 	if x.target.Discreet {
-		relayed = errcode.Relayed(status, code, answered).Because(errors.New(cmp.Or(message, "no message")))
+		relayed = oci.RelayedError(status, code, answered).Because(errors.New(cmp.Or(message, "no message")))
 	}
 	if after := resp.Header.Get("Retry-After"); after != "" {
 		relayed = relayed.With("Retry-After", after)
@@ -67,20 +66,20 @@ func (e *Engine) refusal(x *exchange, resp *http.Response) error {
 	return relayed
 }
 
-// missing gives the code for what was not found: registries use several, also UNKNOWN (quirk D5).
-func (x *exchange) missing(said errcode.Code) errcode.Code {
-	if said == errcode.NameUnknown {
+// missing returns the code for what was not found: registries use several, also UNKNOWN (quirk D5).
+func (x *exchange) missing(said oci.Code) oci.Code {
+	if said == oci.NameUnknown {
 		return said
 	}
 	switch x.route.Kind {
-	case route.Manifest:
-		return errcode.ManifestUnknown
-	case route.Blob:
-		return errcode.BlobUnknown
-	case route.Upload:
-		return errcode.BlobUploadUnknown
+	case oci.Manifest:
+		return oci.ManifestUnknown
+	case oci.Blob:
+		return oci.BlobUnknown
+	case oci.Upload:
+		return oci.BlobUploadUnknown
 	default:
-		return errcode.NameUnknown
+		return oci.NameUnknown
 	}
 }
 
@@ -97,7 +96,7 @@ func (e *Engine) chunkRefusal(x *exchange, resp *http.Response, message string) 
 		if known {
 			record.Offset = stands
 		}
-		outOfOrder := errcode.New(errcode.RangeInvalid, "the chunk does not begin where the upload stands, at byte %d", record.Offset)
+		outOfOrder := oci.Errorf(oci.RangeInvalid, "the chunk does not begin where the upload stands, at byte %d", record.Offset)
 		header := http.Header{}
 		if err := e.seal(x, header, record); err != nil {
 			return err
@@ -105,10 +104,10 @@ func (e *Engine) chunkRefusal(x *exchange, resp *http.Response, message string) 
 		return outOfOrder.With("Location", header.Get("Location")).With("Range", header.Get("Range"))
 	}
 	said := strings.TrimSuffix(fmt.Sprintf("%d: %s", resp.StatusCode, message), ": ")
-	return errcode.New(errcode.BlobUploadInvalid, "the registry does not take this blob in such chunks (it answered %s): send smaller ones, or the whole blob in one request, that is one PATCH without Content-Range or one PUT", said)
+	return oci.Errorf(oci.BlobUploadInvalid, "the registry does not take this blob in such chunks (it answered %s): send smaller ones, or the whole blob in one request, that is one PATCH without Content-Range or one PUT", said)
 }
 
-// chunkStart gives the first byte of a chunk by its Content-Range, "<first>-<last>".
+// chunkStart returns the first byte of a chunk by its Content-Range, "<first>-<last>".
 func chunkStart(header http.Header, x *exchange) (int64, bool) {
 	first, _, ok := strings.Cut(strings.TrimPrefix(header.Get("Content-Range"), "bytes "), "-")
 	start, err := strconv.ParseInt(first, 10, 64)
@@ -119,8 +118,8 @@ func chunkStart(header http.Header, x *exchange) (int64, bool) {
 }
 
 // readRefusal takes code and message out of an error's body: OCI JSON where it is that, else what there is of readable text.
-func readRefusal(content []byte, contentType string) (errcode.Code, string) {
-	var body errcode.Body
+func readRefusal(content []byte, contentType string) (oci.Code, string) {
+	var body oci.ErrorBody
 	if err := json.Unmarshal(content, &body); err == nil && len(body.Errors) > 0 {
 		first := body.Errors[0]
 		return known(first.Code), first.Message
@@ -132,18 +131,18 @@ func readRefusal(content []byte, contentType string) (errcode.Code, string) {
 }
 
 // known keeps a code that clients understand.
-func known(code errcode.Code) errcode.Code {
+func known(code oci.Code) oci.Code {
 	switch code {
-	case errcode.BlobUnknown, errcode.BlobUploadInvalid, errcode.BlobUploadUnknown, errcode.DigestInvalid, errcode.ManifestBlobUnknown,
-		errcode.ManifestInvalid, errcode.ManifestUnknown, errcode.NameInvalid, errcode.NameUnknown, errcode.SizeInvalid,
-		errcode.Unauthorized, errcode.Denied, errcode.Unsupported, errcode.TooManyRequests, errcode.RangeInvalid, errcode.Unavailable:
+	case oci.BlobUnknown, oci.BlobUploadInvalid, oci.BlobUploadUnknown, oci.DigestInvalid, oci.ManifestBlobUnknown,
+		oci.ManifestInvalid, oci.ManifestUnknown, oci.NameInvalid, oci.NameUnknown, oci.SizeInvalid,
+		oci.Unauthorized, oci.Denied, oci.Unsupported, oci.TooManyRequests, oci.RangeInvalid, oci.Unavailable:
 		return code
 	default:
 		return ""
 	}
 }
 
-// text gives the words of a page, such as a load balancer sends.
+// text returns the words of a page, such as a load balancer sends.
 func text(page []byte) string {
 	tokens := html.NewTokenizer(strings.NewReader(string(page)))
 	var words []string
@@ -181,7 +180,7 @@ func (x *exchange) scrub(message string) string {
 // explain turns what went wrong on the way into the client's error. What the network says names the registry, so it is kept as
 // the cause, for the log.
 func (x *exchange) explain(err error) error {
-	if answered, ok := errors.AsType[*errcode.Error](err); ok {
+	if answered, ok := errors.AsType[*oci.Error](err); ok {
 		return answered
 	}
 	if refusal, ok := errors.AsType[*upstream.Refusal](err); ok {
@@ -190,16 +189,16 @@ func (x *exchange) explain(err error) error {
 	var timeout net.Error
 	switch {
 	case x.entry.BodyErr() != nil:
-		return errcode.New(errcode.ClientClosed, "the request's body ended early").Because(x.entry.BodyErr())
+		return oci.Errorf(oci.ClientClosed, "the request's body ended early").Because(x.entry.BodyErr())
 	case errors.Is(err, context.Canceled):
-		return errcode.New(errcode.ClientClosed, "the client went away").Because(err)
+		return oci.Errorf(oci.ClientClosed, "the client went away").Because(err)
 	case errors.Is(err, session.ErrUnknown):
-		return errcode.New(errcode.BlobUploadUnknown, "no such upload session").Because(err)
+		return oci.Errorf(oci.BlobUploadUnknown, "no such upload session").Because(err)
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return errcode.New(errcode.UpstreamTimeout, "the registry did not answer in time").Because(err)
+		return oci.Errorf(oci.UpstreamTimeout, "the registry did not answer in time").Because(err)
 	case x.route.Writes() && x.target.Registry.ClosesOnMissingRepository():
-		return errcode.New(errcode.Unavailable, "the registry closed the connection; Amazon ECR does so when the repository does not exist: create it first").Because(err)
+		return oci.Errorf(oci.Unavailable, "the registry closed the connection; Amazon ECR does so when the repository does not exist: create it first").Because(err)
 	default:
-		return errcode.New(errcode.Unavailable, "the registry cannot be reached, or broke off; try again, and if it stays so, ask the operator").Because(err)
+		return oci.Errorf(oci.Unavailable, "the registry cannot be reached, or broke off; try again, and if it stays so, ask the operator").Because(err)
 	}
 }

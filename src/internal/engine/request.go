@@ -11,9 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/route"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
@@ -41,19 +39,19 @@ func (e *Engine) prepare(r *http.Request, x *exchange) error {
 	return nil
 }
 
-// locate gives the escaped path and the raw query of the request on the registry.
+// locate returns the escaped path and the raw query of the request on the registry.
 func (e *Engine) locate(r *http.Request, x *exchange) (path, query string, err error) {
 	repository := "/v2/" + x.target.Repository
 	switch x.route.Kind {
-	case route.Manifest:
+	case oci.Manifest:
 		return repository + "/manifests/" + x.route.Reference, "", nil
-	case route.Blob:
+	case oci.Blob:
 		return repository + "/blobs/" + x.route.Reference, "", nil
-	case route.Referrers:
+	case oci.Referrers:
 		return repository + "/referrers/" + x.route.Reference, r.URL.RawQuery, nil
-	case route.Tags:
+	case oci.Tags:
 		return repository + "/tags/list", capPage(r.URL.RawQuery), nil
-	case route.UploadStart:
+	case oci.UploadStart:
 		query, err := x.startQuery(r.URL.Query())
 		return repository + "/blobs/uploads/", query, err
 	default:
@@ -73,13 +71,13 @@ func capPage(rawQuery string) string {
 	return strings.Join(params, "&")
 }
 
-// startQuery keeps what starts an upload: the digest of one in a single request, or a mount whose source is behind this door. A
+// startQuery keeps what starts an upload: the digest of one in a single request, or a mount whose source is behind this side. A
 // mount from elsewhere is dropped, and becomes a plain upload.
 func (x *exchange) startQuery(client url.Values) (string, error) {
 	query := url.Values{}
 	if digest := client.Get("digest"); digest != "" {
-		if !route.IsDigest(digest) {
-			return "", errcode.New(errcode.DigestInvalid, "the digest in the query is not valid: it must look like sha256:<64 hex digits>")
+		if !oci.IsDigest(digest) {
+			return "", oci.Errorf(oci.DigestInvalid, "the digest in the query is not valid: it must look like sha256:<64 hex digits>")
 		}
 		query.Set("digest", digest)
 		x.digest = digest
@@ -88,11 +86,11 @@ func (x *exchange) startQuery(client url.Values) (string, error) {
 	if !client.Has("mount") {
 		return query.Encode(), nil
 	}
-	if !route.IsDigest(mount) {
-		return "", errcode.New(errcode.DigestInvalid, "the digest to mount is not valid: it must look like sha256:<64 hex digits>")
+	if !oci.IsDigest(mount) {
+		return "", oci.Errorf(oci.DigestInvalid, "the digest to mount is not valid: it must look like sha256:<64 hex digits>")
 	}
 	x.digest = mount
-	// A mount without "from" would search repositories that are not behind this door (quirk D8).
+	// A mount without "from" would search repositories that are not behind this side (quirk D8).
 	if source, ok := x.target.Source(client.Get("from")); ok {
 		query.Set("mount", mount)
 		query.Set("from", source)
@@ -111,14 +109,14 @@ func (e *Engine) continued(r *http.Request, x *exchange) (path, query string, er
 		err = fmt.Errorf("%w: it was started in another repository than the one that is configured now", session.ErrUnknown)
 	}
 	if err != nil {
-		return "", "", errcode.New(errcode.BlobUploadUnknown, "no such upload session: it has expired, or was never started here; start the upload again").Because(err)
+		return "", "", oci.Errorf(oci.BlobUploadUnknown, "no such upload session: it has expired, or was never started here; start the upload again").Because(err)
 	}
 	x.record = record
 	path, query, _ = strings.Cut(record.Location, "?")
 	if r.Method == http.MethodPut {
 		digest := r.URL.Query().Get("digest")
-		if !route.IsDigest(digest) {
-			return "", "", errcode.New(errcode.DigestInvalid, "finishing an upload needs ?digest=sha256:<64 hex digits>")
+		if !oci.IsDigest(digest) {
+			return "", "", oci.Errorf(oci.DigestInvalid, "finishing an upload needs ?digest=sha256:<64 hex digits>")
 		}
 		x.digest = digest
 		if query != "" {
@@ -129,7 +127,7 @@ func (e *Engine) continued(r *http.Request, x *exchange) (path, query string, er
 	return path, query, nil
 }
 
-func (x *exchange) owner() session.Owner { return session.Owner{Door: x.door, Name: x.route.Name} }
+func (x *exchange) owner() session.Owner { return session.Owner{Side: x.side, Name: x.route.Name} }
 
 // passed are the client's headers that are the registry's business. Authorization, cookies and whatever else a client sends
 // stay here.
@@ -155,12 +153,12 @@ func (e *Engine) rewrite(pr *httputil.ProxyRequest) {
 	}
 	// A 401 then comes before the body is spent, and the same body goes with the next attempt.
 	pr.Out.Header.Set("Expect", "100-continue")
-	if x.route.Kind == route.Manifest {
+	if x.route.Kind == oci.Manifest {
 		x.pushed = newDigester(pr.Out.Body, x.route.Reference)
-		pr.Out.Body = body.New(x.pushed)
+		pr.Out.Body = upstream.NewBody(x.pushed)
 		return
 	}
 	var content io.Reader
 	content, x.leave = e.lanes.Take(pr.In.Context(), pr.Out.Body)
-	pr.Out.Body = body.New(content)
+	pr.Out.Body = upstream.NewBody(content)
 }

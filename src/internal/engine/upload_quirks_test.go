@@ -11,9 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
 const uploads = "/v2/source/blobs/uploads/"
@@ -78,7 +78,7 @@ func TestQuirkU1LocationOnAnotherHost(t *testing.T) {
 		t.Run(location, func(t *testing.T) {
 			p, registry := proxytest.Simple(t, proxytest.Config{})
 			registry.When("POST", "/uploads/").Answer(202, "", "Location", location)
-			p.Do("POST", uploads).Fails(502, errcode.Unavailable).Hides("evil", "mailto").Lacks("Location")
+			p.Do("POST", uploads).Fails(502, oci.Unavailable).Hides("evil", "mailto").Lacks("Location")
 			p.Network.Count(1, registrytest.Sent("POST", ""))
 		})
 	}
@@ -121,7 +121,7 @@ func TestQuirkU2FinishThatFailed(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	registry.When("PUT", "/uploads/").Answer(500, `{"errors":[{"code":"UNKNOWN","message":"disk full"}]}`)
 	next := p.Do("PATCH", p.Start(), proxytest.Body(layer())).Is(202).Location()
-	p.Finish(next, layer()).Fails(500, errcode.Unknown).Says("disk full")
+	p.Finish(next, layer()).Fails(500, oci.Unknown).Says("disk full")
 }
 
 type nowhere struct{ header http.Header }
@@ -154,7 +154,7 @@ func TestQuirkU3ChunkRefusedOnceRead(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	registry.When("PATCH", "/uploads/").AnswerOnceRead(416, `{"errors":[{"code":"RANGE_INVALID","message":"chunk exceeds 4 MiB"}]}`)
 	p.Do("PATCH", p.Start(), proxytest.Body(layer()), proxytest.Header("Content-Range", "0-11999")).
-		Fails(400, errcode.BlobUploadInvalid).Says("the whole blob in one request").Says("chunk exceeds 4 MiB")
+		Fails(400, oci.BlobUploadInvalid).Says("the whole blob in one request").Says("chunk exceeds 4 MiB")
 	p.Network.Count(1, registrytest.Sent("PATCH", ""))
 }
 
@@ -167,7 +167,7 @@ func TestQuirkU4OnePatchOnly(t *testing.T) {
 		{proxytest.Body(layer())},
 		{proxytest.Body(layer()), proxytest.Header("Content-Range", "12000-23999")},
 	} {
-		p.Do("PATCH", next, options...).Fails(400, errcode.BlobUploadInvalid).Says("in one request").Says("chunked upload is not supported")
+		p.Do("PATCH", next, options...).Fails(400, oci.BlobUploadInvalid).Says("in one request").Says("chunked upload is not supported")
 	}
 }
 
@@ -246,7 +246,7 @@ func TestQuirkU6ChunkOutOfOrder(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	next := p.Do("PATCH", p.Start(), proxytest.Body([]byte("0123456789"))).Is(202).Location()
 	refused := p.Do("PATCH", next, proxytest.Body([]byte("x")), proxytest.Header("Content-Range", "20-20")).
-		Fails(416, errcode.RangeInvalid).Says("at byte 10").Has("Range", "0-9")
+		Fails(416, oci.RangeInvalid).Says("at byte 10").Has("Range", "0-9")
 	next = p.Do("PATCH", refused.Location(), proxytest.Body([]byte("ab")), proxytest.Header("Content-Range", "10-11")).Is(202).Has("Range", "0-11").Location()
 	p.Finish(next, []byte("0123456789ab")).Is(201)
 	registry.Holds(proxytest.Repository, []byte("0123456789ab"))

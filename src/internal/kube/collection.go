@@ -13,13 +13,13 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 )
 
 // Handler is told of the custom resources of one kind, as another type that has only what is needed of them. Calls do not overlap.
 type Handler[T any] struct {
 	// Convert makes the other type. What it does not keep is not kept by anybody.
-	Convert func(imageproxy.Object) T
+	Convert func(v1alpha1.Object) T
 	// Replace tells of all that there are, by name; Set of one that is new or has changed; Delete of one that is gone.
 	Replace func(map[string]T)
 	Set     func(T)
@@ -64,7 +64,7 @@ func (w *collection[T]) list(ctx context.Context, options metav1.ListOptions) (r
 			return nil, err
 		}
 		if err := meta.EachListItem(list, func(item runtime.Object) error {
-			if object, ok := item.(imageproxy.Object); ok {
+			if object, ok := item.(v1alpha1.Object); ok {
 				all[object.GetName()] = w.handler.Convert(object)
 			}
 			return nil
@@ -116,7 +116,7 @@ func (w *collection[T]) resumed() {
 
 // Add implements [cache.ReflectorStore], as do the methods below.
 func (w *collection[T]) Add(object any) error {
-	if o, ok := object.(imageproxy.Object); ok {
+	if o, ok := object.(v1alpha1.Object); ok {
 		w.handler.Set(w.handler.Convert(o))
 	}
 	return nil
@@ -125,7 +125,7 @@ func (w *collection[T]) Add(object any) error {
 func (w *collection[T]) Update(object any) error { return w.Add(object) }
 
 func (w *collection[T]) Delete(object any) error {
-	if o, ok := object.(imageproxy.Object); ok {
+	if o, ok := object.(v1alpha1.Object); ok {
 		w.handler.Delete(o.GetName())
 	}
 	return nil

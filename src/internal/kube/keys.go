@@ -18,7 +18,7 @@ import (
 const (
 	// SessionKeySecret is the Secret with the keys that seal upload sessions.
 	SessionKeySecret = "local-source-proxy-session-key"
-	// TokenKeySecret is the Secret with the keys that sign door B's tokens.
+	// TokenKeySecret is the Secret with the keys that sign the image proxy's tokens.
 	TokenKeySecret = "image-proxy-token-key"
 	// KeyField is the key in either that holds the key file.
 	KeyField = "keys"

@@ -94,7 +94,7 @@ func TestKeysMadeByTheOperator(t *testing.T) {
 	})
 }
 
-// An account that may not create Secrets, such as door B's, finds an empty one.
+// An account that may not create Secrets, such as the image proxy's, finds an empty one.
 func TestKeysFillASecretThatWasMadeEmpty(t *testing.T) {
 	for name, others := range map[string]string{"alone": "", "another replica was first": "theirs"} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kube reads the few Secrets of its own namespace that the server lives by, and the custom resources of door B.
+// Package kube reads the few Secrets of its own namespace that the server lives by, and the custom resources of the image proxy.
 //
 // The Roles that go with it are the smallest there can be, so every list and watch of Secrets is for one by its name; the package
 // refuses to look at those of a namespace as a whole, and it writes nothing but keys that replicas share and the status of custom
@@ -23,7 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// Client reads Secrets, and for door B custom resources, in one namespace.
+// Client reads Secrets, and for the image proxy custom resources, in one namespace.
 type Client struct {
 	// Namespace is where the Secrets are.
 	Namespace string

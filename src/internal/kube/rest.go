@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// New returns door A's client for a namespace, with the pod's own service account.
+// New returns the source proxy's client for a namespace, with the pod's own service account.
 func New(namespace string, log *slog.Logger) (*Client, error) {
 	config, err := rest.InClusterConfig()
 	if err != nil {
@@ -30,7 +30,7 @@ func New(namespace string, log *slog.Logger) (*Client, error) {
 	return &Client{Namespace: namespace, Secrets: secrets, Binding: binding, Log: log}, nil
 }
 
-// NewImageProxy returns door B's client for a namespace, with the pod's own service account.
+// NewImageProxy returns the image proxy's client for a namespace, with the pod's own service account.
 func NewImageProxy(namespace string, log *slog.Logger) (*Client, error) {
 	config, err := rest.InClusterConfig()
 	if err != nil {

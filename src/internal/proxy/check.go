@@ -7,15 +7,15 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/check"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/live"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/preflight"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// Check reads the settings once, goes the way of a push with them, and reports each step. Its error is [check.ErrFailed] when a
+// Check reads the settings once, goes the way of a push with them, and reports each step. Its error is [preflight.ErrFailed] when a
 // step has failed, or a [UsageError].
-func Check(ctx context.Context, sources Sources, report func(check.Step)) error {
+func Check(ctx context.Context, sources Sources, report func(preflight.Step)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cluster, err := sources.cluster(kube.New, slog.New(slog.DiscardHandler))
@@ -26,30 +26,30 @@ func Check(ctx context.Context, sources Sources, report func(check.Step)) error 
 	if err != nil {
 		return err
 	}
-	settings, _, err := follow(ctx, from, live.Config{})
+	live, _, err := follow(ctx, from, settings.LiveConfig{})
 	if err == nil {
-		err = settings.Current().Problem()
+		err = live.Current().Problem()
 	}
 	if err != nil {
 		return failedSettings(err, report)
 	}
-	now := settings.Current()
+	now := live.Current()
 	up := connect(now, upstream.Config{}, sources.DockerConfig)
 	if up.Problem != nil {
 		return failedSettings(up.Problem, report)
 	}
-	report(check.Step{Name: "settings", Result: check.OK, Detail: "pushes go to " + up.Registry.Host() + "/" + up.Repository})
-	return check.Push(ctx, up.Registry, up.Repository, report)
+	report(preflight.Step{Name: "settings", Result: preflight.OK, Detail: "pushes go to " + up.Registry.Host() + "/" + up.Repository})
+	return preflight.CheckPush(ctx, up.Registry, up.Repository, report)
 }
 
-func failedSettings(err error, report func(check.Step)) error {
+func failedSettings(err error, report func(preflight.Step)) error {
 	for _, problem := range flatten(err) {
-		report(check.Step{Name: "settings", Result: check.Failed, Detail: problem.Error()})
+		report(preflight.Step{Name: "settings", Result: preflight.Failed, Detail: problem.Error()})
 	}
-	return check.ErrFailed
+	return preflight.ErrFailed
 }
 
-// flatten gives the errors that were joined, however deep.
+// flatten returns the errors that were joined, however deep.
 func flatten(err error) []error {
 	var joined interface{ Unwrap() []error }
 	if !errors.As(err, &joined) {

@@ -10,7 +10,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/ambient"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/dockerconfig"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/live"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/source"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
@@ -23,23 +23,23 @@ type connector struct {
 
 // connectTo makes an upstream of the current settings, and another of every change of them, which is in force with the next
 // request. Requests under way keep what they began with. place names the docker config in errors.
-func connectTo(settings *live.Live, place string, cfg upstream.Config) *connector {
+func connectTo(current *settings.Live, place string, cfg upstream.Config) *connector {
 	c := &connector{}
-	apply := func(*live.Snapshot) {
+	apply := func(*settings.Snapshot) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		before := c.upstream.Swap(connect(settings.Current(), cfg, place))
+		before := c.upstream.Swap(connect(current.Current(), cfg, place))
 		if before != nil && before.Registry != nil {
 			before.Registry.Close()
 		}
 	}
-	settings.Subscribe(apply)
+	current.Subscribe(apply)
 	apply(nil)
 	return c
 }
 
 // connect makes the upstream that settings describe. It opens no connection.
-func connect(now *live.Snapshot, cfg upstream.Config, place string) *source.Upstream {
+func connect(now *settings.Snapshot, cfg upstream.Config, place string) *source.Upstream {
 	s := now.Settings
 	up := &source.Upstream{
 		Problem:              s.Problem,
@@ -59,7 +59,7 @@ func connect(now *live.Snapshot, cfg upstream.Config, place string) *source.Upst
 
 // credentials finds the credential for the repository: in the docker config, or else in the identity that a cloud gives to the
 // machine. A docker config that should be there and is not is an error for every request, and not a reason to go on as a stranger.
-func credentials(now *live.Snapshot, place string) keychain.Keychain {
+func credentials(now *settings.Snapshot, place string) keychain.Keychain {
 	problem := now.DockerConfigProblem
 	if problem == nil && now.DockerConfig != nil {
 		config, err := dockerconfig.Parse(place, now.DockerConfig)

@@ -9,9 +9,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/feed"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/dockerconfig"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/live"
+
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
 )
 
@@ -20,7 +19,7 @@ import (
 //
 // Outside a cluster nothing starts with settings that are wrong: whoever has typed them is there to mend them. In a cluster the
 // server starts all the same, so that /health can say what is wrong.
-func follow(ctx context.Context, sources feed.Config, cfg live.Config) (current *live.Live, stopped <-chan error, err error) {
+func follow(ctx context.Context, sources settings.Sources, cfg settings.LiveConfig) (current *settings.Live, stopped <-chan error, err error) {
 	var started atomic.Bool
 	started.Store(sources.Cluster != nil)
 	if cfg.Log != nil {
@@ -31,7 +30,7 @@ func follow(ctx context.Context, sources feed.Config, cfg live.Config) (current 
 		_, err := dockerconfig.Parse(sources.DockerConfigFile, data)
 		return err
 	}
-	current = live.New(cfg)
+	current = settings.NewLive(cfg)
 	loaded, failed := make(chan struct{}), make(chan error, 1)
 	go func() { failed <- sources.Run(ctx, current, func() { close(loaded) }) }()
 	select {
@@ -48,7 +47,7 @@ func follow(ctx context.Context, sources feed.Config, cfg live.Config) (current 
 
 // unusable is what keeps a server from starting. Values without a repository do not: they are what the package installs with
 // before somebody has set one.
-func unusable(sources feed.Config, now *live.Snapshot) error {
+func unusable(sources settings.Sources, now *settings.Snapshot) error {
 	problem := now.Problem()
 	missing := errors.Is(problem, settings.ErrNoRepository) && now.DockerConfigProblem == nil
 	switch {

@@ -8,9 +8,9 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/filewatch"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keyfile"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
 )
 
 // keys are those that replicas share: from the given file, from a Secret of the cluster, or else a random one, which neither a
@@ -40,7 +40,7 @@ func (k keys) place() string {
 // alone reports whether no other process has them.
 func (k keys) alone() bool { return k.file == "" && k.cluster == nil }
 
-// read gives the content of a key file.
+// read returns the content of a key file.
 func (k keys) read(ctx context.Context) ([]byte, error) {
 	switch {
 	case k.file != "":

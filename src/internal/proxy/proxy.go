@@ -2,7 +2,7 @@
 
 // Package proxy puts the server together, and is the one place that knows all of its parts.
 //
-// It decides nothing about requests. Its own matter is what belongs to a process as a whole: which doors it has, where settings and
+// It decides nothing about requests. Its own matter is what belongs to a process as a whole: which sides it has, where settings and
 // keys come from, that a change of them reaches the next request, and the order in which things start and end.
 package proxy
 
@@ -13,23 +13,23 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/metrics"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/server"
 )
 
 // Config is what the command line says.
 type Config struct {
-	// ListenAddress is door A's; empty: off. AdminAddress is that of the probes and metrics.
+	// ListenAddress is the source proxy's; empty: off. AdminAddress is that of the probes and metrics.
 	ListenAddress, AdminAddress string
 	Sources                     Sources
-	// SessionKeyFile has the keys that replicas share: of upload sessions, and of door B's tokens.
+	// SessionKeyFile has the keys that replicas share: of upload sessions, and of the image proxy's tokens.
 	SessionKeyFile string
 	// Embedded starts a registry in this process and pushes to it; nil: not.
 	Embedded *Embedded
-	// PassRedirects sends door A's clients to the storage that a registry redirects downloads to.
+	// PassRedirects sends the source proxy's clients to the storage that a registry redirects downloads to.
 	PassRedirects bool
-	// Images is door B.
+	// Images is the image proxy.
 	Images Images
 	// Profiles serves the runtime's profiles on AdminAddress.
 	Profiles        bool
@@ -50,9 +50,9 @@ func (c Config) check(inCluster bool) error {
 	}
 }
 
-// part is one door, open for being served.
+// part is one side, open for being served.
 type part struct {
-	listener server.Listener
+	listener httpserver.Listener
 	// note is for the log, once it is served; may be empty.
 	note string
 	// ready says that it can answer.
@@ -75,14 +75,14 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	defer cancel(nil)
 	m := metrics.New(cfg.Version)
 	var parts []*part
-	for _, door := range []struct {
+	for _, side := range []struct {
 		address string
 		open    func(context.Context, Config, *metrics.Metrics) (*part, error)
 	}{{cfg.ListenAddress, openSource}, {cfg.Images.Address, openImages}} {
-		if door.address == "" {
+		if side.address == "" {
 			continue
 		}
-		p, openErr := door.open(ctx, cfg, m)
+		p, openErr := side.open(ctx, cfg, m)
 		if p != nil {
 			defer func() { err = errors.Join(err, p.close()) }()
 		}
@@ -106,7 +106,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 }
 
 func serve(ctx context.Context, cfg Config, m *metrics.Metrics, parts []*part) error {
-	var group atomic.Pointer[server.Group]
+	var group atomic.Pointer[httpserver.Group]
 	ready := func() bool {
 		g := group.Load()
 		answer := g != nil && !g.Draining()
@@ -115,15 +115,15 @@ func serve(ctx context.Context, cfg Config, m *metrics.Metrics, parts []*part) e
 		}
 		return answer
 	}
-	admin := server.Admin(ready, m.Handler())
+	admin := httpserver.Admin(ready, m.Handler())
 	if cfg.Profiles {
 		admin = withProfiles(admin)
 	}
-	listeners := []server.Listener{{Name: "admin", Address: cfg.AdminAddress, Setting: "--admin-address", Handler: admin}}
+	listeners := []httpserver.Listener{{Name: "admin", Address: cfg.AdminAddress, Setting: "--admin-address", Handler: admin}}
 	for _, p := range parts {
 		listeners = append(listeners, p.listener)
 	}
-	g, err := server.Listen(ctx, cfg.Logger, listeners...)
+	g, err := httpserver.Listen(ctx, cfg.Logger, listeners...)
 	if err != nil {
 		return err
 	}

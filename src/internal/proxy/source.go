@@ -6,13 +6,12 @@ import (
 	"context"
 	"time"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/access"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/embedded"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/live"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/metrics"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/server"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
+
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/source"
@@ -28,7 +27,7 @@ type Embedded struct {
 // embeddedRepository is where pushes go in the registry in this process.
 const embeddedRepository = "source"
 
-// openSource opens door A, with settings that have been read.
+// openSource opens the source proxy, with settings that have been read.
 func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, error) {
 	cluster, err := cfg.Sources.cluster(kube.New, cfg.Logger)
 	if err != nil {
@@ -43,7 +42,7 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 		return nil, err
 	}
 	p := &part{ready: always, close: stop}
-	current, stopped, err := follow(ctx, from, live.Config{Adjust: adjust, OnReload: countReloads(m), Log: cfg.Logger})
+	current, stopped, err := follow(ctx, from, settings.LiveConfig{Adjust: adjust, OnReload: countReloads(m), Log: cfg.Logger})
 	if err != nil {
 		return p, err
 	}
@@ -61,10 +60,10 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 	if shared.alone() {
 		p.note = "upload sessions end with it, and no other replica can continue them; see --session-key-file"
 	}
-	door := source.New(engine.New(sealer), c.upstream.Load)
-	p.listener = server.Listener{
-		Name: source.DoorName, Address: cfg.ListenAddress, Setting: "--listen-address",
-		Handler: access.Log{Door: source.DoorName, Logger: cfg.Logger, Recorder: m}.Handler(door.Serve),
+	side := source.New(engine.New(sealer), c.upstream.Load)
+	p.listener = httpserver.Listener{
+		Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address",
+		Handler: httpserver.AccessLog{Side: source.Side, Logger: cfg.Logger, Recorder: m}.Handler(side.Serve),
 	}
 	return p, nil
 }
@@ -89,7 +88,7 @@ func startEmbedded(ctx context.Context, cfg Config) (adjust func(*settings.Value
 	if cfg.Embedded == nil {
 		return nil, func() error { return nil }, nil
 	}
-	registry, err := embedded.Start(ctx, cfg.Embedded.Dir)
+	registry, err := StartRegistry(ctx, cfg.Embedded.Dir)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -104,9 +103,9 @@ func startEmbedded(ctx context.Context, cfg Config) (adjust func(*settings.Value
 func countReloads(m *metrics.Metrics) func(string, error) {
 	return func(result string, _ error) {
 		switch result {
-		case live.Applied:
+		case settings.Applied:
 			m.Reload("applied")
-		case live.Rejected:
+		case settings.Rejected:
 			m.Reload("refused")
 		}
 	}

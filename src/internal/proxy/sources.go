@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/feed"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
 )
 
 // Sources are where the settings come from.
@@ -24,7 +24,7 @@ type Sources struct {
 // UsageError is a mistake in how the program was called, as opposed to one in what it was given.
 type UsageError struct{ error }
 
-// cluster gives a door's client of the cluster that this process runs in; nil outside of one.
+// cluster returns a side's client of the cluster that this process runs in; nil outside of one.
 func (s Sources) cluster(connect func(namespace string, logger *slog.Logger) (*kube.Client, error), logger *slog.Logger) (*kube.Client, error) {
 	if !kube.InCluster() {
 		if s.Namespace != "" {
@@ -47,9 +47,9 @@ func (s Sources) cluster(connect func(namespace string, logger *slog.Logger) (*k
 	return client, nil
 }
 
-// feed gives what reads the sources: Secrets as well, when this process runs in a cluster.
-func (s Sources) feed(cluster *kube.Client) (feed.Config, error) {
-	cfg := feed.Config{ValuesFile: s.ValuesFile, DockerConfigFile: s.DockerConfig, PushSecret: s.PushSecret, Cluster: cluster}
+// feed returns what reads the sources: Secrets as well, when this process runs in a cluster.
+func (s Sources) feed(cluster *kube.Client) (settings.Sources, error) {
+	cfg := settings.Sources{ValuesFile: s.ValuesFile, DockerConfigFile: s.DockerConfig, PushSecret: s.PushSecret, Cluster: cluster}
 	if err := cfg.Check(); err != nil {
 		return cfg, UsageError{err}
 	}

@@ -25,10 +25,10 @@ type Record struct {
 
 // Owner is whom a token belongs to: a token that is sealed for one owner does not open for another.
 type Owner struct {
-	// Door is the name of the door through which the upload was started.
-	Door string
-	// Name is the repository's name as the client of that door writes it.
+	// Side is the name of the side through which the upload was started.
+	Side string
+	// Name is the repository's name as the client of that side writes it.
 	Name string
 }
 
-func (o Owner) bytes() []byte { return []byte(o.Door + "\x00" + o.Name) }
+func (o Owner) bytes() []byte { return []byte(o.Side + "\x00" + o.Name) }

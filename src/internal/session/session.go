@@ -48,7 +48,7 @@ func (s *Sealer) Seal(owner Owner, record Record) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(s.keys.Load().seal(plain, owner.bytes())), nil
 }
 
-// Open gives the record of a token that was sealed for this owner less than [Lifetime] ago. Every error is [ErrUnknown]; the
+// Open returns the record of a token that was sealed for this owner less than [Lifetime] ago. Every error is [ErrUnknown]; the
 // wrapped cause is for the log.
 func (s *Sealer) Open(owner Owner, token string) (Record, error) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)

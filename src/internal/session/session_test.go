@@ -39,7 +39,7 @@ func record() session.Record {
 	}
 }
 
-func owner() session.Owner { return session.Owner{Door: "source", Name: "source"} }
+func owner() session.Owner { return session.Owner{Side: "source", Name: "source"} }
 
 func seal(t *testing.T, s *session.Sealer) string {
 	t.Helper()
@@ -102,9 +102,9 @@ func TestNothingElseOpens(t *testing.T) {
 		"one byte":     func() (session.Record, error) { return s.Open(owner(), "AA") },
 		"padded":       func() (session.Record, error) { return s.Open(owner(), token+"=") },
 		"no base64url": func() (session.Record, error) { return s.Open(owner(), "a b") },
-		"foreign name": func() (session.Record, error) { return s.Open(session.Owner{Door: "source", Name: "source/x"}, token) },
-		"foreign door": func() (session.Record, error) { return s.Open(session.Owner{Door: "images", Name: "source"}, token) },
-		"split moved":  func() (session.Record, error) { return s.Open(session.Owner{Door: "sourcesource"}, token) },
+		"foreign name": func() (session.Record, error) { return s.Open(session.Owner{Side: "source", Name: "source/x"}, token) },
+		"foreign side": func() (session.Record, error) { return s.Open(session.Owner{Side: "images", Name: "source"}, token) },
+		"split moved":  func() (session.Record, error) { return s.Open(session.Owner{Side: "sourcesource"}, token) },
 		"wrong key": func() (session.Record, error) {
 			return session.NewSealer(keys(t, keyfile.Generate()), time.Now).Open(owner(), token)
 		},

@@ -10,7 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/strictyaml"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/strictyaml"
 )
 
 // Parse reads the package's values. The place names the file or Secret in errors. Every defect is reported, joined with

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/hostname"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
 // dockerHub is the host that stands for all names of Docker Hub (quirk A9).
@@ -76,7 +76,7 @@ func splitHost(place, key, value string) (registry, path string, err error) {
 		return dockerHub, value, nil
 	case !slash:
 		return "", "", &Error{Place: place, Key: key, Problem: "names a registry, but no repository in it", Remedy: "add /path"}
-	case !hostname.Valid(first):
+	case !oci.IsHost(first):
 		return "", "", &Error{Place: place, Key: key, Problem: "does not begin with a valid host", Remedy: "write host/path or host:port/path"}
 	}
 	registry = strings.ToLower(first)

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/cabundle"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/strictyaml"
 )
 
 // Settings are what the server works with. They are immutable; a change makes new ones.
@@ -65,8 +65,8 @@ func (v Values) Resolve(place string) Settings {
 	}
 	var problems []error
 	if err := errors.Join(
-		cabundle.Check(place, "ca_cert_data", v.CACertData),
-		cabundle.Check(place, "shared.ca_cert_data", v.Shared.CACertData),
+		strictyaml.CheckCABundle(place, "ca_cert_data", v.CACertData),
+		strictyaml.CheckCABundle(place, "shared.ca_cert_data", v.Shared.CACertData),
 	); err != nil {
 		problems = append(problems, err)
 	} else {

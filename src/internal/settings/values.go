@@ -8,7 +8,7 @@
 // others to know.
 package settings
 
-import "github.com/local-source-proxy/local-source-proxy/src/internal/cabundle"
+import "github.com/local-source-proxy/local-source-proxy/src/internal/settings/strictyaml"
 
 // Values are the package's values as they are written. Keys that the server does not use are checked for their type only;
 // what they may hold is the business of the schema of the package.
@@ -39,9 +39,9 @@ type Values struct {
 	AllowSubRepositories bool `yaml:"allow_sub_repositories"`
 	// CreateNamespace has the package bring its own Namespace.
 	CreateNamespace bool `yaml:"create_namespace"`
-	// NetworkPolicy restricts who reaches door A inside the cluster.
+	// NetworkPolicy restricts who reaches the source proxy inside the cluster.
 	NetworkPolicy NetworkPolicy `yaml:"network_policy"`
-	// ImageProxy shapes door B's manifests; its server is told by flags.
+	// ImageProxy shapes the image proxy's manifests; its server is told by flags.
 	ImageProxy ImageProxy `yaml:"image_proxy"`
 	// Monitoring adds alerts and a dashboard.
 	Monitoring Monitoring `yaml:"monitoring"`
@@ -167,7 +167,7 @@ func (v Values) WithShared() Values {
 		v.PushSecret.Namespace = v.Shared.ImageRegistry.Secret.Namespace
 	}
 	if v.Shared.CACertData != v.CACertData {
-		v.CACertData = cabundle.Join(v.CACertData, v.Shared.CACertData)
+		v.CACertData = strictyaml.JoinCABundles(v.CACertData, v.Shared.CACertData)
 	}
 	return v
 }

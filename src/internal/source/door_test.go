@@ -8,11 +8,11 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/source"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
 func failing(context.Context, string) (keychain.Credential, error) {
@@ -26,23 +26,23 @@ func TestSwitches(t *testing.T) {
 		method, target string
 		// without the switch, and with it.
 		off, on int
-		code    errcode.Code
+		code    oci.Code
 		set     func(*proxytest.Config)
 	}{
-		{"GET", "/v2/source/blobs/" + digest, 403, 200, errcode.Denied, func(c *proxytest.Config) { c.AllowPull = true }},
+		{"GET", "/v2/source/blobs/" + digest, 403, 200, oci.Denied, func(c *proxytest.Config) { c.AllowPull = true }},
 		{"HEAD", "/v2/source/blobs/" + digest, 200, 200, "", func(c *proxytest.Config) { c.AllowPull = true }},
 		{"GET", manifests + "v1", 200, 200, "", func(c *proxytest.Config) { c.AllowPull = true }},
 		{"HEAD", manifests + "v1", 200, 200, "", func(c *proxytest.Config) { c.AllowPull = true }},
 		{"GET", "/v2/source/tags/list", 200, 200, "", func(c *proxytest.Config) { c.AllowPull = true }},
 		{"GET", "/v2/source/referrers/" + digest, 200, 200, "", func(c *proxytest.Config) { c.AllowPull = true }},
-		{"DELETE", "/v2/source/blobs/" + digest, 405, 202, errcode.Unsupported, func(c *proxytest.Config) { c.AllowDelete = true }},
-		{"DELETE", manifests + "v1", 405, 202, errcode.Unsupported, func(c *proxytest.Config) { c.AllowDelete = true }},
-		{"DELETE", manifests + digest, 405, 404, errcode.Unsupported, func(c *proxytest.Config) { c.AllowDelete = true }},
-		{"POST", "/v2/source/sub/blobs/uploads/", 404, 202, errcode.NameUnknown, func(c *proxytest.Config) { c.AllowSubRepositories = true }},
-		{"GET", "/v2/source/sub/deep/tags/list", 404, 200, errcode.NameUnknown, func(c *proxytest.Config) { c.AllowSubRepositories = true }},
-		{"POST", "/v2/sources/blobs/uploads/", 404, 404, errcode.NameUnknown, func(c *proxytest.Config) { c.AllowSubRepositories = true }},
-		{"GET", "/v2/team/code/tags/list", 404, 404, errcode.NameUnknown, func(c *proxytest.Config) { c.AllowSubRepositories = true }},
-		{"GET", "/v2/other/source/tags/list", 404, 404, errcode.NameUnknown, func(c *proxytest.Config) { c.AllowSubRepositories = true }},
+		{"DELETE", "/v2/source/blobs/" + digest, 405, 202, oci.Unsupported, func(c *proxytest.Config) { c.AllowDelete = true }},
+		{"DELETE", manifests + "v1", 405, 202, oci.Unsupported, func(c *proxytest.Config) { c.AllowDelete = true }},
+		{"DELETE", manifests + digest, 405, 404, oci.Unsupported, func(c *proxytest.Config) { c.AllowDelete = true }},
+		{"POST", "/v2/source/sub/blobs/uploads/", 404, 202, oci.NameUnknown, func(c *proxytest.Config) { c.AllowSubRepositories = true }},
+		{"GET", "/v2/source/sub/deep/tags/list", 404, 200, oci.NameUnknown, func(c *proxytest.Config) { c.AllowSubRepositories = true }},
+		{"POST", "/v2/sources/blobs/uploads/", 404, 404, oci.NameUnknown, func(c *proxytest.Config) { c.AllowSubRepositories = true }},
+		{"GET", "/v2/team/code/tags/list", 404, 404, oci.NameUnknown, func(c *proxytest.Config) { c.AllowSubRepositories = true }},
+		{"GET", "/v2/other/source/tags/list", 404, 404, oci.NameUnknown, func(c *proxytest.Config) { c.AllowSubRepositories = true }},
 		{"POST", uploads, 202, 202, "", func(c *proxytest.Config) { c.AllowPull, c.AllowDelete = true, true }},
 	} {
 		for _, on := range []bool{false, true} {
@@ -116,7 +116,7 @@ func TestUnconfigured(t *testing.T) {
 	p, _ := proxytest.Simple(t, proxytest.Config{})
 	p.Upstream = &source.Upstream{Problem: errors.New("repository is empty: set it to registry/path")}
 	p.Do("GET", "/v2/").Is(200).Lacks(source.PathHeader)
-	p.Do("POST", uploads).Fails(500, errcode.Misconfigured).Says("repository is empty")
+	p.Do("POST", uploads).Fails(500, oci.Misconfigured).Says("repository is empty")
 	p.Network.None()
 }
 

@@ -17,9 +17,9 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/access"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/handshake"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/preflight"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
@@ -53,22 +53,22 @@ type outcome struct {
 }
 
 func (h *health) serve(w http.ResponseWriter, r *http.Request, now *Upstream) error {
-	access.Started(r.Context(), "health", "", "")
+	httpserver.Started(r.Context(), "health", "", "")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return errcode.New(errcode.Unsupported, "/health can only be read").With("Allow", "GET, HEAD")
+		return oci.Errorf(oci.Unsupported, "/health can only be read").With("Allow", "GET, HEAD")
 	}
 	if now.Registry == nil {
 		return write(w, http.StatusInternalServerError, report{"500", "registry server configuration in the cluster is invalid: " + now.Problem.Error()})
 	}
 	result, err := h.look(r.Context(), now)
 	if err != nil {
-		return errcode.New(errcode.ClientClosed, "the client went away").Because(err)
+		return oci.Errorf(oci.ClientClosed, "the client went away").Because(err)
 	}
-	access.Of(r.Context()).Err = result.err
+	httpserver.EntryOf(r.Context()).Err = result.err
 	return write(w, http.StatusOK, result.report)
 }
 
-// look gives a recent result, or asks the registry once for all who want to know.
+// look returns a recent result, or asks the registry once for all who want to know.
 func (h *health) look(ctx context.Context, now *Upstream) (outcome, error) {
 	h.mu.Lock()
 	if time.Now().Before(h.until) {
@@ -79,7 +79,7 @@ func (h *health) look(ctx context.Context, now *Upstream) (outcome, error) {
 	results := h.group.DoChan("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
 		defer cancel()
-		err := handshake.Push(ctx, now.Registry, now.Repository)
+		err := preflight.TryPush(ctx, now.Registry, now.Repository)
 		result, keep := outcome{describe(err), err}, healthyFor
 		if err != nil {
 			keep = unhealthyFor
@@ -102,7 +102,7 @@ func describe(err error) report {
 	if err == nil {
 		return report{"200", "the registry accepts pushes"}
 	}
-	if failure, ok := errors.AsType[*handshake.Failure](err); ok {
+	if failure, ok := errors.AsType[*preflight.Failure](err); ok {
 		return report{strconv.Itoa(failure.Status), failure.Message}
 	}
 	if refusal, ok := errors.AsType[*upstream.Refusal](err); ok {

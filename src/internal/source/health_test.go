@@ -11,11 +11,11 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/source"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
 // health reads /health as the existing clients do.
@@ -164,5 +164,5 @@ func TestHealthOfANewConfiguration(t *testing.T) {
 func TestHealthCanOnlyBeRead(t *testing.T) {
 	p, _ := proxytest.Simple(t, proxytest.Config{})
 	p.Do("HEAD", "/health").Is(200)
-	p.Do("POST", "/health").Fails(405, errcode.Unsupported).Has("Allow", "GET, HEAD")
+	p.Do("POST", "/health").Fails(405, oci.Unsupported).Has("Allow", "GET, HEAD")
 }

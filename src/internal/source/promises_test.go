@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keyfile"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
 const (
@@ -138,7 +138,7 @@ func TestNetworkErrorsStayInTheLog(t *testing.T) {
 		"nowhere.example.com": "no such host", "broken.example.com": "EOF", "plain.example.com": "first record does not look like", address: "no such host",
 	} {
 		p := proxytest.New(t, network, proxytest.Config{Host: host})
-		p.Do("POST", uploads).Fails(502, errcode.Unavailable).Hides(host, "dial", "192.0.2.53", "EOF", "lookup", "tls", "x509")
+		p.Do("POST", uploads).Fails(502, oci.Unavailable).Hides(host, "dial", "192.0.2.53", "EOF", "lookup", "tls", "x509")
 		if log := p.Log.String(); !strings.Contains(log, logged) {
 			t.Errorf("%s: the log does not say %q: %s", host, logged, log)
 		}
@@ -154,7 +154,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	p.PushBlob(layer())
 	location := p.Start()
 	p.Do("GET", location+"?secret=in-the-query", proxytest.Header("Authorization", "Bearer client-secret"), proxytest.Header("Cookie", "client-secret")).Is(204)
-	p.Do("PUT", location+"?digest=in-the-query").Fails(400, errcode.DigestInvalid)
+	p.Do("PUT", location+"?digest=in-the-query").Fails(400, oci.DigestInvalid)
 	p.Do("GET", "/v2/source/tags/list?last=in-the-query").Is(200)
 	p.Do("GET", "/nowhere/in-the-path?in-the-query").Is(404)
 	p.Do("GET", location+"tampered").Is(404)
@@ -218,9 +218,9 @@ func TestSessionsThatDoNotOpen(t *testing.T) {
 		"lengthened":         location + "AAAA",
 		"of another key":     other.Start(),
 		"of another name":    "/v2/source/sub/blobs/uploads/" + token,
-		"of another door":    sealed(session.Owner{Door: "images", Name: "source"}, record),
-		"of another place":   sealed(session.Owner{Door: "source", Name: "source"}, session.Record{Registry: "evil.example.net", Repository: proxytest.Repository, Location: "/"}),
-		"of another target":  sealed(session.Owner{Door: "source", Name: "source"}, session.Record{Registry: proxytest.Host, Repository: "team/secret", Location: "/"}),
+		"of another side":    sealed(session.Owner{Side: "images", Name: "source"}, record),
+		"of another place":   sealed(session.Owner{Side: "source", Name: "source"}, session.Record{Registry: "evil.example.net", Repository: proxytest.Repository, Location: "/"}),
+		"of another target":  sealed(session.Owner{Side: "source", Name: "source"}, session.Record{Registry: proxytest.Host, Repository: "team/secret", Location: "/"}),
 		"the upstream's own": uploads + "upload-1",
 		"a URL":              uploads + "aHR0cHM6Ly9ldmlsLmV4YW1wbGUubmV0Lw",
 	} {
@@ -233,10 +233,10 @@ func TestSessionsThatDoNotOpen(t *testing.T) {
 func refuses(t *testing.T, p *proxytest.Proxy, name, target string) {
 	t.Run(name, func(t *testing.T) {
 		p.Network.Forget()
-		p.Do("PATCH", target, proxytest.Body(layer())).Fails(404, errcode.BlobUploadUnknown)
-		p.Do("PUT", target+"?digest="+registrytest.Digest(layer())).Fails(404, errcode.BlobUploadUnknown)
-		p.Do("GET", target).Fails(404, errcode.BlobUploadUnknown)
-		p.Do("DELETE", target).Fails(404, errcode.BlobUploadUnknown)
+		p.Do("PATCH", target, proxytest.Body(layer())).Fails(404, oci.BlobUploadUnknown)
+		p.Do("PUT", target+"?digest="+registrytest.Digest(layer())).Fails(404, oci.BlobUploadUnknown)
+		p.Do("GET", target).Fails(404, oci.BlobUploadUnknown)
+		p.Do("DELETE", target).Fails(404, oci.BlobUploadUnknown)
 		p.Network.None()
 	})
 }
@@ -262,10 +262,10 @@ func TestARefusalOfOurCredentialIsNotTheClients(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, registry := proxytest.Simple(t, proxytest.Config{})
 			guard(p, registry)
-			p.Do("POST", uploads).Fails(403, errcode.Denied).Says("operator").Hides("auth.example", proxytest.Password, proxytest.User, "repository:").Lacks("WWW-Authenticate", "Retry-After")
+			p.Do("POST", uploads).Fails(403, oci.Denied).Says("operator").Hides("auth.example", proxytest.Password, proxytest.User, "repository:").Lacks("WWW-Authenticate", "Retry-After")
 		})
 	}
 	p, _ := proxytest.Simple(t, proxytest.Config{Keychain: keychain.Func(failing)})
-	p.Do("POST", uploads).Fails(403, errcode.Denied).Says("operator").Hides("/etc/secret")
+	p.Do("POST", uploads).Fails(403, oci.Denied).Says("operator").Hides("/etc/secret")
 	p.Network.None(registrytest.Sent("POST", ""))
 }

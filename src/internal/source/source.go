@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package source is door A: developers push source code through it with nothing but a kubeconfig.
+// Package source is the source proxy: developers push source code through it with nothing but a kubeconfig.
 //
 // It authenticates nobody: the Kubernetes API server did, and let only those pass who may use services/proxy. To every one of
 // them the name "source" stands for exactly the repository that the operator has configured. What one developer could read of
@@ -11,16 +11,16 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/access"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/route"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
 const (
-	// DoorName names the door in logs, metrics and upload sessions.
-	DoorName = "source"
+	// Side names the side in logs, metrics and upload sessions.
+	Side = "source"
 	// Name is the repository's name on the client's side. Existing clients know no other.
 	Name = "source"
 	// PathHeader tells the client the upstream repository, as an image reference without a tag; the client puts it into the
@@ -40,43 +40,43 @@ type Upstream struct {
 	health health
 }
 
-// Door is the handler of door A.
-type Door struct {
+// Proxy is the handler of the source proxy.
+type Proxy struct {
 	engine  *engine.Engine
 	current func() *Upstream
 }
 
-// New makes the door. current gives the configuration that is in force; it is asked once a request.
-func New(e *engine.Engine, current func() *Upstream) *Door {
-	return &Door{engine: e, current: current}
+// New makes the side. current gives the configuration that is in force; it is asked once a request.
+func New(e *engine.Engine, current func() *Upstream) *Proxy {
+	return &Proxy{engine: e, current: current}
 }
 
-// Serve answers a request; it is an [access.HandlerFunc].
-func (d *Door) Serve(w http.ResponseWriter, r *http.Request) error {
-	now := d.current()
+// Serve answers a request; it is an [httpserver.HandlerFunc].
+func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
+	now := p.current()
 	if now.Registry != nil {
-		access.Stamp(w, PathHeader, now.Registry.Host()+"/"+now.Repository)
+		httpserver.Stamp(w, PathHeader, now.Registry.Host()+"/"+now.Repository)
 	}
 	if strings.TrimSuffix(r.URL.EscapedPath(), "/") == "/health" {
 		return now.health.serve(w, r, now)
 	}
-	return d.engine.Serve(w, r, admission{now})
+	return p.engine.Serve(w, r, admission{now})
 }
 
-// admission is the door as one request sees it: with the configuration that was in force when it came.
+// admission is the side as one request sees it: with the configuration that was in force when it came.
 type admission struct{ *Upstream }
 
-// Name implements [engine.Door].
-func (admission) Name() string { return DoorName }
+// Name implements [engine.Side].
+func (admission) Name() string { return Side }
 
-// Read implements [engine.Door].
-func (admission) Read(r *http.Request) (route.Route, error) {
-	return route.Parse(r.Method, r.URL.EscapedPath())
+// Read implements [engine.Side].
+func (admission) Read(r *http.Request) (oci.Route, error) {
+	return oci.ParseRoute(r.Method, r.URL.EscapedPath())
 }
 
-// Admit implements [engine.Door].
-func (a admission) Admit(r *http.Request, operation route.Route) (engine.Target, error) {
-	if operation.Kind == route.Ping {
+// Admit implements [engine.Side].
+func (a admission) Admit(r *http.Request, operation oci.Route) (engine.Target, error) {
+	if operation.Kind == oci.Ping {
 		return engine.Target{}, nil
 	}
 	repository, err := a.repository(operation.Name)
@@ -87,7 +87,7 @@ func (a admission) Admit(r *http.Request, operation route.Route) (engine.Target,
 		return engine.Target{}, err
 	}
 	if a.Registry == nil {
-		return engine.Target{}, errcode.New(errcode.Misconfigured, "the proxy has no valid repository to push to; the operator has to set one: %w", a.Problem)
+		return engine.Target{}, oci.Errorf(oci.Misconfigured, "the proxy has no valid repository to push to; the operator has to set one: %w", a.Problem)
 	}
 	return engine.Target{
 		Registry:   a.Registry,
@@ -108,9 +108,9 @@ func (a admission) repository(name string) (string, error) {
 	case below && a.AllowSubRepositories:
 		return a.Repository + "/" + sub, nil
 	case below:
-		return "", errcode.New(errcode.NameUnknown, "the repository is always %q here: names below it exist only when the operator sets allow_sub_repositories", Name)
+		return "", oci.Errorf(oci.NameUnknown, "the repository is always %q here: names below it exist only when the operator sets allow_sub_repositories", Name)
 	default:
-		return "", errcode.New(errcode.NameUnknown, "the repository is always %q here", Name)
+		return "", oci.Errorf(oci.NameUnknown, "the repository is always %q here", Name)
 	}
 }
 
@@ -119,12 +119,12 @@ func (a admission) source(name string) (string, bool) {
 	return repository, err == nil
 }
 
-func (a admission) allowed(operation route.Route) error {
+func (a admission) allowed(operation oci.Route) error {
 	switch {
-	case operation.Kind == route.Blob && operation.Method == http.MethodGet && !a.AllowPull:
-		return errcode.New(errcode.Denied, "blobs cannot be downloaded here: everybody who may push could read everybody's source; the operator can set allow_pull")
-	case operation.Kind != route.Upload && operation.Method == http.MethodDelete && !a.AllowDelete:
-		return errcode.New(errcode.Unsupported, "content cannot be deleted here; the operator can set allow_delete")
+	case operation.Kind == oci.Blob && operation.Method == http.MethodGet && !a.AllowPull:
+		return oci.Errorf(oci.Denied, "blobs cannot be downloaded here: everybody who may push could read everybody's source; the operator can set allow_pull")
+	case operation.Kind != oci.Upload && operation.Method == http.MethodDelete && !a.AllowDelete:
+		return oci.Errorf(oci.Unsupported, "content cannot be deleted here; the operator can set allow_delete")
 	default:
 		return nil
 	}
@@ -132,7 +132,7 @@ func (a admission) allowed(operation route.Route) error {
 
 // refused answers for the registry when it refuses the operator's credential. It is not the client's: a 401 would make clients ask
 // their users for a password, and a 5xx make them try again for minutes.
-func refused(refusal *upstream.Refusal) *errcode.Error {
-	return errcode.New(errcode.Denied, "the registry does not let the proxy do this, and it is not your credential that it refuses: the operator has to look at the push secret and its rights (%s)", refusal.Reason).
+func refused(refusal *upstream.Refusal) *oci.Error {
+	return oci.Errorf(oci.Denied, "the registry does not let the proxy do this, and it is not your credential that it refuses: the operator has to look at the push secret and its rights (%s)", refusal.Reason).
 		Because(refusal)
 }

@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
 )
 
 // TestAStalledClientGetsItsAnswer: the registry refuses an upload of which it has seen a part, and the client sends no more.
@@ -32,7 +32,7 @@ func TestAStalledClientGetsItsAnswer(t *testing.T) {
 			body, writer := io.Pipe()
 			defer writer.Close()
 			go func() { _, _ = io.WriteString(writer, "a part of the layer") }()
-			p.Do(http.MethodPatch, location, proxytest.Stream(body)).Fails(http.StatusRequestEntityTooLarge, errcode.BodyTooLarge)
+			p.Do(http.MethodPatch, location, proxytest.Stream(body)).Fails(http.StatusRequestEntityTooLarge, oci.BodyTooLarge)
 		})
 	}
 }

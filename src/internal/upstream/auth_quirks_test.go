@@ -12,10 +12,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
 const uploads = "/v2/source/blobs/uploads/"
@@ -52,7 +52,7 @@ func TestQuirkA1ForeignRealms(t *testing.T) {
 				p.Network.ServePlain(host, elsewhere)
 			}
 			registry.GuardBy((&registrytest.Realm{URL: realm}).Guard)
-			p.Do("POST", uploads).Fails(403, errcode.Denied).Says("the operator").Lacks("WWW-Authenticate")
+			p.Do("POST", uploads).Fails(403, oci.Denied).Says("the operator").Lacks("WWW-Authenticate")
 			p.Network.None(registrytest.With("Authorization"))
 			p.Network.None(registrytest.Mentions("token"), func(r registrytest.Request) bool { return r.Path != "/v2/" && !strings.HasPrefix(r.Path, "/v2/") })
 		})
@@ -93,7 +93,7 @@ func TestQuirkA1ARealmThatTurnsForeign(t *testing.T) {
 	p.Do("POST", uploads).Is(202)
 	p.Network.Serve("auth.example.net", http.NotFoundHandler())
 	registry.GuardBy((&registrytest.Realm{URL: "https://auth.example.net/token"}).Guard)
-	p.Do("POST", uploads).Fails(403, errcode.Denied)
+	p.Do("POST", uploads).Fails(403, oci.Denied)
 	p.Network.None(registrytest.To("auth.example.net"))
 }
 
@@ -128,7 +128,7 @@ func TestQuirkA2TokensAreNotShared(t *testing.T) {
 func TestQuirkA2ChallengeForAnotherRepository(t *testing.T) {
 	p, registry, realm := tokens(t, proxytest.Config{})
 	registry.When("POST", "/uploads/").Answer(401, "", "WWW-Authenticate", fmt.Sprintf(`Bearer realm=%q,scope="repository:team/secret:pull,push repository:team/code:delete"`, realm.URL))
-	p.Do("POST", uploads).Fails(403, errcode.Denied)
+	p.Do("POST", uploads).Fails(403, oci.Denied)
 	p.Network.None(toRealm(), registrytest.Mentions("team%2Fsecret"))
 }
 
@@ -249,7 +249,7 @@ func TestQuirkA7MissingRepositoryOnECR(t *testing.T) {
 	registry.GuardBy(registrytest.Basic("AWS", "twelve-hours"))
 	p.PushBlob(layer())
 	registry.When("POST", "/uploads/").BreakOff()
-	p.Do("POST", uploads).Fails(502, errcode.Unavailable).Says("create it").Hides(ecr)
+	p.Do("POST", uploads).Fails(502, oci.Unavailable).Says("create it").Hides(ecr)
 }
 
 // quirk A8: a real request may get a 401 without WWW-Authenticate (gcr.io): the scheme is learnt from /v2/.

@@ -7,9 +7,8 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/challenge"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
 // Refusal is the error when the registry, or its token server, does not accept the proxy's credential, or when there is none
@@ -29,7 +28,7 @@ func (e *Refusal) Error() string {
 	return e.Reason
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Refusal) Unwrap() error { return e.cause }
 
 // authenticate shows the credential ahead of the request, so that no body is spent on learning that one is wanted. When the
@@ -59,12 +58,12 @@ func (t authenticate) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	r.tokens.forget(shown)
-	asked := challenge.Parse(resp.Header)
+	asked := oci.ParseChallenges(resp.Header)
 	if len(asked) > 0 {
 		challenges = asked
 		r.greeting.learn(asked)
 	}
-	again, ok := body.Again(req)
+	again, ok := RepeatBody(req)
 	if !ok {
 		// The body had begun before the registry made up its mind; the next attempt comes with a new token. A password is not
 		// refused by a registry that wants a token for it.
@@ -114,7 +113,7 @@ func show(req *http.Request, a authorization) *http.Request {
 	return req
 }
 
-// credential gives the credential, unless it was refused for what the call is about.
+// credential returns the credential, unless it was refused for what the call is about.
 func (r *Registry) credential(ctx context.Context, call Call) (keychain.Credential, error) {
 	credential, err := r.keychain.Credential(ctx, r.host)
 	if err != nil {
@@ -133,7 +132,7 @@ func (r *Registry) credential(ctx context.Context, call Call) (keychain.Credenti
 
 // authorization shows a credential for a call as the challenges want it, with a scope that one asked for besides. Bearer is preferred:
 // it keeps the password off the registry.
-func (r *Registry) authorization(ctx context.Context, c keychain.Credential, challenges []challenge.Challenge, call Call, asked string) (authorization, error) {
+func (r *Registry) authorization(ctx context.Context, c keychain.Credential, challenges []oci.Challenge, call Call, asked string) (authorization, error) {
 	if c.RegistryToken != "" {
 		return authorization{header: "Bearer " + c.RegistryToken, password: true}, nil
 	}
@@ -187,8 +186,8 @@ func (r *Registry) Authorize(ctx context.Context, scope Scope) (shown bool, err 
 	return a.header != "", err
 }
 
-// bearer gives the parameters of the first Bearer challenge; nil when there is none.
-func bearer(challenges []challenge.Challenge) map[string]string {
+// bearer returns the parameters of the first Bearer challenge; nil when there is none.
+func bearer(challenges []oci.Challenge) map[string]string {
 	for _, ch := range challenges {
 		if ch.Scheme == "bearer" {
 			return ch.Params
@@ -204,7 +203,7 @@ func basic(c keychain.Credential) string {
 	return req.Header.Get("Authorization")
 }
 
-// userPassword gives the Basic form; an identity token stands for the password of a user without a name (quirk A6).
+// userPassword returns the Basic form; an identity token stands for the password of a user without a name (quirk A6).
 func userPassword(c keychain.Credential) (user, password string) {
 	if c.IdentityToken == "" {
 		return c.Username, c.Password

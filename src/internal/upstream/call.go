@@ -54,7 +54,7 @@ func callOf(ctx context.Context) Call {
 	return call
 }
 
-// scopeStrings gives the scopes of a call as a token server wants them, with what a challenge asks for besides. A challenge
+// scopeStrings returns the scopes of a call as a token server wants them, with what a challenge asks for besides. A challenge
 // may add actions on repositories that the call is about (distribution wants "delete" for a deletion, which must not be asked
 // for unasked: quirk A4), and scopes of other kinds, but no other repository (quirk A2).
 func scopeStrings(call Call, asked string) []string {

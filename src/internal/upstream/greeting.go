@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/challenge"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
 // sharedTimeout bounds what is asked of a registry on behalf of several requests.
@@ -25,7 +25,7 @@ const sharedTimeout = 20 * time.Second
 type greeting struct {
 	mu         sync.Mutex
 	known      string // scheme
-	challenges []challenge.Challenge
+	challenges []oci.Challenge
 	learned    bool
 	guarded    bool // strangers are refused there
 	group      singleflight.Group
@@ -38,7 +38,7 @@ func (g *greeting) scheme() string {
 }
 
 // learn keeps the challenges of a refused request, which are newer than the greeting.
-func (g *greeting) learn(challenges []challenge.Challenge) {
+func (g *greeting) learn(challenges []oci.Challenge) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.challenges, g.learned = challenges, true
@@ -56,13 +56,13 @@ func (g *greeting) isGuarded() bool {
 	return g.guarded
 }
 
-func (g *greeting) get() ([]challenge.Challenge, bool) {
+func (g *greeting) get() ([]oci.Challenge, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.challenges, g.learned
 }
 
-// scheme gives "https" or "http". Only a loopback registry is asked: everywhere else plain HTTP must be said.
+// scheme returns "https" or "http". Only a loopback registry is asked: everywhere else plain HTTP must be said.
 func (r *Registry) scheme(ctx context.Context) (string, error) {
 	switch {
 	case r.plainHTTP:
@@ -83,8 +83,8 @@ func (g *greeting) setScheme(scheme string) {
 	g.known = scheme
 }
 
-// challenges gives what the registry wants to see, and asks it when that is not known yet.
-func (r *Registry) challenges(ctx context.Context) ([]challenge.Challenge, error) {
+// challenges returns what the registry wants to see, and asks it when that is not known yet.
+func (r *Registry) challenges(ctx context.Context) ([]oci.Challenge, error) {
 	if known, ok := r.greeting.get(); ok {
 		return known, nil
 	}
@@ -162,7 +162,7 @@ func (r *Registry) askWith(ctx context.Context, scheme string) error {
 	}
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode < 300:
-		r.greeting.learn(challenge.Parse(resp.Header))
+		r.greeting.learn(oci.ParseChallenges(resp.Header))
 		return nil
 	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode >= 500:
 		return fmt.Errorf("ask %s who it is: %s", r.api, http.StatusText(resp.StatusCode))

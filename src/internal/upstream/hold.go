@@ -11,8 +11,6 @@ import (
 	"net/http/httptrace"
 	"sync"
 	"time"
-
-	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
 )
 
 // continueTimeout is how long a registry may take to ask for a body before it is sent unasked.
@@ -24,7 +22,7 @@ const continueTimeout = time.Second
 type hold struct{ next http.RoundTripper }
 
 func (t hold) RoundTrip(req *http.Request) (*http.Response, error) {
-	lent, ok := body.Of(req.Body)
+	lent, ok := BodyOf(req.Body)
 	if !ok || req.Header.Get("Expect") == "" {
 		return t.next.RoundTrip(req)
 	}
@@ -69,7 +67,7 @@ func watch(dial dialer) dialer {
 	}
 }
 
-// closed gives the channel that says so; nil, which never does, for a connection that is not watched.
+// closed returns the channel that says so; nil, which never does, for a connection that is not watched.
 func closed(conn net.Conn) <-chan struct{} {
 	if encrypted, ok := conn.(*tls.Conn); ok {
 		conn = encrypted.NetConn()
@@ -83,7 +81,7 @@ func closed(conn net.Conn) <-chan struct{} {
 // ending ends the loan of a body that was never asked for, once the answer that came in its place has been read.
 type ending struct {
 	io.ReadCloser
-	loan *body.Body
+	loan *Body
 }
 
 func (e *ending) Close() error {

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
@@ -42,7 +41,7 @@ func TestUploadsShareAConnection(t *testing.T) {
 	defer r.Close()
 	put := func(want int) {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, registry.URL+"/v2/a/manifests/b", body.New(strings.NewReader("{}")))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, registry.URL+"/v2/a/manifests/b", upstream.NewBody(strings.NewReader("{}")))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,7 @@ import (
 // DockerHub is the name by which references and docker configs know Docker Hub.
 const DockerHub = "index.docker.io"
 
-// Canonical gives the one name of a registry that has several (quirk A9); others are only put in lower case.
+// Canonical returns the one name of a registry that has several (quirk A9); others are only put in lower case.
 func Canonical(host string) string {
 	host = strings.ToLower(host)
 	switch host {

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/challenge"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
 // prove finds out whether a credential that was refused for a repository is good for anything, once for all who want to know.
@@ -25,7 +25,7 @@ func (r *Registry) prove(ctx context.Context, c keychain.Credential) error {
 }
 
 // standing shows a credential for no repository: it buys a token without a scope, or is shown at /v2/.
-func (r *Registry) standing(ctx context.Context, c keychain.Credential, challenges []challenge.Challenge) standing {
+func (r *Registry) standing(ctx context.Context, c keychain.Credential, challenges []oci.Challenge) standing {
 	if params := bearer(challenges); params != nil && c.RegistryToken == "" {
 		realm, err := r.pinRealm(params["realm"])
 		if err != nil {

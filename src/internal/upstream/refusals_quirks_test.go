@@ -8,10 +8,10 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/errcode"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
 // quirk A10: a wrong password is not retried at every request; a changed one is tried at once.
@@ -32,7 +32,7 @@ func TestQuirkA10WrongPassword(t *testing.T) {
 			p, registry := proxytest.Simple(t, proxytest.Config{Keychain: keychain.Func(func(context.Context, string) (keychain.Credential, error) { return credential, nil })})
 			guard(p, registry)
 			for range 5 {
-				p.Do("POST", uploads).Fails(403, errcode.Denied).Says("it is not your credential")
+				p.Do("POST", uploads).Fails(403, oci.Denied).Says("it is not your credential")
 			}
 			p.Network.Count(1, registrytest.With("Authorization"))
 			credential.Password = "right"
@@ -78,7 +78,7 @@ func TestQuirkA10WrongPasswordForManyRepositories(t *testing.T) {
 			})
 			test.guard(p, registry)
 			for i := range 30 {
-				p.Do("POST", fmt.Sprintf("/v2/source/sub%d/blobs/uploads/", i)).Fails(403, errcode.Denied).Says("it is not your credential")
+				p.Do("POST", fmt.Sprintf("/v2/source/sub%d/blobs/uploads/", i)).Fails(403, oci.Denied).Says("it is not your credential")
 			}
 			p.Network.Count(test.shown, registrytest.With("Authorization"))
 			credential.Password = "right"
@@ -95,7 +95,7 @@ func TestQuirkA10WrongPasswordOnceRead(t *testing.T) {
 	registry.GuardBy(registrytest.Basic(proxytest.User, "right"))
 	registry.When("PUT", "/manifests/").AnswerOnceRead(401, "", "WWW-Authenticate", "Basic")
 	for range 3 {
-		p.Do("PUT", "/v2/source/manifests/v1", proxytest.Body([]byte("{}"))).Fails(403, errcode.Denied)
+		p.Do("PUT", "/v2/source/manifests/v1", proxytest.Body([]byte("{}"))).Fails(403, oci.Denied)
 	}
 	if n := len(p.Network.Requests(registrytest.With("Authorization"))); n != 1 {
 		t.Errorf("a refused password was shown %d times", n)

@@ -3,7 +3,7 @@
 // Package upstream is one registry on the other side of the proxy: its address, trust, credential, tokens and connections.
 //
 // A [Registry] is an [http.RoundTripper] made of RoundTrippers that each do one thing: follow redirects, authenticate, retry,
-// measure. It knows nothing of doors or of what a request means; a [Call] in the request's context says which scope it needs.
+// measure. It knows nothing of sides or of what a request means; a [Call] in the request's context says which scope it needs.
 //
 // The credential goes to one host. It is attached to requests for exactly the configured registry, and traded for tokens only
 // at a realm that belongs to it; a redirect leaves it behind. Everything the package cannot do without breaking that, it
@@ -119,7 +119,7 @@ func (r *Registry) RoundTrip(req *http.Request) (*http.Response, error) {
 // Close closes the connections that are idle; those in use are closed when their request ends.
 func (r *Registry) Close() { r.base.CloseIdleConnections() }
 
-// URL gives the address of a path and raw query of the distribution API. It may have to find out the scheme first.
+// URL returns the address of a path and raw query of the distribution API. It may have to find out the scheme first.
 func (r *Registry) URL(ctx context.Context, path, rawQuery string) (*url.URL, error) {
 	scheme, err := r.scheme(ctx)
 	if err != nil {

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-
-	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
 )
 
 const (
@@ -40,7 +38,7 @@ func (t retry) RoundTrip(req *http.Request) (*http.Response, error) {
 		if attempt == attempts || !worthRetrying(req, resp, err) {
 			return resp, err
 		}
-		again, ok := body.Again(req)
+		again, ok := RepeatBody(req)
 		if !ok {
 			return resp, err
 		}

@@ -98,7 +98,7 @@ func (c *tokenCache) forget(shown authorization) {
 	}
 }
 
-// token gives a token from the cache, or fetches one for all who wait for the same.
+// token returns a token from the cache, or fetches one for all who wait for the same.
 func (r *Registry) token(ctx context.Context, key tokenKey, c keychain.Credential, call Call) (string, error) {
 	if value, ok := r.tokens.get(key); ok {
 		return value, nil

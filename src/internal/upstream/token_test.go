@@ -14,10 +14,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/body"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
@@ -60,7 +59,7 @@ func send(ctx context.Context, r *upstream.Registry, method, path string, conten
 		return 0, err
 	}
 	if content != nil {
-		req.Body, req.ContentLength = body.New(content), -1
+		req.Body, req.ContentLength = upstream.NewBody(content), -1
 		req.Header.Set("Expect", "100-continue")
 	}
 	resp, err := r.RoundTrip(req)

@@ -48,7 +48,7 @@ func newTransport(caCertData []byte) (*http.Transport, error) {
 // ErrCACertData is the error for CA data without a usable certificate.
 var ErrCACertData = errors.New("ca_cert_data holds no PEM certificate")
 
-// trust gives the system's roots and the given ones besides.
+// trust returns the system's roots and the given ones besides.
 func trust(caCertData []byte) (*x509.CertPool, error) {
 	pool, err := x509.SystemCertPool()
 	if err != nil {
@@ -92,7 +92,7 @@ func (t measure) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// withHeaders gives a shallow copy of a request whose headers can be changed: a RoundTripper must not change its caller's.
+// withHeaders returns a shallow copy of a request whose headers can be changed: a RoundTripper must not change its caller's.
 func withHeaders(req *http.Request) *http.Request {
 	shallow := new(http.Request)
 	*shallow = *req

@@ -14,8 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/proxytest"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/registrytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 

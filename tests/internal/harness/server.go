@@ -37,7 +37,7 @@ type Options struct {
 // Server is a running local-source-proxy.
 type Server struct {
 	*Process
-	// Host is the address of door A, as it stands in an image reference, and Images that of door B; empty where a door is off.
+	// Host is the address of the source proxy, as it stands in an image reference, and Images that of the image proxy; empty where a side is off.
 	Host, Images string
 	// Admin is the base URL of the admin address.
 	Admin string
@@ -95,7 +95,7 @@ func Start(t testing.TB, options Options) *Server {
 	return s
 }
 
-// source and images say which doors the flags open.
+// source and images say which sides the flags open.
 func (o Options) source() bool { return !slices.Contains(o.Flags, "--listen-address=") }
 
 func (o Options) images() bool {
@@ -140,13 +140,13 @@ func (o Options) values() map[string]any {
 	return values
 }
 
-// URL returns the address of a path on door A.
+// URL returns the address of a path on the source proxy.
 func (s *Server) URL(path string) string { return "http://" + s.Host + path }
 
-// address is where a door is served, by the log; empty when it has not said so yet.
-func (s *Server) address(door string) string {
+// address is where a side is served, by the log; empty when it has not said so yet.
+func (s *Server) address(side string) string {
 	for _, record := range s.Stderr.Records("serving") {
-		if record["door"] == door {
+		if record["door"] == side {
 			address, _ := record["address"].(string)
 			return address
 		}

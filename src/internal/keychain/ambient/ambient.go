@@ -7,22 +7,19 @@ package ambient
 
 import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/amazon"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/azure"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/google"
 )
 
 // New returns the keychain of the three clouds. Nothing is read, asked or kept before the first question for a registry of a
 // cloud; answers are then remembered as [keychain.Cached] does.
 func New() keychain.Keychain {
 	return keychain.Chain(
-		keychain.Match(amazon.Match, keychain.Cached(amazon.New())),
-		keychain.Match(google.Match, keychain.Cached(google.New())),
-		keychain.Match(azure.Match, keychain.Cached(azure.New())),
+		keychain.Match(IsAmazon, keychain.Cached(Amazon())),
+		keychain.Match(IsGoogle, keychain.Cached(Google())),
+		keychain.Match(IsAzure, keychain.Cached(Azure())),
 	)
 }
 
 // Match reports whether the host is a registry of one of the clouds.
 func Match(host string) bool {
-	return amazon.Match(host) || google.Match(host) || azure.Match(host)
+	return IsAmazon(host) || IsGoogle(host) || IsAzure(host)
 }

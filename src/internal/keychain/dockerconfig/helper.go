@@ -16,7 +16,6 @@ import (
 	"github.com/docker/docker-credential-helpers/credentials"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/internal/oneline"
 )
 
 const (
@@ -28,7 +27,7 @@ const (
 // checkHelper refuses a name that would leave PATH: the config says which helper, not which file.
 func checkHelper(name string) error {
 	if strings.ContainsAny(name, `/\`) || strings.ContainsRune(name, 0) {
-		return fmt.Errorf("credential helper %q: the name is what follows %q and cannot be a path", oneline.Text(name), helperPrefix)
+		return fmt.Errorf("credential helper %q: the name is what follows %q and cannot be a path", keychain.Text(name), helperPrefix)
 	}
 	return nil
 }
@@ -86,8 +85,8 @@ func (p *program) explain() error {
 	case p.err == nil:
 		return errors.New("its answer is not the JSON that the credential helper protocol wants: run it by hand with the argument get")
 	}
-	said := oneline.Text(p.stderr.String())
-	if out := oneline.Text(p.stdout.String()); said == "" && !strings.ContainsAny(out, "{}") {
+	said := keychain.Text(p.stderr.String())
+	if out := keychain.Text(p.stdout.String()); said == "" && !strings.ContainsAny(out, "{}") {
 		said = out
 	}
 	if said == "" {

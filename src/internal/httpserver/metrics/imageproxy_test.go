@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metrics_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
+)
+
+func TestImages(t *testing.T) {
+	m := metrics.New("dev")
+	images := m.Images()
+	for _, r := range []imageproxy.Record{
+		{App: "app", Customer: "Acme", Action: imageproxy.Manifest, Status: 200, Bytes: 7, Image: "quay.io/team/api", Reference: "v1", Remote: "192.0.2.1", License: "acme"},
+		{App: "app", Customer: "Acme", Action: imageproxy.Blob, Status: 200, Bytes: 100},
+		{App: "app", Customer: "Acme", Action: imageproxy.Blob, Status: 403, Bytes: 50, Reason: imageproxy.Expired},
+		{Action: imageproxy.Auth, Status: 401, Reason: imageproxy.UnknownLicense},
+	} {
+		images.Pulled(r)
+	}
+	images.Objects("License", 2, 1)
+	images.Objects("License", 3, 0)
+	var got []string
+	for _, line := range scrape(t, m) {
+		if strings.HasPrefix(line, "lsp_image_") {
+			got = append(got, line)
+		}
+	}
+	want := []string{
+		`lsp_image_bytes_total{app="",customer=""} 0`,
+		`lsp_image_bytes_total{app="app",customer="Acme"} 157`,
+		`lsp_image_denials_total{app="",customer="",reason="unknown_license"} 1`,
+		`lsp_image_denials_total{app="app",customer="Acme",reason="expired"} 1`,
+		`lsp_image_objects{kind="License",state="invalid"} 0`,
+		`lsp_image_objects{kind="License",state="valid"} 3`,
+		`lsp_image_requests_total{action="auth",app="",customer="",status="401"} 1`,
+		`lsp_image_requests_total{action="blob",app="app",customer="Acme",status="200"} 1`,
+		`lsp_image_requests_total{action="blob",app="app",customer="Acme",status="403"} 1`,
+		`lsp_image_requests_total{action="manifest",app="app",customer="Acme",status="200"} 1`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("series (-want +got):\n%s", diff)
+	}
+}

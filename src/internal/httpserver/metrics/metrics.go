@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package metrics counts what the proxy does, for Prometheus.
+//
+// Labels take their values from small, closed sets: no name, tag, user or address becomes one, so that a client can neither make
+// the set grow nor be followed through it.
+package metrics
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
+)
+
+// Metrics implements the observers of the other packages. It is safe for concurrent use.
+type Metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	bytes    *prometheus.CounterVec
+	uploads  *prometheus.GaugeVec
+	upstream *prometheus.HistogramVec
+	tokens   *prometheus.CounterVec
+	reloads  *prometheus.CounterVec
+}
+
+// New makes the metrics, with those of the process and of the Go runtime.
+func New(version string) *Metrics {
+	seconds := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: counter("lsp_requests_total", "Requests, by door, operation and status of the answer.", "door", "operation", "status"),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "lsp_request_duration_seconds", Help: "Time from a request's header to the end of the answer, in seconds.", Buckets: seconds,
+		}, []string{"door", "operation"}),
+		bytes: counter("lsp_request_bytes_total", "Bytes of bodies, by door and direction: in from clients, out to them.", "door", "direction"),
+		uploads: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "lsp_uploads_in_flight", Help: "Requests under way that upload content, by side.",
+		}, []string{"door"}),
+		upstream: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "lsp_upstream_request_duration_seconds", Help: "Time from a request to the registry to the header of its answer, body sent included, in seconds; status 0: no answer.", Buckets: seconds,
+		}, []string{"operation", "status"}),
+		tokens:  counter("lsp_token_fetches_total", "Tokens asked of the registry's token server, by result: ok, refused, error.", "result"),
+		reloads: counter("lsp_settings_reloads_total", "Changes of the settings, by result: applied, refused.", "result"),
+	}
+	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "lsp_build_info", Help: "1, with the version as a label.", ConstLabels: prometheus.Labels{"version": version},
+	}, func() float64 { return 1 })
+	m.registry.MustRegister(m.requests, m.duration, m.bytes, m.uploads, m.upstream, m.tokens, m.reloads, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	// Series that alerts look at exist from the start.
+	for _, result := range []string{"applied", "refused"} {
+		m.reloads.WithLabelValues(result)
+	}
+	for _, result := range []string{"ok", "refused", "error"} {
+		m.tokens.WithLabelValues(result)
+	}
+	return m
+}
+
+func counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+// Handler serves the metrics in Prometheus' text format.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// RequestStarted implements [httpserver.Recorder].
+func (m *Metrics) RequestStarted(e *httpserver.Entry) {
+	if uploads(e.Operation) {
+		m.uploads.WithLabelValues(e.Side).Inc()
+	}
+}
+
+// RequestFinished implements [httpserver.Recorder].
+func (m *Metrics) RequestFinished(e *httpserver.Entry, started bool) {
+	if started && uploads(e.Operation) {
+		m.uploads.WithLabelValues(e.Side).Dec()
+	}
+	operation := e.Operation
+	if operation == "" {
+		operation = "unknown"
+	}
+	m.requests.WithLabelValues(e.Side, operation, strconv.Itoa(e.Status)).Inc()
+	m.duration.WithLabelValues(e.Side, operation).Observe(e.Duration.Seconds())
+	m.bytes.WithLabelValues(e.Side, "in").Add(float64(e.In))
+	m.bytes.WithLabelValues(e.Side, "out").Add(float64(e.Out))
+}
+
+func uploads(operation string) bool {
+	switch operation {
+	case "upload-start", "upload-chunk", "upload-finish", "manifest-put":
+		return true
+	default:
+		return false
+	}
+}
+
+// UpstreamRequest implements the observer of package upstream.
+func (m *Metrics) UpstreamRequest(operation string, status int, elapsed time.Duration) {
+	m.upstream.WithLabelValues(operation, strconv.Itoa(status)).Observe(elapsed.Seconds())
+}
+
+// TokenFetch implements the observer of package upstream.
+func (m *Metrics) TokenFetch(result string) { m.tokens.WithLabelValues(result).Inc() }
+
+// Reload counts a change of the settings; result is "applied" or "refused".
+func (m *Metrics) Reload(result string) { m.reloads.WithLabelValues(result).Inc() }

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metrics_test
+
+import (
+	"flag"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
+)
+
+var update = flag.Bool("update", false, "write testdata/series.txt")
+
+// TestSeries holds the list of all metrics and their labels, which alerts and dashboards are checked against (tests/package).
+func TestSeries(t *testing.T) {
+	m := metrics.New("1.2.3")
+	entry := &httpserver.Entry{Side: "source", Operation: "upload-chunk", Status: 202}
+	m.RequestStarted(entry)
+	m.RequestFinished(entry, true)
+	m.UpstreamRequest("blob-get", 200, time.Second)
+	m.TokenFetch("ok")
+	m.Reload("applied")
+	images := m.Images()
+	images.Pulled(imageproxy.Record{App: "shop", Customer: "Acme", Reason: "revoked"})
+	images.Objects("License", 1, 0)
+
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	var got []string
+	family, label := "", regexp.MustCompile(`[{,]([a-z]+)="`)
+	for line := range strings.Lines(w.Body.String()) {
+		if name, ok := strings.CutPrefix(line, "# TYPE lsp_"); ok {
+			family = "lsp_" + strings.Fields(name)[0]
+		}
+		if family == "" || !strings.HasPrefix(line, family) {
+			continue
+		}
+		for _, match := range label.FindAllStringSubmatch(line, -1) {
+			if match[1] != "le" {
+				family += " " + match[1]
+			}
+		}
+		got, family = append(got, family+"\n"), ""
+	}
+	slices.Sort(got)
+	const file = "testdata/series.txt"
+	if *update {
+		if err := os.WriteFile(file, []byte(strings.Join(got, "")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), strings.Join(got, "")); diff != "" {
+		t.Errorf("%s (-want +got; go test -update writes it):\n%s", file, diff)
+	}
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package images is the image proxy: customers of a software vendor pull the vendor's private images through it with a license.
+//
+// The license says which application's images it opens, and the vendor's objects say which registries an application may use; all
+// of them are looked up in the catalog that is in force when a request arrives, so that whoever is let in or out is so with the
+// next request. The vendor's credentials stay on this side, and so does the knowledge of which registry answers: what a customer
+// is told names nothing that he has not written himself.
+//
+// It only reads. It refuses every registry that is not configured, and remembers nothing about a customer between requests.
+package imageproxy
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+)
+
+// Side names the side in logs and metrics.
+const Side = "images"
+
+// Config is what the side needs.
+type Config struct {
+	Engine  *engine.Engine
+	Catalog *catalog.Store
+	Tickets *Issuer
+	// Proxies are those in front of the side that are believed what they say of a client.
+	Proxies TrustedProxies
+	// TerminateOnRevoke ends downloads under way when their license ends.
+	TerminateOnRevoke bool
+	// Recorder is told of every request.
+	Recorder Recorder
+	Logger   *slog.Logger
+}
+
+// Proxy is the handler of the image proxy.
+type Proxy struct {
+	cfg       Config
+	grammar   grammar
+	hosts     hosts
+	failures  *Throttle
+	downloads *downloads
+}
+
+// New makes the side.
+func New(cfg Config) *Proxy {
+	d := &Proxy{cfg: cfg, grammar: newGrammar(), hosts: newHosts()}
+	d.failures = NewThrottle(func(source netip.Prefix, failures int) {
+		cfg.Logger.Warn("wrong licenses or tokens over the limit, which were not looked into nor logged one by one",
+			"door", Side, "remote", source.String(), "requests", failures, "within", Pause)
+	})
+	if cfg.TerminateOnRevoke {
+		d.downloads = newDownloads(cfg.Catalog)
+	}
+	return d
+}
+
+// Close ends what the side does beside requests.
+func (d *Proxy) Close() { d.downloads.close() }
+
+// Serve answers a request; it is an [httpserver.HandlerFunc].
+func (d *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
+	v := &visit{Proxy: d, origin: d.cfg.Proxies.Of(r), record: Record{Action: Unknown}}
+	httpserver.EntryOf(r.Context()).Report = v.report
+	httpserver.Stamp(w, "Docker-Distribution-Api-Version", "registry/2.0")
+	if strings.TrimSuffix(r.URL.EscapedPath(), "/") == tokenPath {
+		return v.sell(w, r)
+	}
+	ctx, end := context.WithCancelCause(r.Context())
+	defer end(nil)
+	v.end = end
+	defer d.downloads.forget(&v.download)
+	err := d.cfg.Engine.Serve(w, r.WithContext(ctx), v)
+	if ended := v.ended.Load(); err != nil && ended != nil {
+		return ended.answer
+	}
+	return err
+}
+
+// visit is the side as one request sees it.
+type visit struct {
+	*Proxy
+	download
+
+	origin    Origin
+	reference reference
+	record    Record
+	// silent: the request is in a summary, and not logged by itself.
+	silent bool
+}
+
+// Name implements [engine.Side].
+func (*visit) Name() string { return Side }
+
+// Read implements [engine.Side].
+func (v *visit) Read(r *http.Request) (oci.Route, error) {
+	operation, ref, err := v.grammar.read(r.Method, r.URL.EscapedPath())
+	if err != nil {
+		return operation, err
+	}
+	v.reference = ref
+	v.record.Action, v.record.Image, v.record.Reference = action(operation), ref.image(), operation.Reference
+	return operation, nil
+}
+
+func action(operation oci.Route) Action {
+	switch {
+	case operation.Kind == oci.Ping:
+		return Auth
+	case operation.Method == http.MethodHead:
+		return Head
+	default:
+		return Action(operation.Kind)
+	}
+}
+
+// deny notes why a request is refused.
+func (v *visit) deny(reason Reason, answer *oci.Error) *oci.Error {
+	v.record.Reason = reason
+	return answer
+}
+
+// holder notes whose request it is.
+func (v *visit) holder(c *catalog.Credential) {
+	v.record.License, v.record.Customer, v.record.App = c.License.Name, c.License.Customer, c.License.App
+}
+
+// report is the end of a request.
+func (v *visit) report(ctx context.Context, e *httpserver.Entry) {
+	r := v.record
+	r.ID, r.Status, r.Bytes, r.Duration, r.Err = e.ID, e.Status, e.Out, e.Duration, e.Err
+	r.Remote = v.origin.Address.String()
+	r.Success = e.Status < http.StatusBadRequest && e.Err == nil
+	if ended := v.ended.Load(); e.Err != nil && ended != nil {
+		r.Reason, r.Err = ended.reason, ended.answer
+	}
+	v.cfg.Recorder.Pulled(r)
+	if !v.silent {
+		r.Log(ctx, v.cfg.Logger)
+	}
+}
+
+// hash of a license id.
+type hash = [sha256.Size]byte

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package imageproxy
+
+// Package origin tells from where a request comes, and how its sender speaks: behind a load balancer only that knows.
+//
+// What a request says about itself (X-Forwarded-For, X-Forwarded-Proto) is believed when it was brought by a proxy that the
+// operator trusts, and by nobody else: a client could otherwise put the blame for its failures on another address.
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// TrustedProxies are the networks whose word is taken.
+type TrustedProxies []netip.Prefix
+
+// ParseTrustedProxies reads networks, or single addresses, separated by commas.
+func ParseTrustedProxies(list string) (TrustedProxies, error) {
+	var all TrustedProxies
+	for each := range strings.SplitSeq(list, ",") {
+		each = strings.TrimSpace(each)
+		if each == "" {
+			continue
+		}
+		network, err := netip.ParsePrefix(each)
+		if address, addressErr := netip.ParseAddr(each); addressErr == nil && address.Zone() == "" {
+			network, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a network: write it like 10.0.0.0/8, several with commas between", each)
+		}
+		all = append(all, network.Masked())
+	}
+	return all, nil
+}
+
+func (p TrustedProxies) trust(address netip.Addr) bool {
+	return slices.ContainsFunc(p, func(network netip.Prefix) bool { return network.Contains(address) })
+}
+
+// Origin is where a request comes from.
+type Origin struct {
+	// Address of the client; the zero one where it cannot be told.
+	Address netip.Addr
+	// Scheme that the client speaks, "https" or "http".
+	Scheme string
+}
+
+// Of tells the origin of a request.
+func (p TrustedProxies) Of(r *http.Request) Origin {
+	peer := read(r.RemoteAddr)
+	o := Origin{Address: peer, Scheme: "http"}
+	if r.TLS != nil {
+		o.Scheme = "https"
+	}
+	if !p.trust(peer) {
+		return o
+	}
+	// Each proxy adds whom it has seen at the end; the last one that is no proxy of ours is the client.
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		address := read(strings.TrimSpace(hop))
+		if !address.IsValid() {
+			break
+		}
+		o.Address = address
+		if !p.trust(address) {
+			break
+		}
+	}
+	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
+	if scheme := strings.ToLower(strings.TrimSpace(first)); scheme == "https" || scheme == "http" {
+		o.Scheme = scheme
+	}
+	return o
+}
+
+// read reads an address, with or without a port; IPv4 in IPv6 is IPv4.
+func read(s string) netip.Addr {
+	if both, err := netip.ParseAddrPort(s); err == nil {
+		return both.Addr().Unmap().WithZone("")
+	}
+	address, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return address.Unmap().WithZone("")
+}

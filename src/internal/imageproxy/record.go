@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package imageproxy
+
+// Package pull is the record of one request to the image proxy: who asked for what, what he got, and if nothing, why.
+//
+// It is what the vendor reads, in the log, in the metrics and in a license's status, and the same in each. It holds neither ids
+// nor tokens: a customer is known by name.
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Action is what was asked for, one of a closed set.
+type Action string
+
+// The actions. [Head] is a look at a manifest or blob that transfers neither.
+const (
+	Auth      Action = "auth"
+	Manifest  Action = "manifest"
+	Head      Action = "HEAD"
+	Blob      Action = "blob"
+	Tags      Action = "tags"
+	Referrers Action = "referrers"
+	// Unknown is for what the image proxy does not have.
+	Unknown Action = "unknown"
+)
+
+// Reason is why a request was denied, one of a closed set; empty for one that was not.
+type Reason string
+
+// The reasons, in the order in which they are looked for.
+const (
+	RateLimited     Reason = "rate_limited"
+	Unauthenticated Reason = "unauthenticated"
+	UnknownLicense  Reason = "unknown_license"
+	Expired         Reason = "expired"
+	Revoked         Reason = "revoked"
+	OtherApp        Reason = "other_app"
+	RegistryUnknown Reason = "registry_unknown"
+	RegistryClosed  Reason = "registry_closed"
+	UpstreamRefused Reason = "upstream_refused"
+)
+
+// Record is one request at its end.
+type Record struct {
+	// ID of the request; the client has it as X-Request-Id.
+	ID string
+	// Customer, License (the object's name) and App are empty where no license was found.
+	Customer, License, App string
+	Action                 Action
+	// Image is what the client wrote after the application, and Reference its tag or digest.
+	Image, Reference string
+	Status           int
+	// Success says that the client got all of what it asked for.
+	Success bool
+	Reason  Reason
+	Bytes   int64
+	// Duration from the request's header to the last byte of the answer.
+	Duration time.Duration
+	// Remote is the client's address.
+	Remote string
+	// Err is why it failed; it may name the registry, and is for the vendor.
+	Err error
+}
+
+// Recorder is told of every request.
+type Recorder interface{ Pulled(r Record) }
+
+// Recorders are told one after the other.
+type Recorders []Recorder
+
+// Pulled implements [Recorder].
+func (all Recorders) Pulled(r Record) {
+	for _, each := range all {
+		each.Pulled(r)
+	}
+}
+
+// Log writes the one line of a request.
+func (r Record) Log(ctx context.Context, logger *slog.Logger) {
+	attrs := []slog.Attr{
+		slog.String("id", r.ID), slog.String("customer", r.Customer), slog.String("license", r.License), slog.String("app", r.App),
+		slog.String("action", string(r.Action)), slog.String("image", r.Image), slog.String("reference", r.Reference),
+		slog.Int("status", r.Status), slog.Bool("success", r.Success), slog.Int64("bytes", r.Bytes),
+		slog.Duration("duration", r.Duration), slog.String("remote", r.Remote),
+	}
+	level := slog.LevelInfo
+	if r.Err != nil {
+		attrs = append(attrs, slog.String("error", r.Err.Error()))
+		if r.Status >= 500 {
+			level = slog.LevelError
+		}
+	}
+	logger.LogAttrs(ctx, level, "pull", attrs...)
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package catalog is what the image proxy knows at one moment: the licenses that may be in force, and the registries that they open.
+//
+// A [Catalog] never changes; a changed object makes another one, which is in force with the next request. Only valid objects are
+// in it. It decides nothing about requests: whether a license has ended, and what an answer says, is the side's.
+package catalog
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
+)
+
+var (
+	// ErrNoRegistry is for a name that stands for no configured registry.
+	ErrNoRegistry = errors.New("no such registry")
+	// ErrNotOpen is for a registry that is not open to the application.
+	ErrNotOpen = errors.New("the registry is not open to this application")
+)
+
+// License is what admission has to know of one.
+type License struct {
+	// Name is the object's.
+	Name string
+	// App is the slug of the application whose images it opens.
+	App string
+	// Customer is whom it was given to.
+	Customer string
+	// Expires is when it ends; zero: never.
+	Expires time.Time
+	// Revoked says that it was ended, and RevokedAt when; zero where that is not known.
+	Revoked   bool
+	RevokedAt time.Time
+}
+
+// Credential is one license id, known by its hash.
+type Credential struct {
+	License *License
+	// Name tells the credentials of a license apart.
+	Name string
+	// Hash is the SHA-256 of the id.
+	Hash [sha256.Size]byte
+	// Expires is when the credential itself ends; zero: with the license.
+	Expires time.Time
+}
+
+// Registry is one configured registry, ready to be asked.
+type Registry struct {
+	// Name is the object's, for the vendor's log and never for a customer.
+	Name string
+	// Hostname and Alias are what references call it by; an empty alias is none.
+	Hostname, Alias string
+	// Apps are the slugs that may use it; none means all.
+	Apps []string
+	// Upstream is the registry itself; nil with a Problem.
+	Upstream *upstream.Registry
+	// Problem keeps it from being asked, such as a Secret that does not exist; for the vendor's log.
+	Problem error
+}
+
+// Catalog is the set of valid objects at one moment. It is safe for concurrent use.
+type Catalog struct {
+	credentials map[[sha256.Size]byte]*Credential
+	registries  map[string][]*Registry
+}
+
+// New makes a catalog. Of those that contradict each other, the first is in it.
+func New(credentials []*Credential, registries []*Registry) *Catalog {
+	b := NewBuilder(len(credentials))
+	for _, each := range credentials {
+		b.License([]*Credential{each})
+	}
+	for _, each := range registries {
+		b.Registry(each)
+	}
+	return b.Catalog()
+}
+
+// Credential finds the credential of a license id. How long that takes says nothing about the ids that there are: they are
+// looked up by hash.
+func (c *Catalog) Credential(id string) (*Credential, bool) {
+	return c.ByHash(sha256.Sum256([]byte(id)))
+}
+
+// ByHash finds a credential by the SHA-256 of its id.
+func (c *Catalog) ByHash(hash [sha256.Size]byte) (*Credential, bool) {
+	found, ok := c.credentials[hash]
+	if !ok || subtle.ConstantTimeCompare(found.Hash[:], hash[:]) != 1 {
+		return nil, false
+	}
+	return found, true
+}
+
+// Knows reports whether a path segment of a reference names a registry, by host name or alias.
+func (c *Catalog) Knows(segment string) bool {
+	return len(c.registries[upstream.Canonical(segment)]) > 0
+}
+
+// Registry finds the registry that a reference of an application names, by host name or alias. The error is [ErrNoRegistry] or
+// [ErrNotOpen].
+func (c *Catalog) Registry(name, app string) (*Registry, error) {
+	candidates := c.registries[upstream.Canonical(name)]
+	if len(candidates) == 0 {
+		return nil, ErrNoRegistry
+	}
+	for _, each := range candidates {
+		if len(each.Apps) == 0 || slices.Contains(each.Apps, app) {
+			return each, nil
+		}
+	}
+	return nil, ErrNotOpen
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
+)
+
+// directory reads objects from the YAML files of a directory.
+type directory struct {
+	path string
+
+	mu    sync.Mutex
+	files map[string]*file // by path
+	// fault is why the directory cannot be read, while that is so.
+	fault error
+}
+
+func newDirectory(path string) *directory { return &directory{path: path, files: map[string]*file{}} }
+
+// run implements [source].
+func (d *directory) run(ctx context.Context, changed func()) error {
+	if _, err := os.ReadDir(d.path); err != nil {
+		return fmt.Errorf("read objects: %w: make the directory, or name another one", err)
+	}
+	return filewatch.Dir(ctx, d.path, isYAML, func(files map[string]filewatch.File) {
+		d.take(files)
+		changed()
+	})
+}
+
+// isYAML leaves out hidden files, which are an editor's.
+func isYAML(name string) bool {
+	extension := filepath.Ext(name)
+	return (extension == ".yml" || extension == ".yaml") && !strings.HasPrefix(name, ".")
+}
+
+// credential implements [source].
+func (d *directory) credential(ctx context.Context, path string, deliver deliver) {
+	err := filewatch.Watch(ctx, []string{path}, func(read map[string]filewatch.File) {
+		found := read[path]
+		if errors.Is(found.Err, fs.ErrNotExist) {
+			found.Err = fmt.Errorf("%s does not exist: write it with docker login, or mend dockerConfigFile", path)
+		}
+		deliver(path, found.Data, found.Err)
+	})
+	if err != nil {
+		deliver(path, nil, err)
+	}
+}
+
+// take reads the files that have changed.
+func (d *directory) take(files map[string]filewatch.File) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fault = nil
+	for path, content := range files {
+		delete(files, path) // its content is not needed twice
+		before := cmp.Or(d.files[path], &file{})
+		switch {
+		case path == d.path:
+			d.fault = fmt.Errorf("the directory cannot be read, what was read last stays in force: %w", content.Err)
+		case errors.Is(content.Err, fs.ErrNotExist):
+			delete(d.files, path)
+		case content.Err != nil:
+			unread := *before
+			unread.fault = fault{content.Err.Error(), len(before.objects) > 0}
+			d.files[path] = &unread
+		default:
+			d.files[path] = before.next(path, content)
+		}
+	}
+}
+
+// current implements [source]. What was written last comes last: by full seconds, as a mounted ConfigMap's files are written in any
+// order, and then by name.
+func (d *directory) current() reading {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := reading{faults: map[string]fault{}, complete: true}
+	if d.fault != nil {
+		now.faults[d.path] = fault{d.fault.Error(), len(d.files) > 0}
+	}
+	paths := make([]string, 0, len(d.files))
+	for path := range d.files {
+		paths = append(paths, path)
+	}
+	slices.SortFunc(paths, func(a, b string) int {
+		return cmp.Or(cmp.Compare(d.files[a].modified.Unix(), d.files[b].modified.Unix()), cmp.Compare(a, b))
+	})
+	for _, path := range paths {
+		f := d.files[path]
+		now.objects = append(now.objects, f.objects...)
+		if f.fault.problem != "" {
+			now.faults[path] = f.fault
+		}
+	}
+	return now
+}
+
+// digest tells the texts of documents apart.
+type digest = [sha256.Size]byte
+
+// file is what is known of one.
+type file struct {
+	modified time.Time
+	objects  []*object
+	fault    fault
+
+	// reads counts how often the file was read, and seen is at which of them an object was there last.
+	reads int
+	seen  map[id]int
+	// valid are the objects of the last reading by their documents: those that are the same are not read again.
+	valid map[digest]*object
+	// nameless are documents of which it is not known which object they are, and the reading that saw each first.
+	nameless map[digest]int
+}
+
+// next reads a file again. An object that is missing is gone, unless it may be the one in a document that has become
+// unreadable since: what is not valid changes nothing.
+func (f *file) next(path string, content filewatch.File) *file {
+	now := &file{
+		modified: content.Modified, reads: f.reads + 1,
+		seen: map[id]int{}, valid: map[digest]*object{}, nameless: map[digest]int{},
+	}
+	var problems []error
+	newest := 0 // the reading that saw the newest nameless document first
+	for _, document := range v1alpha1.Split(path, content.Data) {
+		o, known := f.valid[document.Sum]
+		if !known && !document.Read() {
+			continue // there is nothing in it
+		}
+		if !known {
+			o = newDocument(path, &document, content.Modified)
+		}
+		switch {
+		case o == nil:
+			first := cmp.Or(f.nameless[document.Sum], now.reads)
+			now.nameless[document.Sum], newest = first, max(newest, first)
+			problems = append(problems, document.Err)
+			continue
+		case now.seen[o.id] > 0:
+			problems = append(problems, fmt.Errorf("%s: %s %s is there twice: keep one of them", path, o.kind, o.name))
+			continue
+		case o.problem == "":
+			now.valid[document.Sum] = o
+		}
+		now.seen[o.id] = now.reads
+		now.objects = append(now.objects, o)
+	}
+	for _, o := range f.objects {
+		if last := f.seen[o.id]; now.seen[o.id] == 0 && newest > last {
+			now.seen[o.id], now.fault.kept = last, true
+			now.objects = append(now.objects, o)
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		now.fault.problem = oneLine(err)
+	}
+	return now
+}
+
+// newDocument returns the object of a document, or nil where it is not known which one it is. Without a better time, a license is
+// revoked since its file was written.
+func newDocument(path string, document *v1alpha1.Document, modified time.Time) *object {
+	document.Validate(v1alpha1.InDirectory)
+	if !document.Identified() {
+		return nil
+	}
+	if document.Object == nil {
+		return &object{
+			id: id{document.Kind, document.Name, path}, problem: oneLine(document.Err), revoked: document.Revoked,
+			revokedAt: modified.Truncate(time.Second).UTC(),
+		}
+	}
+	o := newObject(path, document.Object, nil)
+	if o.revokedAt.IsZero() {
+		o.revokedAt = modified.Truncate(time.Second).UTC()
+	}
+	if o.registry != nil {
+		o.registry.credential = relative(path, o.registry.spec.Credentials.DockerConfigFile)
+	}
+	return o
+}
+
+// relative is the path of a file that another one names.
+func relative(path, name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(path), name)
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oci
+
+// Package errcode holds the errors that a client of the distribution API is told, and the one table that gives each its status.
+//
+// Handlers return an [Error] (or wrap one) and never choose a status: that belongs to the code. What is not an [Error] is
+// told to the client as UNKNOWN without its text, because that text may name the upstream; the log has it in full.
+//
+// Source: OCI distribution-spec 1.1, "Error Codes". UNKNOWN and UNAVAILABLE are the reference implementation's.
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+// Code is the machine-readable part of an error, in capitals and underscores.
+type Code string
+
+// The codes of the distribution spec, and after the blank line those that a proxy needs besides.
+const (
+	BlobUnknown         Code = "BLOB_UNKNOWN"
+	BlobUploadInvalid   Code = "BLOB_UPLOAD_INVALID"
+	BlobUploadUnknown   Code = "BLOB_UPLOAD_UNKNOWN"
+	DigestInvalid       Code = "DIGEST_INVALID"
+	ManifestBlobUnknown Code = "MANIFEST_BLOB_UNKNOWN"
+	ManifestInvalid     Code = "MANIFEST_INVALID"
+	ManifestUnknown     Code = "MANIFEST_UNKNOWN"
+	NameInvalid         Code = "NAME_INVALID"
+	NameUnknown         Code = "NAME_UNKNOWN"
+	SizeInvalid         Code = "SIZE_INVALID"
+	Unauthorized        Code = "UNAUTHORIZED"
+	Denied              Code = "DENIED"
+	Unsupported         Code = "UNSUPPORTED"
+	TooManyRequests     Code = "TOOMANYREQUESTS"
+
+	// RangeInvalid: a chunk that does not begin where the upload stands.
+	RangeInvalid Code = "RANGE_INVALID"
+	// PathUnknown: a path that the distribution API does not have.
+	PathUnknown Code = "PATH_UNKNOWN"
+	// BodyTooLarge: something on the way takes no body of this size.
+	BodyTooLarge Code = "BODY_TOO_LARGE"
+	// Misconfigured: the operator has to mend the proxy's settings.
+	Misconfigured Code = "MISCONFIGURED"
+	// Unavailable: the upstream registry could not be reached or gave no usable answer.
+	Unavailable Code = "UNAVAILABLE"
+	// UpstreamTimeout: the upstream registry did not answer in time.
+	UpstreamTimeout Code = "UPSTREAM_TIMEOUT"
+	// ClientClosed: the client went away; the status is for the log only.
+	ClientClosed Code = "CLIENT_CLOSED_REQUEST"
+	// Unknown: anything else.
+	Unknown Code = "UNKNOWN"
+)
+
+// Status returns the HTTP status of the code; a code that is not in the table is an internal error.
+func (c Code) Status() int {
+	switch c {
+	case BlobUnknown, BlobUploadUnknown, ManifestUnknown, NameUnknown, PathUnknown:
+		return http.StatusNotFound
+	case ManifestBlobUnknown:
+		return http.StatusNotFound
+	case BlobUploadInvalid, DigestInvalid, ManifestInvalid, NameInvalid, SizeInvalid:
+		return http.StatusBadRequest
+	case Unauthorized:
+		return http.StatusUnauthorized
+	case Denied:
+		return http.StatusForbidden
+	case Unsupported:
+		return http.StatusMethodNotAllowed
+	case TooManyRequests:
+		return http.StatusTooManyRequests
+	case RangeInvalid:
+		return http.StatusRequestedRangeNotSatisfiable
+	case BodyTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case Unavailable:
+		return http.StatusBadGateway
+	case UpstreamTimeout:
+		return http.StatusGatewayTimeout
+	case ClientClosed:
+		return 499
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+// CodeForStatus returns the code for an upstream's status where its body names none.
+func CodeForStatus(status int) Code {
+	switch status {
+	case http.StatusUnauthorized:
+		return Unauthorized
+	case http.StatusForbidden:
+		return Denied
+	case http.StatusNotFound:
+		return NameUnknown
+	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return Unsupported
+	case http.StatusRequestEntityTooLarge:
+		return BodyTooLarge
+	case http.StatusRequestedRangeNotSatisfiable:
+		return RangeInvalid
+	case http.StatusTooManyRequests:
+		return TooManyRequests
+	case http.StatusGatewayTimeout:
+		return UpstreamTimeout
+	case http.StatusBadGateway, http.StatusServiceUnavailable:
+		return Unavailable
+	default:
+		return Unknown
+	}
+}
+
+// Error is what the client is told.
+type Error struct {
+	Code    Code
+	Message string
+	// Header goes with the answer, such as Allow, Retry-After or WWW-Authenticate.
+	Header http.Header
+
+	cause    error
+	upstream int
+}
+
+// Errorf makes an error of a code with a message in fmt's format. An operand of %w becomes the cause: it is for the log, and its
+// text is part of the message like any other operand's. See [Error.Because] for a cause that the client must not read.
+func Errorf(code Code, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Code: code, Message: err.Error(), cause: errors.Unwrap(err)}
+}
+
+// RelayedError makes the error with which an upstream's own refusal is passed on: its status stays, because clients act on it.
+func RelayedError(status int, code Code, message string) *Error {
+	return &Error{Code: code, Message: message, upstream: status}
+}
+
+// Because adds the cause, which only the log is told.
+func (e *Error) Because(cause error) *Error {
+	with := *e
+	with.cause = cause
+	return &with
+}
+
+// With adds a header to the answer, one line for each value.
+func (e *Error) With(name string, values ...string) *Error {
+	with := *e
+	with.Header = e.Header.Clone()
+	if with.Header == nil {
+		with.Header = http.Header{}
+	}
+	with.Header[http.CanonicalHeaderKey(name)] = values
+	return &with
+}
+
+// Status is the HTTP status of the answer.
+func (e *Error) Status() int {
+	if e.upstream != 0 {
+		return e.upstream
+	}
+	return e.Code.Status()
+}
+
+// Error is the text for the log: code, message, and the cause where there is one.
+func (e *Error) Error() string {
+	if e.cause != nil {
+		return fmt.Sprintf("%s: %s: %v", e.Code, e.Message, e.cause)
+	}
+	return fmt.Sprintf("%s: %s", e.Code, e.Message)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.cause }
+
+// ErrorFrom finds the [Error] in a chain of wrapped errors, or makes one that tells the client nothing.
+func ErrorFrom(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return (&Error{Code: Unknown, Message: "internal error; the proxy's log has the cause under this request's id"}).Because(err)
+}
+
+// ErrorEntry is one error of a response body.
+type ErrorEntry struct {
+	Code    Code            `json:"code"`
+	Message string          `json:"message"`
+	Detail  json.RawMessage `json:"detail,omitempty"`
+}
+
+// ErrorBody is the response body of every error (distribution-spec, "Error Codes").
+type ErrorBody struct {
+	Errors []ErrorEntry `json:"errors"`
+}
+
+// WriteError answers a request with an error. It must be the first to write.
+func WriteError(w http.ResponseWriter, e *Error) error {
+	body, err := json.Marshal(ErrorBody{Errors: []ErrorEntry{{Code: e.Code, Message: e.Message}}})
+	if err != nil {
+		return fmt.Errorf("encode error body: %w", err)
+	}
+	header := w.Header()
+	for name, values := range e.Header {
+		header[name] = values
+	}
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(e.Status())
+	_, err = w.Write(body)
+	return err
+}

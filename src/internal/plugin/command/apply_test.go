@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package command
+
+import (
+	"io"
+	"log"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/workload"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/lsptest"
+)
+
+func (w *world) stored(name string) (image, annotation string) {
+	w.Helper()
+	object := &unstructured.Unstructured{Object: w.api.Workload("dev", name)}
+	if object.Object == nil {
+		return "", ""
+	}
+	image, _, _ = unstructured.NestedString(object.Object, "spec", "source", "image")
+	return image, object.GetAnnotations()[workload.Annotation]
+}
+
+func TestApply(t *testing.T) {
+	w := newWorld(t)
+	apply := func(extra ...string) outcome {
+		return w.run(append([]string{"workload", "apply", "web", "--local-path", w.tree}, extra...)...)
+	}
+
+	apply("--dry-run").want(t, 0, "apiVersion: carto.run/v1alpha1\nkind: Workload\n.*", "Packed")
+	if w.registry.Received() != 0 || w.api.Workload("dev", "web") != nil {
+		t.Fatal("--dry-run pushed or stored something")
+	}
+	apply().want(t, 1, "", "nobody answered; say --yes to go on without asking")
+	w.answer("no\n", "workload", "apply", "web", "--local-path", w.tree).want(t, 1, "", "Nothing was changed.")
+	if w.registry.Received() != 0 || w.api.Workload("dev", "web") != nil {
+		t.Fatal("something was pushed or stored without consent")
+	}
+
+	w.answer("y\n", "workload", "apply", "web", "--local-path", w.tree).want(t, 0, "workload.carto.run/web\n", "Create Workload web in namespace dev? [y/N]")
+	image, annotation := w.stored("web")
+	if !strings.HasPrefix(image, lsptest.RegistryPath+":dev-web@sha256:") || annotation != image {
+		t.Errorf("image %q, annotation %q", image, annotation)
+	}
+	apply().want(t, 0, "workload.carto.run/web\n", "Workload web is unchanged.")
+
+	w.write("main.go", "package changed\n")
+	out := apply("--yes", "--env", "A=b")
+	out.want(t, 0, "workload.carto.run/web\n", "+  - name: A\n")
+	if !strings.Contains(out.err, "-    image: "+image+"\n") {
+		t.Errorf("the diff does not show the old image:\n%s", out.err)
+	}
+	if next, again := w.stored("web"); next == image || again != next {
+		t.Errorf("image %q, annotation %q after a change of %q", next, again, image)
+	}
+
+	w.run("workload", "apply", "web", "--git-repo", "https://git.example.com/web", "--git-branch", "main", "-y").want(t, 0, "workload.carto.run/web\n", "+      url: https://git.example.com/web")
+	if image, annotation := w.stored("web"); image != "" || annotation != "" {
+		t.Errorf("image %q, annotation %q after the move to git", image, annotation)
+	}
+}
+
+func TestApplyPastTheProxy(t *testing.T) {
+	w := newWorld(t)
+	own := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	defer own.Close()
+	host := strings.TrimPrefix(own.URL, "http://")
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+
+	w.run("workload", "apply", "web", "--local-path", w.tree, "--source-image", host+"/mine/web:main", "--yes").
+		want(t, 0, "workload.carto.run/web\n", "The source goes straight to "+host+"/mine/web:main, past the proxy: --source-image is given.")
+	image, annotation := w.stored("web")
+	if !strings.HasPrefix(image, host+"/mine/web:main@sha256:") || annotation != "" {
+		t.Errorf("image %q, annotation %q", image, annotation)
+	}
+	w.write("main.go", "package changed\n")
+	w.run("workload", "apply", "web", "--local-path", w.tree, "--yes").
+		want(t, 0, "workload.carto.run/web\n", "past the proxy: the Workload has a source image that the proxy did not set.")
+	next, annotation := w.stored("web")
+	if next == image || !strings.HasPrefix(next, host+"/mine/web:main@sha256:") || annotation != "" {
+		t.Errorf("image %q, annotation %q", next, annotation)
+	}
+	for _, line := range w.registry.Log() {
+		t.Errorf("the proxy was asked: %s", line)
+	}
+	w.run("workload", "apply", "web", "--local-path", w.tree, "--yes").want(t, 0, "workload.carto.run/web\n", "Unchanged: main names this source already")
+}
+
+// Somebody else changes the Workload between the look and the store.
+func TestApplyConflict(t *testing.T) {
+	w := newWorld(t)
+	w.api.Store("dev", "web", map[string]any{"apiVersion": "carto.run/v1alpha1", "kind": "Workload", "spec": map[string]any{}})
+	w.registry.OnPatch = func() {
+		w.api.Store("dev", "web", map[string]any{"apiVersion": "carto.run/v1alpha1", "kind": "Workload", "spec": map[string]any{"image": "x"}})
+	}
+	w.run("workload", "apply", "web", "--local-path", w.tree, "--yes").want(t, 1, "", "somebody else changed it meanwhile; run the command again")
+}
+
+func TestApplyPrintsObjects(t *testing.T) {
+	w := newWorld(t)
+	w.run("workload", "apply", "web", "--image", "prebuilt", "--type", "server", "--app", "shop", "--yes", "-o", "yaml").
+		want(t, 0, "apiVersion: carto.run/v1alpha1\nkind: Workload\nmetadata:\n  labels:\n    app.kubernetes.io/part-of: shop\n    apps.tanzu.vmware.com/workload-type: server\n  name: web\n.*image: prebuilt\n.*", "+  image: prebuilt")
+}

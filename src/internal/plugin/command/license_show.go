@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/printers"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
+)
+
+func newLicenseShow(p *licensePlace) *cobra.Command {
+	var output format
+	cmd := &cobra.Command{
+		Use:   "show NAME",
+		Short: "Show all about a license: its state, its credentials by name and hash, what the server says",
+		Example: `  kubectl lsp license show acme
+  kubectl lsp license show acme -o yaml`,
+		Args:              exactly("NAME"),
+		ValidArgsFunction: p.completeNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := output.check(); err != nil {
+				return err
+			}
+			store, err := p.open(0)
+			if err != nil {
+				return err
+			}
+			return p.show(cmd.Context(), store, args[0], &output)
+		},
+	}
+	output.addTo(cmd, "", "name", "json", "yaml")
+	return cmd
+}
+
+func (p *licensePlace) show(ctx context.Context, store license.Store, name string, output *format) error {
+	l, err := store.Get(ctx, name)
+	if err != nil {
+		return err
+	}
+	switch output.value {
+	case "":
+		return p.describe(l, time.Now())
+	case "name":
+		return p.line(resourceName(l))
+	default:
+		return p.printLicense(output, l)
+	}
+}
+
+// describe writes for people, with control characters made harmless.
+func (p *licensePlace) describe(l *v1alpha1.License, now time.Time) error {
+	var text strings.Builder
+	row := func(name, value string) { fmt.Fprintf(&text, "%-13s %s\n", name, printers.EscapeTerminal(value)) }
+	row("Name:", l.Name)
+	row("Application:", l.Spec.AppSlug)
+	row("Customer:", l.Spec.CustomerName)
+	row("Email:", orNone(l.Spec.CustomerEmail))
+	row("State:", string(license.StateOf(l, now)))
+	row("Expires:", ends(l.Spec.ExpiresAt, "never", now))
+	row("Revoked:", revokedAt(l))
+	row("Last pulled:", p.counted(pulledAgo(l, now)))
+	row("Pulls:", p.counted(strconv.FormatInt(l.Status.Pulls, 10)))
+	row("Credentials:", strconv.Itoa(len(l.Spec.Credentials)))
+	for _, c := range l.Spec.Credentials {
+		row("", fmt.Sprintf("%s, sha256 %.12s..., %s, ends %s",
+			c.Name, c.SHA256, license.CredentialState(c, now), ends(c.ExpiresAt, "with the license", now)))
+	}
+	for _, c := range l.Status.Conditions {
+		row(c.Type+":", fmt.Sprintf("%s since %s: %s", c.Status, c.LastTransitionTime.UTC().Format(time.RFC3339), orNone(c.Message)))
+	}
+	if _, err := io.WriteString(p.out, text.String()); err != nil {
+		return fmt.Errorf("print the result: %w", err)
+	}
+	return nil
+}
+
+// ends is the time of an end, and how far it is.
+func ends(at, without string, now time.Time) string {
+	if at == "" {
+		return without
+	}
+	return at + ", " + until(at, now)
+}

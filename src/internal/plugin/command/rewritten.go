@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package command
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/rewrite"
+)
+
+// rewritten is the result of "rewrite" for programs.
+type rewritten struct {
+	Midstream string            `json:"midstream"`
+	Images    []rewrite.Finding `json:"images"`
+	Files     []writtenFile     `json:"files"`
+	Warnings  []string          `json:"warnings,omitempty"`
+}
+
+// writtenFile has its content only where it was not written.
+type writtenFile struct {
+	Path    string         `json:"path"`
+	Action  rewrite.Action `json:"action"`
+	Content string         `json:"content,omitempty"`
+}
+
+// printRewritten prints what was, or would be, done.
+func (a *app) printRewritten(f *rewriteFlags, result *rewritten, files []rewrite.File, namespaces []string) error {
+	result.Midstream = shortPath(result.Midstream)
+	for _, file := range files {
+		if file.Content == nil && file.Action == rewrite.Keep {
+			continue // was not there, and need not be
+		}
+		shown := writtenFile{Path: shortPath(file.Path), Action: file.Action}
+		if f.dryRun && file.Action != rewrite.Keep {
+			shown.Content = withoutLicense(file.Content)
+		}
+		result.Files = append(result.Files, shown)
+	}
+	if !f.quiet {
+		for _, warning := range result.Warnings {
+			a.say("Warning: %s.", warning)
+		}
+	}
+	if f.output.value != "text" {
+		return f.output.print(a, result)
+	}
+	if err := result.text(a.out); err != nil {
+		return fmt.Errorf("print the result: %w", err)
+	}
+	if !f.quiet && !f.dryRun {
+		a.say("%s", howToApply(result.Midstream, namespaces))
+	}
+	return nil
+}
+
+// text is the result for people: the images, the files, and what is in those that were not written.
+func (r *rewritten) text(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, image := range r.Images {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", image.Verdict, image.Image, image.Reason)
+	}
+	for _, file := range r.Files {
+		fmt.Fprintf(table, "%s\t%s\n", file.Action, file.Path)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, file := range r.Files {
+		if file.Content == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "---\n# %s\n%s", file.Path, file.Content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withoutLicense is a file for the eyes of whoever looks over the user's shoulder.
+func withoutLicense(content []byte) string {
+	return regexp.MustCompile(`(?m)^(\s*\.dockerconfigjson:).*$`).ReplaceAllString(string(content), "$1 (the license)")
+}
+
+// howToApply says how the objects without a namespace get to where the Secret is: kubectl's -n cannot be had together with objects
+// of other namespaces.
+func howToApply(dir string, namespaces []string) string {
+	switch {
+	case namespaces[0] == "":
+		return "Apply it: kubectl apply -k " + quoted(dir)
+	case len(namespaces) == 1:
+		return "Apply it: kubectl apply -n " + namespaces[0] + " -k " + quoted(dir)
+	default:
+		others := strings.Join(slices.Clone(namespaces[1:]), ", ")
+		return "Apply it in the namespace " + namespaces[0] + ", once there is also " + others +
+			": kubectl config set-context --current --namespace " + namespaces[0] + " && kubectl apply -k " + quoted(dir)
+	}
+}
+
+// shortPath is relative to the current directory where that is shorter to read.
+func shortPath(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	here, err = rewrite.ResolvePath(here)
+	if err != nil {
+		return path
+	}
+	relative, err := filepath.Rel(here, path)
+	if err != nil || strings.HasPrefix(relative, filepath.Join("..", "..")) {
+		return path
+	}
+	return relative
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
+)
+
+// Health is what the Apps CLI shows of a proxy: the same fields, and messages that begin in the same way, so that scripts can
+// read either. It differs in one point: where only the upstream fails, the user has permission all the same.
+type Health struct {
+	UserHasPermission     bool   `json:"user_has_permission"`
+	Reachable             bool   `json:"reachable"`
+	UpstreamAuthenticated bool   `json:"upstream_authenticated"`
+	OverallHealth         bool   `json:"overall_health"`
+	Message               string `json:"message"`
+}
+
+// The first lines of the messages, as the Apps CLI has them.
+const (
+	healthy         = "All health checks passed"
+	noPermission    = "The current user does not have permission to access the local source proxy."
+	notInstalled    = "Local source proxy is not installed on the cluster."
+	notHealthy      = "Local source proxy is not healthy."
+	notAuthenticate = "Local source proxy was unable to authenticate against the target registry."
+)
+
+// ErrNoHealth says that something answered which is no Local Source Proxy.
+var ErrNoHealth = errors.New("the answer to /health is not that of a Local Source Proxy")
+
+// maxHealth bounds the answer to /health, in bytes.
+const maxHealth = 64 << 10
+
+// CheckHealth asks the proxy (spec-local-source-proxy, "/health"). An error means that nobody answered who could know.
+func CheckHealth(ctx context.Context, client *apiserver.Client) (Health, error) {
+	resp, err := client.Do(ctx, apiserver.Request{Method: http.MethodGet, Target: "/health"})
+	if answer, ok := errors.AsType[*apiserver.Error](err); ok {
+		return fromError(answer)
+	}
+	if err != nil {
+		return Health{}, err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxHealth))
+	if err != nil {
+		return Health{}, fmt.Errorf("read the answer to /health: %w", err)
+	}
+	var body struct{ Statuscode, Message string }
+	if json.Unmarshal(raw, &body) != nil || body.Statuscode == "" {
+		return Health{}, ErrNoHealth
+	}
+	if body.Statuscode == "200" {
+		return Health{UserHasPermission: true, Reachable: true, UpstreamAuthenticated: true, OverallHealth: true, Message: healthy}, nil
+	}
+	return Health{UserHasPermission: true, Reachable: true, Message: because(notAuthenticate, body.Message)}, nil
+}
+
+func fromError(e *apiserver.Error) (Health, error) {
+	message := e.Message
+	if message == "" {
+		message = http.StatusText(e.Status)
+	}
+	switch {
+	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
+		return Health{Message: because(noPermission, message)}, nil
+	case e.Status == http.StatusNotFound:
+		return Health{UserHasPermission: true, Message: because(notInstalled, message)}, nil
+	case e.Status == http.StatusServiceUnavailable:
+		return Health{UserHasPermission: true, Message: because(notHealthy, message)}, nil
+	case e.Status >= http.StatusInternalServerError:
+		return Health{UserHasPermission: true, Reachable: true, Message: because(notHealthy, message)}, nil
+	default:
+		return Health{}, fmt.Errorf("%w: %w", ErrNoHealth, e)
+	}
+}
+
+// because joins the two parts of a message. The proxy escapes its part as in a URL's query.
+func because(what, why string) string {
+	if plain, err := url.QueryUnescape(why); err == nil {
+		why = plain
+	}
+	return what + "\nErrors:\n- " + apiserver.OneLine(why)
+}

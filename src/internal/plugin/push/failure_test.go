@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package push_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/push"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/lsptest"
+)
+
+func TestFailures(t *testing.T) {
+	once := func(method, part string, status int, code string) func(http.Handler) http.Handler {
+		var mu sync.Mutex
+		done := false
+		return func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				mine := !done && r.Method == method && strings.Contains(r.URL.Path, part)
+				done = done || mine
+				mu.Unlock()
+				if mine {
+					w.Header().Set("Lsp-Registry-Path", lsptest.RegistryPath)
+					w.Header().Set("Retry-After", "3")
+					lsptest.OCIError(w, status, code, "not now")
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	}
+	// The registry refuses everything; the ping is the proxy's own.
+	denied := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/v2/" {
+				next.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Lsp-Registry-Path", lsptest.RegistryPath)
+			lsptest.OCIError(w, http.StatusForbidden, "DENIED", "not now")
+		})
+	}
+	tests := []struct {
+		name   string
+		wrap   func(http.Handler) http.Handler
+		pauses int
+		want   string // empty: the push succeeds
+	}{
+		{"ping busy", once("GET", "/v2/", 503, "UNAVAILABLE"), 1, ""},
+		{"look-up fails", once("HEAD", "/blobs/", 502, "UNKNOWN"), 1, ""},
+		{"rate limit", once("POST", "uploads", 429, "TOOMANYREQUESTS"), 1, ""},
+		{"bytes refused for now", once("PATCH", "uploads", 500, "UNKNOWN"), 1, ""},
+		{"digest mismatch", once("PUT", "uploads", 400, "DIGEST_INVALID"), 1, ""},
+		{"session lost at the end", once("PUT", "uploads", 404, "BLOB_UPLOAD_UNKNOWN"), 1, ""},
+		{"manifest", once("PUT", "manifests", 504, "UNKNOWN"), 1, ""},
+		{"denied", once("POST", "uploads", 403, "DENIED"), 0, "403 DENIED: not now"},
+		{"denied from the first look on", denied, 0, "403 DENIED: not now"},
+		{"manifest refused", once("PUT", "manifests", 400, "MANIFEST_INVALID"), 0, "400 MANIFEST_INVALID: not now"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, tt.wrap)
+			img := image(t, 1)
+			_, err := push.Push(t.Context(), b.client, img, b.opts)
+			if len(b.pauses) != tt.pauses {
+				t.Errorf("pauses %v, want %d", b.pauses, tt.pauses)
+			}
+			if tt.want != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+					t.Errorf("error %v, want one line with %q", err, tt.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("Push: %v", err)
+			}
+			b.checkWhole(t, img)
+			for _, p := range b.pauses {
+				if p < 3*time.Second && tt.name != "digest mismatch" && tt.name != "session lost at the end" && tt.name != "look-up fails" {
+					t.Errorf("pause %v is shorter than the answer asks for", p)
+				}
+			}
+		})
+	}
+}
+
+// The answer to the last request is lost, but the blob is there.
+func TestLostAnswer(t *testing.T) {
+	var once sync.Once
+	b := newBench(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			lose := false
+			if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/uploads/") {
+				once.Do(func() { lose = true })
+			}
+			if lose {
+				next.ServeHTTP(httptest.NewRecorder(), r)
+				panic(http.ErrAbortHandler)
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	img := image(t, 1)
+	b.push(t, img)
+	b.checkWhole(t, img)
+	if n := count(b.registry.Log(), "POST /v2/source/blobs/uploads/"); n != 2 {
+		t.Errorf("%d uploads were started for two blobs", n)
+	}
+}
+
+func TestGivesUp(t *testing.T) {
+	b := newBench(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				panic(http.ErrAbortHandler)
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	_, err := push.Push(t.Context(), b.client, image(t, 1), b.opts)
+	if err == nil || !strings.Contains(err.Error(), "(8 tries)") {
+		t.Errorf("error %v, want one that counts the tries", err)
+	}
+}
+
+func TestNotAProxy(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	client, err := apiserver.Direct(server.URL, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.CloseIdle()
+	if _, err := push.Preflight(t.Context(), client, push.Options{}); !errors.Is(err, push.ErrNotProxy) {
+		t.Errorf("error %v, want %v", err, push.ErrNotProxy)
+	}
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package push sends an image to Local Source Proxy and does not give up easily.
+//
+// A developer pushes from a train, through an API server that may restart (quirk K4), to a registry that may be slow. So every
+// step is tried again with growing pauses, an upload continues where the registry says it stopped, also in a later process, and
+// what the registry has is not sent. The package refuses to hold a layer in memory, to retry what the answer calls final, and to
+// replay an upload where its state is unknown: it asks first, and begins anew when there is no answer to that.
+package push
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
+)
+
+// Name is the one name that the proxy serves; it stands for the operator's repository.
+const Name = "source"
+
+const (
+	parallelBlobs = 4
+	// maxTries is how often a step may fail in a row without a byte of progress. With the default pauses that is two minutes.
+	maxTries = 8
+)
+
+// Options of one push. Tag is required, everything else may be zero.
+type Options struct {
+	// Tag is what the image is called behind the proxy.
+	Tag string
+	// Repository is what Preflight returned; empty makes Push ask itself.
+	Repository string
+	// Sessions remembers interrupted uploads between processes.
+	Sessions *Sessions
+	// Progress is called with the bytes sent and the bytes to send, often and from several goroutines. The first may shrink.
+	Progress func(done, total int64)
+	// Notify hears of retries, each in one line for the developer. It may be called from several goroutines.
+	Notify func(line string)
+	// Pause waits between two tries; nil sleeps until then or until the context ends. Tests replace it.
+	Pause func(context.Context, time.Duration) error
+	// StopGrace is how long an interrupted upload may take to have what was sent so far confirmed; zero means one second.
+	StopGrace time.Duration
+}
+
+// Result is a finished push.
+type Result struct {
+	// Repository is the operator's repository, as an image reference without tag.
+	Repository string `json:"repository"`
+	Tag        string `json:"tag"`
+	Digest     string `json:"digest"`
+	// Uploaded is how many bytes were sent that the registry did not have.
+	Uploaded int64 `json:"uploaded"`
+	// Unchanged says that the tag named this image already.
+	Unchanged bool `json:"unchanged"`
+}
+
+// Reference is what a Workload's spec.source.image takes: repository:tag@digest.
+func (r Result) Reference() string { return r.Repository + ":" + r.Tag + "@" + r.Digest }
+
+// Interrupted is returned when the context ended before the push did.
+type Interrupted struct {
+	// Cause is the context's error.
+	Cause error
+	// Resumable says that the next push of the same image continues the upload.
+	Resumable bool
+}
+
+func (i *Interrupted) Error() string { return "interrupted before everything was sent" }
+
+// Unwrap returns the context's error.
+func (i *Interrupted) Unwrap() error { return i.Cause }
+
+// ErrNotProxy says that something else answers at the proxy's address.
+var ErrNotProxy = errors.New("what answers there is not a Local Source Proxy: it does not name its repository")
+
+// pusher is one push.
+type pusher struct {
+	client *apiserver.Client
+	opts   Options
+	sent   atomic.Int64 // bytes confirmed or on their way
+	total  atomic.Int64
+	fresh  atomic.Int64 // bytes of blobs that were not there
+	saved  atomic.Bool  // an interrupted upload can be continued
+}
+
+func newPusher(client *apiserver.Client, opts Options) *pusher {
+	if opts.Progress == nil {
+		opts.Progress = func(int64, int64) {}
+	}
+	if opts.Notify == nil {
+		opts.Notify = func(string) {}
+	}
+	if opts.Pause == nil {
+		opts.Pause = pause
+	}
+	if opts.StopGrace == 0 {
+		opts.StopGrace = time.Second
+	}
+	return &pusher{client: client, opts: opts}
+}
+
+// Preflight finds out in one request whether a push may begin, and returns the operator's repository. It costs a moment, and
+// saves packing a large tree for a cluster that has no proxy.
+func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (string, error) {
+	p := newPusher(client, opts)
+	var repository string
+	err := p.retry(ctx, "ask the proxy", 3, func(ctx context.Context) (bool, error) {
+		resp, err := client.Do(ctx, apiserver.Request{Method: http.MethodGet, Target: "/v2/"})
+		if err != nil {
+			if answer, ok := errors.AsType[*apiserver.Error](err); ok && answer.Temporary() {
+				return false, err
+			}
+			return false, &final{err}
+		}
+		defer resp.Body.Close()
+		if repository = resp.Header.Get(apiserver.RegistryPathHeader); repository == "" {
+			return false, &final{ErrNotProxy}
+		}
+		return true, nil
+	})
+	return repository, err
+}
+
+// Push uploads what the registry does not have of img, and makes opts.Tag name it. A second tag, as imgpkg sets it, keeps the
+// image from being collected when the first moves on.
+func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Options) (Result, error) {
+	p := newPusher(client, opts)
+	digest, err := img.Digest()
+	if err != nil {
+		return Result{}, fmt.Errorf("describe the image: %w", err)
+	}
+	result := Result{Tag: opts.Tag, Digest: digest.String(), Repository: opts.Repository}
+	if result.Repository == "" {
+		if result.Repository, err = Preflight(ctx, client, opts); err != nil {
+			return Result{}, p.interruption(ctx, err)
+		}
+	}
+	if result.Unchanged, err = p.hasTag(ctx, opts.Tag, digest); err != nil || result.Unchanged {
+		return result, p.interruption(ctx, err)
+	}
+	blobs, err := blobsOf(img)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := p.sendAll(ctx, blobs); err != nil {
+		return Result{}, p.interruption(ctx, err)
+	}
+	if err := p.tag(ctx, img, opts.Tag, strings.Replace(digest.String(), ":", "-", 1)+".imgpkg"); err != nil {
+		return Result{}, p.interruption(ctx, err)
+	}
+	result.Uploaded = p.fresh.Load()
+	return result, nil
+}
+
+func (p *pusher) interruption(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return &Interrupted{Cause: ctx.Err(), Resumable: p.saved.Load()}
+	}
+	return err
+}
+
+func (p *pusher) sendAll(ctx context.Context, blobs []blob) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelBlobs)
+	for _, b := range blobs {
+		group.Go(func() error {
+			if err := p.send(ctx, b); err != nil {
+				return fmt.Errorf("upload %s: %w", b.what, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// hasTag asks whether the tag names this very image.
+func (p *pusher) hasTag(ctx context.Context, tag string, digest v1.Hash) (bool, error) {
+	var there bool
+	err := p.retry(ctx, "look for the image", maxTries, func(ctx context.Context) (bool, error) {
+		resp, err := p.client.Do(ctx, apiserver.Request{
+			Method: http.MethodHead, Target: "/v2/" + Name + "/manifests/" + tag,
+			Header: http.Header{"Accept": {string(types.DockerManifestSchema2), string(types.OCIManifestSchema1)}},
+		})
+		if unseen(err) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		defer resp.Body.Close()
+		there = resp.Header.Get("Docker-Content-Digest") == digest.String()
+		return true, nil
+	})
+	return there, err
+}
+
+// tag puts the manifest under each of the tags.
+func (p *pusher) tag(ctx context.Context, img v1.Image, tags ...string) error {
+	manifest, err := img.RawManifest()
+	if err != nil {
+		return fmt.Errorf("describe the image: %w", err)
+	}
+	mediaType, err := img.MediaType()
+	if err != nil {
+		return fmt.Errorf("describe the image: %w", err)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, tag := range tags {
+		group.Go(func() error {
+			return p.retry(ctx, "name the image "+tag, maxTries, func(ctx context.Context) (bool, error) {
+				resp, err := p.client.Do(ctx, apiserver.Request{
+					Method: http.MethodPut, Target: "/v2/" + Name + "/manifests/" + tag,
+					Header: http.Header{"Content-Type": {string(mediaType)}},
+					Body:   strings.NewReader(string(manifest)), Length: int64(len(manifest)),
+				})
+				if err != nil {
+					return false, err
+				}
+				return true, resp.Body.Close()
+			})
+		})
+	}
+	return group.Wait()
+}

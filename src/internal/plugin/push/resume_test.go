@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package push_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/push"
+)
+
+// quirk K4: an upload ends when an API server restarts; the next attempt continues it.
+func TestQuirkK4ConnectionCutTwice(t *testing.T) {
+	b := newBench(t, nil)
+	b.registry.CutAfter = []int64{256 << 10, 256 << 10}
+	img := image(t, 1)
+	var most int64
+	b.opts.Progress = func(done, total int64) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		most = max(most, done)
+		if done > total {
+			t.Errorf("progress %d of %d", done, total)
+		}
+	}
+	before := b.registry.Received()
+	b.push(t, img)
+	b.checkWhole(t, img)
+	log := b.registry.Log()
+	parsed, _ := img.Manifest()
+	want := parsed.Layers[0].Size + parsed.Config.Size
+	if got := b.registry.Received() - before; got != want {
+		t.Errorf("%d bytes arrived, want %d", got, want)
+	}
+	if n := count(log, "POST /v2/source/blobs/uploads/"); n != 2 {
+		t.Errorf("%d uploads were started for two blobs", n)
+	}
+	if n := count(log, "GET /v2/source/blobs/uploads/ID"); n != 2 {
+		t.Errorf("the state was asked for %d times, want 2", n)
+	}
+	if most != want {
+		t.Errorf("the progress ended at %d, want %d", most, want)
+	}
+}
+
+func TestRegistryThatCannotContinue(t *testing.T) {
+	b := newBench(t, nil)
+	b.registry.NoResume = true
+	b.registry.CutAfter = []int64{256 << 10, 512 << 10}
+	img := image(t, 1)
+	b.push(t, img)
+	b.checkWhole(t, img)
+	if len(b.pauses) != 2 {
+		t.Errorf("pauses %v, want two", b.pauses)
+	}
+}
+
+func TestInterruptedAndContinued(t *testing.T) {
+	for _, name := range []string{"registry that continues", "registry that continues only after a whole request"} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, nil)
+			b.registry.NoResume = strings.Contains(name, "only")
+			img := image(t, 1)
+			parsed, _ := img.Manifest()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			b.opts.StopGrace = time.Minute
+			b.opts.Progress = func(done, _ int64) {
+				if done > layerSize/2 {
+					cancel()
+				}
+			}
+			_, err := push.Push(ctx, b.client, img, b.opts)
+			stopped, ok := errors.AsType[*push.Interrupted](err)
+			if !ok || !stopped.Resumable || !errors.Is(err, context.Canceled) {
+				t.Fatalf("error %v (%T), want a resumable interruption", err, err)
+			}
+			part := b.registry.Received()
+			if part < layerSize/2 || part >= parsed.Layers[0].Size {
+				t.Fatalf("%d bytes arrived, want about half of %d", part, layerSize)
+			}
+			// A new process: nothing is left but the directory with the sessions.
+			b.opts.Progress = nil
+			b.registry.Log()
+			b.push(t, img)
+			b.checkWhole(t, img)
+			if got, want := b.registry.Received(), parsed.Layers[0].Size+parsed.Config.Size; got != want {
+				t.Errorf("%d bytes arrived altogether, want %d", got, want)
+			}
+		})
+	}
+}
+
+func TestSessionsArePrivateAndChecked(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "uploads")
+	b := newBench(t, nil)
+	sessions, err := push.OpenSessions(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.opts.Sessions = sessions
+	ctx, cancel := context.WithCancel(t.Context())
+	b.opts.Progress = func(done, _ int64) {
+		if done > layerSize/2 {
+			cancel()
+		}
+	}
+	img := image(t, 1)
+	if _, err := push.Push(ctx, b.client, img, b.opts); err == nil {
+		t.Fatal("the push was not interrupted")
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("sessions %v, %v", files, err)
+	}
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s can be read by others: %v", f, info.Mode())
+		}
+		if err := os.WriteFile(f, []byte(`{"digest":"sha256:other","target":"https://evil.example.com/"}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.opts.Progress = nil
+	b.push(t, img)
+	b.checkWhole(t, img)
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
+		t.Errorf("left after the push: %v", left)
+	}
+	old := filepath.Join(dir, "old.json")
+	if err := errors.Join(os.WriteFile(old, nil, 0o600), os.Chtimes(old, time.Time{}, time.Now().Add(-30*24*time.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := push.OpenSessions(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(old); err == nil {
+		t.Error("a session of last month is kept")
+	}
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package appbase is the base of an application: the directory of manifests that a vendor ships, as kustomize sees it.
+//
+// A base with a kustomization is built with it. One without gets a kustomization that lists its files, because kustomize lets
+// nobody from outside name single files of another directory; that one file is staged, kept up to date as long as its first line
+// stands, and nothing else of the base is ever changed. The package also reads what an installer would: the Application of
+// kots.io/v1beta1. It asks no registry and decides nothing about images.
+package rewrite
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/kustomize/api/konfig"
+	"sigs.k8s.io/kustomize/kyaml/resid"
+	"sigs.k8s.io/kustomize/kyaml/yaml"
+)
+
+// baseMarker is the first line of a kustomization that this package wrote and keeps up to date.
+const baseMarker = "# Written by kubectl lsp rewrite, and kept up to date while this line stands: every file with Kubernetes objects.\n"
+
+// Base is what was found.
+type Base struct {
+	// Dir is absolute, without symbolic links.
+	Dir string
+	// Pods are the objects with PodSpecs, Strangers others that seem to have containers.
+	Pods      []Pod
+	Strangers []Stranger
+	// Images are those of Pods, each once, in the order of their names.
+	Images []Image
+	// Others are those of Strangers.
+	Others []Image
+	// Installer are the objects that only an installer reads, and no cluster.
+	Installer []resid.ResId
+	// Application is what the base says about itself.
+	Application Application
+	// LeftOut are files that hold no Kubernetes objects, where the base has no kustomization of its own.
+	LeftOut []string
+}
+
+// LoadBase reads and builds a base. The kustomization that it lacks is staged.
+func LoadBase(s *Stage, dir string) (*Base, error) {
+	if info, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("read the base: %w", err)
+	} else if !info.IsDir() {
+		return nil, fmt.Errorf("read the base: %s is not a directory", dir)
+	}
+	real, err := ResolvePath(dir)
+	if err != nil {
+		return nil, err
+	}
+	b := &Base{Dir: real}
+	found, err := walk(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.kustomization(s, found); err != nil {
+		return nil, err
+	}
+	objects, err := s.Build(real)
+	if err != nil {
+		return nil, found.explain(err)
+	}
+	if err := b.read(objects); err != nil {
+		return nil, fmt.Errorf("base %s: %w", dir, err)
+	}
+	b.Application, err = found.application(objects)
+	return b, err
+}
+
+// kustomization stages the one that is missing or out of date.
+func (b *Base) kustomization(s *Stage, found *files) error {
+	path := filepath.Join(b.Dir, konfig.DefaultKustomizationFileName())
+	if name := found.kustomization(); name != "" {
+		text, err := os.ReadFile(filepath.Join(b.Dir, name))
+		if err != nil {
+			return fmt.Errorf("read the base: %w", err)
+		}
+		if !strings.HasPrefix(string(text), baseMarker) {
+			return nil
+		}
+		path = filepath.Join(b.Dir, name)
+	}
+	resources, err := found.resources()
+	if err != nil {
+		return err
+	}
+	b.LeftOut = found.leftOut
+	text := baseMarker + "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+	list, err := yaml.Marshal(map[string][]string{"resources": resources})
+	if err != nil {
+		return fmt.Errorf("write a kustomization for the base: %w", err)
+	}
+	return s.Put(path, append([]byte(text), list...), 0o644)
+}
+
+// read finds what matters in the built objects.
+func (b *Base) read(objects []*yaml.RNode) (err error) {
+	if b.Pods, err = CollectPods(objects); err != nil {
+		return err
+	}
+	if b.Strangers, err = Strangers(objects); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, pod := range b.Pods {
+		for _, written := range pod.Images {
+			if seen[written] {
+				continue
+			}
+			seen[written] = true
+			image, err := ParseImage(written)
+			if err != nil {
+				return fmt.Errorf("%s: %w", pod, err)
+			}
+			b.Images = append(b.Images, image)
+		}
+	}
+	for _, stranger := range b.Strangers {
+		for _, written := range stranger.Images {
+			if image, err := ParseImage(written); err == nil { // what looks like an image there need not be one
+				b.Others = append(b.Others, image)
+			}
+		}
+	}
+	slices.SortFunc(b.Images, func(x, y Image) int { return strings.Compare(x.Written, y.Written) })
+	for _, object := range objects {
+		gvk := resid.GvkFromNode(object)
+		if slices.Contains([]string{"kots.io", "troubleshoot.sh"}, gvk.Group) {
+			b.Installer = append(b.Installer, resid.NewResIdWithNamespace(gvk, object.GetName(), object.GetNamespace()))
+		}
+	}
+	return nil
+}

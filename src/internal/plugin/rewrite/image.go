@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rewrite
+
+// Package imageref is the name of an image as a manifest writes it, and what that name becomes behind the image proxy.
+//
+// Kustomize compares image names as text, while Docker Hub has many spellings of one repository, so the text is kept exactly as it
+// was written and what it means is kept beside it. The package knows no kustomization and asks no registry. It refuses names
+// that no container runtime would take, instead of passing on what it does not understand.
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+const library = "library/"
+
+// hub lists the hosts that are Docker Hub, the usual spellings first.
+func hub() []string { return []string{"docker.io", name.DefaultRegistry, "registry-1.docker.io"} }
+
+// Image is a parsed name.
+type Image struct {
+	// Written is the whole of it.
+	Written string
+	// Name is Written without tag and digest. Tag and Digest are empty where there is none.
+	Name, Tag, Digest string
+	// Host is the registry that Name begins with; empty where Docker Hub is meant without being named.
+	Host string
+	// Repository is the same for every spelling of Name.
+	Repository string
+}
+
+// ParseImage reads an image as it stands in a container.
+func ParseImage(written string) (Image, error) {
+	i := Image{Written: written}
+	i.Name, i.Digest, _ = strings.Cut(written, "@")
+	if colon := strings.LastIndexByte(i.Name, ':'); colon > strings.LastIndexByte(i.Name, '/') {
+		i.Name, i.Tag = i.Name[:colon], i.Name[colon+1:]
+	}
+	ref, err := name.ParseReference(written)
+	if err != nil || !grammatical(i.Name) {
+		return Image{}, fmt.Errorf("image %q: not a valid image name", written)
+	}
+	host, path := ref.Context().RegistryStr(), ref.Context().RepositoryStr()
+	if first, rest, found := strings.Cut(i.Name, "/"); found && (first == "localhost" || strings.ContainsAny(first, ".:")) {
+		i.Host = first
+		path = rest
+	}
+	if slices.Contains(hub(), host) {
+		host = name.DefaultRegistry
+		if !strings.Contains(path, "/") {
+			path = library + path
+		}
+	}
+	i.Repository = host + "/" + path
+	return i, nil
+}
+
+// grammatical reports whether container runtimes take a name without tag and digest (distribution's reference grammar, of which
+// go-containerregistry checks less).
+func grammatical(name string) bool {
+	const (
+		label     = `[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?`
+		host      = `(?:` + label + `(?:\.` + label + `)*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?`
+		component = `[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*`
+	)
+	return regexp.MustCompile(`^(?:` + host + `/)?` + component + `(?:/` + component + `)*$`).MatchString(name)
+}
+
+// Spellings are all names that a manifest may use for the repository, Name among them: one, except for Docker Hub.
+func (i Image) Spellings() []string {
+	path, ofHub := strings.CutPrefix(i.Repository, name.DefaultRegistry+"/")
+	if !ofHub {
+		return []string{i.Name}
+	}
+	paths := []string{path}
+	if short, official := strings.CutPrefix(path, library); official && !strings.Contains(short, "/") {
+		paths = []string{short, path}
+	}
+	all := slices.Clone(paths)
+	for _, host := range hub()[:2] {
+		for _, path := range paths {
+			all = append(all, host+"/"+path)
+		}
+	}
+	if !slices.Contains(all, i.Name) {
+		all = append(all, i.Name)
+	}
+	return all
+}
+
+// Proxy is where an application's images are pulled from.
+type Proxy struct {
+	// Domain is the proxy's host, with a port where it has one.
+	Domain string
+	// App is the application's slug.
+	App string
+	// Aliases are the short names of upstream hosts, by host.
+	Aliases map[string]string
+}
+
+// Prefix is what every image name behind the proxy begins with, for any domain that the proxy may have.
+func (p Proxy) Prefix() string { return "/proxy/" + p.App + "/" }
+
+// Name returns what a name without tag and digest becomes behind the proxy.
+func (p Proxy) Name(written string) string {
+	if host, path, found := strings.Cut(written, "/"); found && p.Aliases[host] != "" {
+		written = p.Aliases[host] + "/" + path
+	}
+	return p.Domain + p.Prefix() + written
+}
+
+// Usable reports whether container runtimes take a name that [Proxy.Name] returned: their grammar has no colon after the domain, so
+// an upstream with a port needs an alias.
+func (p Proxy) Usable(proxied string) bool { return grammatical(proxied) }

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rewrite
+
+// Package privacy finds out whether everybody may pull an image, by asking its registry for the manifest without credentials.
+//
+// A registry that wants credentials, or forbids, makes an image private. One that does not answer does so too: a customer's
+// network often reaches nothing but the proxy, and an image that goes through the proxy needlessly still arrives. Credentials of the
+// machine are not used unless the caller hands in a keychain, because what they open is not open to the cluster. The package
+// downloads no image, and keeps no answers.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"golang.org/x/sync/errgroup"
+)
+
+// Verdict is what became known about an image.
+type Verdict string
+
+// Private wants credentials. Public has the image for everybody, or for the
+// credential it was asked with. Unreachable did not answer. Missing answered that there is no
+// such image, without wanting credentials.
+const (
+	Private     Verdict = "private"
+	Public      Verdict = "public"
+	Unreachable Verdict = "unreachable"
+	Missing     Verdict = "missing"
+)
+
+// Answer is a verdict and the reason for it, in half a sentence.
+type Answer struct {
+	Verdict Verdict
+	Reason  string
+}
+
+// Closed reports whether the image cannot be had without credentials, as far as anybody can tell.
+func (a Answer) Closed() bool { return a.Verdict == Private || a.Verdict == Unreachable }
+
+// atOnce is how many registries are asked at the same time.
+const atOnce = 8
+
+// Asker asks registries.
+type Asker struct {
+	// Timeout bounds one question.
+	Timeout time.Duration
+	// Keychain is whose credentials are used; nil: nobody's.
+	Keychain authn.Keychain
+	// Transport reaches the registries; nil: go-containerregistry's.
+	Transport http.RoundTripper
+	// Progress is called after each answer; it must be safe for concurrent use. nil: nobody is told.
+	Progress func(done, total int)
+}
+
+// Ask returns an answer for each image. The only error is that ctx ended.
+func (a Asker) Ask(ctx context.Context, images []string) (map[string]Answer, error) {
+	answers := make(map[string]Answer, len(images))
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for _, image := range images {
+		group.Go(func() error {
+			answer := a.one(ctx, image)
+			mu.Lock()
+			defer mu.Unlock()
+			answers[image] = answer
+			if a.Progress != nil {
+				a.Progress(len(answers), len(images))
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // no question returns an error
+	if err := context.Cause(ctx); err != nil {
+		return nil, fmt.Errorf("ask the registries: %w", err)
+	}
+	return answers, nil
+}
+
+func (a Asker) one(ctx context.Context, image string) Answer {
+	ref, err := name.ParseReference(image)
+	if err != nil {
+		return Answer{Unreachable, "not a valid image name"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.Timeout)
+	defer cancel()
+	options := []remote.Option{remote.WithContext(ctx), remote.WithRetryBackoff(remote.Backoff{Steps: 1})}
+	if a.Keychain != nil {
+		options = append(options, remote.WithAuthFromKeychain(a.Keychain))
+	}
+	if a.Transport != nil {
+		options = append(options, remote.WithTransport(a.Transport))
+	}
+	// HEAD is what registries with a rate limit do not count. Some answer it without a digest, and then GET tells more (quirk D2).
+	if _, err = remote.Head(ref, options...); err != nil && !decided(err) {
+		_, err = remote.Get(ref, options...)
+	}
+	if err == nil && a.knows(ctx, ref) {
+		return Answer{Public, "opened with the docker config's credential"}
+	}
+	return a.judge(err)
+}
+
+// knows reports whether the question was asked with a credential, of which the answer tells about its owner alone.
+func (a Asker) knows(ctx context.Context, ref name.Reference) bool {
+	if a.Keychain == nil {
+		return false
+	}
+	credential, err := authn.Resolve(ctx, a.Keychain, ref.Context())
+	return err == nil && credential != authn.Anonymous
+}
+
+// decided reports whether the registry itself said yes or no.
+func decided(err error) bool {
+	said, ok := errors.AsType[*transport.Error](err)
+	return ok && slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}, said.StatusCode)
+}
+
+func (a Asker) judge(err error) Answer {
+	said, answered := errors.AsType[*transport.Error](err)
+	switch {
+	case err == nil:
+		return Answer{Public, "the registry gives it to everybody"}
+	case answered && said.StatusCode == http.StatusUnauthorized:
+		return Answer{Private, "the registry wants credentials (401)"}
+	case answered && said.StatusCode == http.StatusForbidden:
+		return Answer{Private, "the registry forbids it without credentials (403)"}
+	case answered && said.StatusCode == http.StatusNotFound:
+		return Answer{Missing, "the registry has no such image for everybody (404)"}
+	case answered:
+		return Answer{Unreachable, fmt.Sprintf("the registry answers %d %s", said.StatusCode, http.StatusText(said.StatusCode))}
+	case errors.Is(err, context.DeadlineExceeded):
+		return Answer{Unreachable, "no answer within " + a.Timeout.String()}
+	default:
+		return Answer{Unreachable, cause(err)}
+	}
+}
+
+// cause leaves out the URL, which says nothing that the image's name does not.
+func cause(err error) string {
+	if network, ok := errors.AsType[*net.OpError](err); ok {
+		return "no answer: " + network.Error()
+	}
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return "no usable answer: " + err.Error()
+}

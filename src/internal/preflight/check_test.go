@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package preflight_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/preflight"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
+)
+
+// run checks a registry by its real address, as DNS and TCP are steps of their own.
+func run(t *testing.T, cfg upstream.Config) (steps []preflight.Step, err error) {
+	t.Helper()
+	cfg.Keychain, cfg.RetryDelay = proxytest.Robot(), 1
+	registry, err := upstream.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(registry.Close)
+	err = preflight.CheckPush(t.Context(), registry, proxytest.Repository, func(s preflight.Step) { steps = append(steps, s) })
+	return steps, err
+}
+
+func results(steps []preflight.Step) []string {
+	var all []string
+	for _, s := range steps {
+		all = append(all, fmt.Sprint(s.Name, " ", s.Result))
+	}
+	return all
+}
+
+// address of a server of a test's network.
+func address(server *httptest.Server) string { return server.Listener.Addr().String() }
+
+func TestAWayThatIsFree(t *testing.T) {
+	network, double := registrytest.NewNetwork(t), registrytest.NewRegistry(t)
+	double.GuardBy(registrytest.Basic(proxytest.User, proxytest.Password))
+	steps, err := run(t, upstream.Config{Host: address(network.Serve("127.0.0.1", double)), CACertData: network.CA()})
+	want := []string{"dns ok", "tcp ok", "tls ok", "ping ok", "token ok", "push scope ok", "upload cancel ok"}
+	if diff := cmp.Diff(want, results(steps)); diff != "" || err != nil {
+		t.Errorf("%v, steps (-want +got):\n%s", err, diff)
+	}
+	for _, s := range steps {
+		if s.Detail == "" || s.Remedy != "" {
+			t.Errorf("step %+v", s)
+		}
+	}
+	if double.Uploads() != 0 {
+		t.Error("an upload was left open")
+	}
+}
+
+// TestTheFirstStepThatFails is named, with what to do about it, and is the last.
+func TestTheFirstStepThatFails(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	for name, test := range map[string]struct {
+		arrange      func(network *registrytest.Network, double *registrytest.Registry) upstream.Config
+		step, remedy string
+	}{
+		"no such name": {func(*registrytest.Network, *registrytest.Registry) upstream.Config {
+			return upstream.Config{Host: "registry.invalid"}
+		}, "dns", "repository"},
+		"nobody listens": {func(*registrytest.Network, *registrytest.Registry) upstream.Config {
+			return upstream.Config{Host: closed.Addr().String()}
+		}, "tcp", "port"},
+		"an unknown authority": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
+			return upstream.Config{Host: address(n.Serve("127.0.0.1", double))}
+		}, "tls", "ca_cert_data"},
+		"not a registry": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
+			double.When("", "/v2/").Answer(500, "")
+			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}
+		}, "ping", "host and port"},
+		"a foreign realm": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
+			double.GuardBy((&registrytest.Realm{URL: "https://auth.example.net/"}).Guard)
+			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}
+		}, "token", "push secret"},
+		"a wrong password": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
+			double.GuardBy(registrytest.Basic(proxytest.User, "another"))
+			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}
+		}, "push scope", "right to push"},
+		"a missing repository": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
+			double.When("POST", "").Answer(404, "")
+			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}
+		}, "push scope", "create the repository"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			network, double := registrytest.NewNetwork(t), registrytest.NewRegistry(t)
+			steps, err := run(t, test.arrange(network, double))
+			last := steps[len(steps)-1]
+			if !errors.Is(err, preflight.ErrFailed) || last.Name != test.step || last.Result != preflight.Failed || !strings.Contains(last.Remedy, test.remedy) {
+				t.Errorf("%v, %+v", err, steps)
+			}
+			if strings.Contains(last.Detail, "\n") || strings.Contains(fmt.Sprint(steps), proxytest.Password) {
+				t.Errorf("the detail is %q", last.Detail)
+			}
+			for _, s := range steps[:len(steps)-1] {
+				if s.Result == preflight.Failed {
+					t.Errorf("went on after %+v", s)
+				}
+			}
+		})
+	}
+}
+
+func TestPlainHTTPOnLoopback(t *testing.T) {
+	network, double := registrytest.NewNetwork(t), registrytest.NewRegistry(t)
+	double.When("DELETE", "/uploads/").Answer(405, "")
+	steps, err := run(t, upstream.Config{Host: address(network.ServePlain("127.0.0.1", double))})
+	want := []string{"dns ok", "tcp ok", "tls skipped", "ping ok", "token skipped", "push scope ok", "upload cancel skipped"}
+	if diff := cmp.Diff(want, results(steps)); diff != "" || err != nil {
+		t.Errorf("%v, steps (-want +got):\n%s", err, diff)
+	}
+}

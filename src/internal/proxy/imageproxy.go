@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/license/store"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
+)
+
+// Images is what the command line says of the image proxy.
+type Images struct {
+	// Address of the side; empty: off.
+	Address string
+	// Dir has the objects; empty: the cluster does.
+	Dir string
+	// TLSCert and TLSKey are files of PEM; empty: plain HTTP.
+	TLSCert, TLSKey string
+	// TerminateOnRevoke ends downloads with their license.
+	TerminateOnRevoke bool
+	// TrustedProxies are networks, with commas between.
+	TrustedProxies string
+}
+
+// check reports flags that do not go together.
+func (i Images) check(inCluster bool) error {
+	_, proxies := imageproxy.ParseTrustedProxies(i.TrustedProxies)
+	switch {
+	case i.Address == "" && i != Images{}:
+		return errors.New("the flags of the image proxy do nothing without --image-proxy-address: say where it is to be served")
+	case i.Address == "":
+		return nil
+	case i.Dir == "" && !inCluster:
+		return errors.New("--image-proxy-address needs --image-proxy-dir, a directory with licenses and registries: this process does not run in a cluster that has some")
+	case (i.TLSCert == "") != (i.TLSKey == ""):
+		return errors.New("--image-proxy-tls-cert and --image-proxy-tls-key belong together: pass both, or neither")
+	case proxies != nil:
+		return fmt.Errorf("--image-proxy-trusted-proxies: %w", proxies)
+	default:
+		return nil
+	}
+}
+
+// openImages opens the image proxy.
+func openImages(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, error) {
+	cluster, err := cfg.Sources.cluster(kube.NewImageProxy, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	return openImagesOf(ctx, cluster, cfg, m)
+}
+
+// openImagesOf opens the image proxy. What it reads to start ends with the context. What it follows ends with close, and not with the context:
+// a license that is revoked while the last downloads finish still counts.
+func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m *metrics.Metrics) (*part, error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(starting))
+	p := &part{ready: always, close: func() error { cancel(); return nil }}
+	secured, err := openTLS(ctx, cfg)
+	if err != nil {
+		return p, err
+	}
+	shared := keys{what: "token keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.TokenKeySecret, logger: cfg.Logger}
+	content, err := shared.read(starting)
+	if err != nil {
+		return p, err
+	}
+	office, err := openTickets(ctx, shared, content)
+	if err != nil {
+		return p, err
+	}
+	if shared.alone() {
+		p.note = "tokens end with it, and no other replica takes them; see --session-key-file"
+	}
+	proxies, err := imageproxy.ParseTrustedProxies(cfg.Images.TrustedProxies)
+	if err != nil {
+		return p, err
+	}
+	counted := m.Images()
+	followed, err := store.Follow(ctx, store.Config{
+		Dir: cfg.Images.Dir, Cluster: cluster, Observer: counted, Log: cfg.Logger,
+		Upstream: upstream.Config{UserAgent: "local-source-proxy/" + cfg.Version, Observer: m},
+	})
+	if err != nil {
+		return p, err
+	}
+	side := imageproxy.New(imageproxy.Config{
+		Engine: engine.New(nil), Catalog: followed.Catalog(), Tickets: office, Proxies: proxies, TerminateOnRevoke: cfg.Images.TerminateOnRevoke,
+		Recorder: imageproxy.Recorders{counted, noted{followed}}, Logger: cfg.Logger,
+	})
+	stopped := make(chan error, 1)
+	go func() { stopped <- followed.Wait() }()
+	p.stopped, p.ready = stopped, func() bool { return isClosed(followed.Loaded()) }
+	p.close = func() error {
+		cancel()
+		side.Close()
+		_ = followed.Wait() // its error has been told by stopped
+		return nil
+	}
+	p.listener = httpserver.Listener{
+		Name: imageproxy.Side, Address: cfg.Images.Address, Setting: "--image-proxy-address", TLS: secured,
+		Handler: httpserver.AccessLog{Side: imageproxy.Side, Logger: cfg.Logger, Recorder: m}.Handler(once(followed.Loaded(), side.Serve)),
+	}
+	return p, nil
+}
+
+// once refuses requests until what decides about them has been read: every customer would look like a stranger.
+func once(loaded <-chan struct{}, serve httpserver.HandlerFunc) httpserver.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if !isClosed(loaded) {
+			return oci.RelayedError(http.StatusServiceUnavailable, oci.Unavailable, "starting; try again in a moment").With("Retry-After", "1")
+		}
+		return serve(w, r)
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// noted has the objects' statuses follow what was pulled.
+type noted struct{ *store.Store }
+
+// Pulled implements [imageproxy.Recorder].
+func (n noted) Pulled(r imageproxy.Record) {
+	if r.Success && (r.Action == imageproxy.Manifest || r.Action == imageproxy.Blob) {
+		n.Store.Pulled(r.License, r.Action == imageproxy.Manifest, time.Now())
+	}
+}
+
+// openTLS loads the certificate, and follows its files; nil without one.
+func openTLS(ctx context.Context, cfg Config) (*tls.Config, error) {
+	if cfg.Images.TLSCert == "" {
+		return nil, nil
+	}
+	pair, err := httpserver.LoadCertificate(cfg.Images.TLSCert, cfg.Images.TLSKey, cfg.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("%w: mend the files, or --image-proxy-tls-cert and --image-proxy-tls-key", err)
+	}
+	go func() {
+		if err := pair.Follow(ctx); err != nil {
+			cfg.Logger.Error("the certificate is not watched", "problem", err.Error())
+		}
+	}()
+	return pair.Config(), nil
+}
+
+// openTickets makes what signs tokens, with keys that have been read, and are followed until the context ends.
+func openTickets(ctx context.Context, shared keys, content []byte) (*imageproxy.Issuer, error) {
+	first, err := imageproxy.ParseTokenKeys(shared.place(), content)
+	if err != nil {
+		return nil, err
+	}
+	office := imageproxy.NewIssuer(first, time.Now)
+	go shared.follow(ctx, parsed(imageproxy.ParseTokenKeys, office.Replace))
+	return office, nil
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+// Package body lends one request body to several attempts at a request, as long as no attempt has read from it.
+//
+// A body is a stream that is kept nowhere, so it can be sent once. But a request that announces "Expect: 100-continue" is often
+// refused before its body is asked for, and can then be made again with the same, untouched body: with a fresh token, or in
+// another form. The package refuses to lend a body that has begun: replaying half a blob is worse than an error.
+//
+// Source: RFC 9110, section 10.1.1.
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+)
+
+// ErrBodyRepeated is what an attempt reads that was still going on when its body was lent to the next.
+var ErrBodyRepeated = errors.New("request body was lent to another attempt")
+
+// Body is a request body on loan to one attempt.
+type Body struct {
+	source *source
+	ended  chan struct{} // closed once the loan has ended
+	asked  chan struct{} // closed once a body that is held back may be read; nil: it is not held back
+	ask    sync.Once
+	broken <-chan struct{} // closed once there is nobody left to ask for it
+}
+
+// source is what all loans of one body share.
+type source struct {
+	io.Reader
+	mu     sync.Mutex
+	begun  bool
+	lentTo *Body
+}
+
+// NewBody makes a body that can be lent of one that cannot. Closing the source stays its owner's affair: net/http closes a request's
+// body after every attempt. Of a reader that writes itself ([io.WriterTo]) it makes a body that does, too.
+func NewBody(reader io.Reader) io.ReadCloser {
+	b, _ := (&source{Reader: reader}).lend()
+	return b.given()
+}
+
+// BodyOf returns the loan that a request's body is, if it is one.
+func BodyOf(given io.ReadCloser) (*Body, bool) {
+	switch b := given.(type) {
+	case *Body:
+		return b, true
+	case writable:
+		return b.Body, true
+	default:
+		return nil, false
+	}
+}
+
+// given is the loan as it is given to net/http.
+func (b *Body) given() io.ReadCloser {
+	if _, ok := b.source.Reader.(io.WriterTo); ok {
+		return writable{b}
+	}
+	return b
+}
+
+// writable is a loan of a body that writes itself. Others must not have the method: net/http copies them with buffers of its own.
+type writable struct{ *Body }
+
+// WriteTo implements [io.WriterTo].
+func (b writable) WriteTo(w io.Writer) (int64, error) {
+	if err := b.begin(); err != nil {
+		return 0, err
+	}
+	return b.source.Reader.(io.WriterTo).WriteTo(w)
+}
+
+// lend ends the present loan and begins another, unless the body has begun.
+func (s *source) lend() (*Body, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begun {
+		return nil, false
+	}
+	s.end()
+	s.lentTo = &Body{source: s, ended: make(chan struct{})}
+	return s.lentTo, true
+}
+
+// end ends the present loan. The lock is held.
+func (s *source) end() {
+	if s.lentTo != nil {
+		close(s.lentTo.ended)
+		s.lentTo = nil
+	}
+}
+
+// Hold makes readers wait for [Body.Ask]. It must be called before the attempt begins.
+func (b *Body) Hold() { b.asked = make(chan struct{}) }
+
+// Broken makes readers of a body that is held back give up once the channel is closed. It must be called before they begin.
+func (b *Body) Broken(closed <-chan struct{}) { b.broken = closed }
+
+// Ask lets readers of a body go on that is held back. It may be called more than once.
+func (b *Body) Ask() { b.ask.Do(func() { close(b.asked) }) }
+
+// Read implements [io.Reader].
+func (b *Body) Read(p []byte) (int, error) {
+	if err := b.begin(); err != nil {
+		return 0, err
+	}
+	return b.source.Read(p)
+}
+
+// begin waits until the body may be read. Once it has begun, it is not lent again.
+func (b *Body) begin() error {
+	if b.asked != nil {
+		select {
+		case <-b.asked:
+		case <-b.ended:
+			return ErrBodyRepeated
+		case <-b.broken:
+			return ErrBodyRepeated
+		}
+	}
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	if b.source.lentTo != b {
+		return ErrBodyRepeated
+	}
+	b.source.begun = true
+	return nil
+}
+
+// Close implements [io.Closer]; it ends the loan of a body that has not begun, and leaves the source open.
+func (b *Body) Close() error {
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
+	if b.source.lentTo == b && !b.source.begun {
+		b.source.end()
+	}
+	return nil
+}
+
+// RepeatBody returns a request to make once more: a clone with the same body, where there was none or no attempt has read from it yet. A
+// goroutine of net/http that still holds the earlier loan gets [ErrRecalled] from it and no byte.
+func RepeatBody(req *http.Request) (*http.Request, bool) {
+	again := req.Clone(req.Context())
+	if req.Body == nil || req.Body == http.NoBody {
+		return again, true
+	}
+	lent, ok := BodyOf(req.Body)
+	if !ok {
+		return nil, false
+	}
+	next, ok := lent.source.lend()
+	if !ok {
+		return nil, false
+	}
+	again.Body = next.given()
+	return again, true
+}

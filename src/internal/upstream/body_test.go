@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
+)
+
+func request(t *testing.T, content io.ReadCloser) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://registry.test/", content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
+}
+
+func TestAnUntouchedBodyIsLentAgain(t *testing.T) {
+	first := request(t, upstream.NewBody(strings.NewReader("layer")))
+	second, ok := upstream.RepeatBody(first)
+	if !ok {
+		t.Fatal("an untouched body was not lent again")
+	}
+	if _, err := first.Body.Read(make([]byte, 1)); !errors.Is(err, upstream.ErrBodyRepeated) {
+		t.Errorf("the earlier attempt read with error %v, want %v", err, upstream.ErrBodyRepeated)
+	}
+	got, err := io.ReadAll(second.Body)
+	if err != nil || string(got) != "layer" {
+		t.Errorf("the second attempt read %q, %v", got, err)
+	}
+}
+
+func TestABodyThatHasBegunIsNotLentAgain(t *testing.T) {
+	first := request(t, upstream.NewBody(strings.NewReader("layer")))
+	if _, err := first.Body.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := upstream.RepeatBody(first); ok {
+		t.Error("a body that has begun was lent again")
+	}
+	if err := first.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := upstream.RepeatBody(first); ok {
+		t.Error("a body that has begun was lent again once it was closed")
+	}
+}
+
+func TestABodyThatWasClosedUnreadIsLentAgain(t *testing.T) {
+	first := request(t, upstream.NewBody(strings.NewReader("layer")))
+	if err := first.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second, ok := upstream.RepeatBody(first)
+	if !ok {
+		t.Fatal("net/http closes the body of a refused request: it must be lent again")
+	}
+	if got, err := io.ReadAll(second.Body); err != nil || string(got) != "layer" {
+		t.Errorf("the second attempt read %q, %v", got, err)
+	}
+}
+
+// TestABodyThatALaterLoanBeganIsNotLentAgain: attempts nest, so that the one who asks may hold a loan from long before.
+func TestABodyThatALaterLoanBeganIsNotLentAgain(t *testing.T) {
+	first := request(t, upstream.NewBody(strings.NewReader("layer")))
+	second, ok := upstream.RepeatBody(first)
+	if !ok {
+		t.Fatal("an untouched body was not lent again")
+	}
+	if _, err := second.Body.Read(make([]byte, 2)); err != nil {
+		t.Fatal(err)
+	}
+	if third, ok := upstream.RepeatBody(first); ok {
+		rest, _ := io.ReadAll(third.Body)
+		t.Errorf("a body that has begun was lent again, from the middle: %q", rest)
+	}
+}
+
+func TestOtherBodies(t *testing.T) {
+	if _, ok := upstream.RepeatBody(request(t, nil)); !ok {
+		t.Error("a request without a body can always be made again")
+	}
+	if _, ok := upstream.RepeatBody(request(t, io.NopCloser(strings.NewReader("x")))); ok {
+		t.Error("a body that nobody lends cannot be lent again")
+	}
+}
+
+// TestOneWinner lets a reader and a recall race: either the reader got bytes and the body is not lent again, or the other way
+// round, never both.
+func TestOneWinner(t *testing.T) {
+	for range 200 {
+		first := request(t, upstream.NewBody(strings.NewReader("layer")))
+		read := make(chan bool)
+		go func() {
+			n, _ := first.Body.Read(make([]byte, 8))
+			read <- n > 0
+		}()
+		_, again := upstream.RepeatBody(first)
+		if got := <-read; got == again {
+			t.Fatalf("reader got bytes: %v; lent again: %v", got, again)
+		}
+	}
+}
+
+// written is a reader that writes itself.
+type written struct{ *strings.Reader }
+
+func TestABodyWritesItselfWhereItsReaderDoes(t *testing.T) {
+	if _, ok := upstream.NewBody(struct{ io.Reader }{strings.NewReader("layer")}).(io.WriterTo); ok {
+		t.Error("the body of a plain reader claims to write itself")
+	}
+	first := request(t, upstream.NewBody(written{strings.NewReader("layer")}))
+	second, ok := upstream.RepeatBody(first)
+	if !ok {
+		t.Fatal("an untouched body was not lent again")
+	}
+	var got strings.Builder
+	if n, err := first.Body.(io.WriterTo).WriteTo(&got); n != 0 || !errors.Is(err, upstream.ErrBodyRepeated) {
+		t.Errorf("the earlier attempt wrote %d bytes, with error %v", n, err)
+	}
+	if n, err := second.Body.(io.WriterTo).WriteTo(&got); n != 5 || err != nil || got.String() != "layer" {
+		t.Errorf("the second attempt wrote %q, %d bytes, %v", got.String(), n, err)
+	}
+	if _, ok := upstream.RepeatBody(second); ok {
+		t.Error("a body that has been written was lent again")
+	}
+}
+
+func TestAHeldBodyDoesNotWriteItselfUnasked(t *testing.T) {
+	given := upstream.NewBody(written{strings.NewReader("layer")})
+	lent, ok := upstream.BodyOf(given)
+	if !ok {
+		t.Fatal("it is no loan")
+	}
+	lent.Hold()
+	closed := make(chan struct{})
+	lent.Broken(closed)
+	close(closed)
+	var got strings.Builder
+	if _, err := given.(io.WriterTo).WriteTo(&got); !errors.Is(err, upstream.ErrBodyRepeated) || got.Len() > 0 {
+		t.Errorf("it wrote %q, %v", got.String(), err)
+	}
+	lent.Ask()
+	lent.Broken(nil)
+	if _, err := given.(io.WriterTo).WriteTo(&got); err != nil || got.String() != "layer" {
+		t.Errorf("asked for, it wrote %q, %v", got.String(), err)
+	}
+}

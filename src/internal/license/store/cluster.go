@@ -18,8 +18,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 )
 
-// cluster reads objects from the custom resources of a namespace, and writes their status. Nothing else of this package knows the API
-// server.
+// cluster reads objects from the custom resources of a namespace, and writes their status. Nothing else of
+// this package knows the API server.
 type cluster struct {
 	client *kube.Client
 	log    *slog.Logger
@@ -33,7 +33,10 @@ func newCluster(client *kube.Client, log *slog.Logger) *cluster {
 }
 
 func (c *cluster) resources() map[string]kube.Resources {
-	return map[string]kube.Resources{v1alpha1.LicenseKind: c.client.Licenses, v1alpha1.RegistryKind: c.client.Registries}
+	return map[string]kube.Resources{
+		v1alpha1.LicenseKind:  c.client.Licenses,
+		v1alpha1.RegistryKind: c.client.Registries,
+	}
 }
 
 // run implements [source].
@@ -87,8 +90,8 @@ func (c *cluster) remove(kind, name string) {
 	delete(c.kinds[kind], name)
 }
 
-// current implements [source]. Objects come first that were in force when another server last wrote their status: what is in force
-// stays, also when this server has only started.
+// current implements [source]. Objects come first that were in force when another server last wrote their
+// status: what is in force stays, also when this server has only started.
 func (c *cluster) current() reading {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,8 +118,8 @@ func (c *cluster) credential(ctx context.Context, name string, deliver deliver) 
 		switch {
 		case err != nil:
 		case secret == nil:
-			err = fmt.Errorf("the Secret %s does not exist in namespace %s: create it with kubectl create secret docker-registry",
-				name, c.client.Namespace)
+			err = fmt.Errorf("the Secret %s does not exist in namespace %s:"+
+				" create it with kubectl create secret docker-registry", name, c.client.Namespace)
 		default:
 			if data, err = secret.DockerConfig(); err != nil {
 				err = fmt.Errorf("the Secret %s: %w", name, err)
@@ -126,8 +129,8 @@ func (c *cluster) credential(ctx context.Context, name string, deliver deliver) 
 	})
 }
 
-// update changes the status of an object, if change reports that there is anything to change. It begins anew where another server
-// was faster. An object that is gone needs no status.
+// update changes the status of an object, if change reports that there is anything to change. It begins anew
+// where another server was faster. An object that is gone needs no status.
 func (c *cluster) update(ctx context.Context, which id, change func(v1alpha1.Object) bool) error {
 	resources := c.resources()[which.kind]
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {

@@ -26,7 +26,8 @@ type access struct {
 	problem error
 }
 
-// wiring is all that an [upstream.Registry] depends on. As long as it is the same, so are connections and tokens.
+// wiring is all that an [upstream.Registry] depends on. As long as it is the same, so are connections and
+// tokens.
 type wiring struct {
 	uid              types.UID
 	host, caCertData string
@@ -38,7 +39,8 @@ type wiring struct {
 // access says how a registry is asked, with these credentials.
 func (c credentials) access(r *registry) access {
 	a := access{wiring: wiring{
-		host: r.spec.Hostname, caCertData: r.spec.CACertData, plainHTTP: r.spec.PlainHTTP, provider: r.spec.Credentials.Provider,
+		host: r.spec.Hostname, caCertData: r.spec.CACertData, plainHTTP: r.spec.PlainHTTP,
+		provider: r.spec.Credentials.Provider,
 	}}
 	found, read := c[r.credential]
 	switch {
@@ -51,7 +53,8 @@ func (c credentials) access(r *registry) access {
 	case found.config == nil:
 		a.problem = found.err
 	case !found.config.Knows(a.wiring.host):
-		a.problem = fmt.Errorf("%s has no credential for %s: it has some for %q", found.called, a.wiring.host, found.config.Hosts())
+		a.problem = fmt.Errorf("%s has no credential for %s: it has some for %q",
+			found.called, a.wiring.host, found.config.Hosts())
 	default:
 		a.keychain, a.wiring.config, a.problem = found.config, found.config, found.err
 	}
@@ -64,8 +67,9 @@ type link struct {
 	registry *upstream.Registry
 }
 
-// connect makes what asks the registries of a decision. Where nothing about one has changed, it is that of before. No connection is
-// opened. The links of before that are not returned are of no use once the decision is in force.
+// connect makes what asks the registries of a decision. Where nothing about one has changed, it is that of
+// before. No connection is opened. The links of before that are not returned are of no use once the decision
+// is in force.
 func connect(d decision, keys credentials, before map[id]link, base upstream.Config) map[id]link {
 	links := map[id]link{}
 	for which, s := range d.standings {

@@ -25,7 +25,8 @@ type credential struct {
 	err error
 }
 
-// credentials are docker configs by the Secret or file that holds them. One that is missing has not been read yet.
+// credentials are docker configs by the Secret or file that holds them. One that is missing has not been read
+// yet.
 type credentials map[string]credential
 
 // credentialReader reads docker configs where registries name them.
@@ -46,7 +47,8 @@ func newCredentialReader(from source, changed func()) *credentialReader {
 	}
 }
 
-// follow reads these places from now on, and no others. It returns what is known of them, and whether all have been tried.
+// follow reads these places from now on, and no others. It returns what is known of them, and whether all
+// have been tried.
 func (c *credentialReader) follow(ctx context.Context, places []string) (read credentials, complete bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -86,8 +86,8 @@ func (d *directory) take(files map[string]filewatch.File) {
 	}
 }
 
-// current implements [source]. What was written last comes last: by full seconds, as a mounted ConfigMap's files are written in any
-// order, and then by name.
+// current implements [source]. What was written last comes last: by full seconds, as a mounted ConfigMap's
+// files are written in any order, and then by name.
 func (d *directory) current() reading {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -126,12 +126,13 @@ type file struct {
 	seen  map[id]int
 	// valid are the objects of the last reading by their documents: those that are the same are not read again.
 	valid map[digest]*object
-	// nameless are documents of which it is not known which object they are, and the reading that saw each first.
+	// nameless are documents of which it is not known which object they are, and the reading that saw each
+	// first.
 	nameless map[digest]int
 }
 
-// next reads a file again. An object that is missing is gone, unless it may be the one in a document that has become
-// unreadable since: what is not valid changes nothing.
+// next reads a file again. An object that is missing is gone, unless it may be the one in a document that has
+// become unreadable since: what is not valid changes nothing.
 func (f *file) next(path string, content filewatch.File) *file {
 	now := &file{
 		modified: content.Modified, reads: f.reads + 1,
@@ -174,8 +175,8 @@ func (f *file) next(path string, content filewatch.File) *file {
 	return now
 }
 
-// newDocument returns the object of a document, or nil where it is not known which one it is. Without a better time, a license is
-// revoked since its file was written.
+// newDocument returns the object of a document, or nil where it is not known which one it is. Without a
+// better time, a license is revoked since its file was written.
 func newDocument(path string, document *v1alpha1.Document, modified time.Time) *object {
 	document.Validate(v1alpha1.InDirectory)
 	if !document.Identified() {

@@ -20,8 +20,8 @@ func at(t *testing.T, f *following, name string, written time.Time) {
 	must(t, os.Chtimes(filepath.Join(f.dir, name), written, written))
 }
 
-// A new file that sorts first does not put out of force what was in force, whatever they have in common. When the server starts
-// again, the older file counts.
+// A new file that sorts first does not put out of force what was in force, whatever they have in common. When
+// the server starts again, the older file counts.
 func TestANewFileDoesNotPutAnObjectOutOfForce(t *testing.T) {
 	registry := func(host, want string) func(*catalog.Catalog) bool {
 		return func(c *catalog.Catalog) bool {
@@ -41,12 +41,17 @@ func TestANewFileDoesNotPutAnObjectOutOfForce(t *testing.T) {
 				return ok && found.License.Name == "old"
 			},
 			"spec.credentials: the id of \\\"id\\\" admits to License old already"},
-		"name": {license("same", "one"), license("same", "two"), all(admits("one"), func(c *catalog.Catalog) bool { return !admits("two")(c) }),
+		"name": {license("same", "one"), license("same", "two"),
+			all(admits("one"), func(c *catalog.Catalog) bool { return !admits("two")(c) }),
 			"metadata.name: is that of License same in "},
-		"host":         {externalRegistry("old", "quay.io"), externalRegistry("young", "QUAY.io"), registry("quay.io", "old"), "spec: quay.io stands for"},
-		"alias":        {externalRegistry("old", "quay.io", "  alias: q"), externalRegistry("young", "ghcr.io", "  alias: q"), registry("q", "old"), "spec: q stands for"},
-		"Docker Hub":   {externalRegistry("old", "docker.io"), externalRegistry("young", "registry-1.docker.io"), registry("docker.io", "old"), "spec: index.docker.io stands for"},
-		"a common app": {externalRegistry("old", "quay.io", "  appAccess: [app, x]"), externalRegistry("young", "quay.io", "  appAccess: [y, app]"), registry("quay.io", "old"), "spec: quay.io stands for"},
+		"host": {externalRegistry("old", "quay.io"), externalRegistry("young", "QUAY.io"),
+			registry("quay.io", "old"), "spec: quay.io stands for"},
+		"alias": {externalRegistry("old", "quay.io", "  alias: q"), externalRegistry("young", "ghcr.io", "  alias: q"),
+			registry("q", "old"), "spec: q stands for"},
+		"Docker Hub": {externalRegistry("old", "docker.io"), externalRegistry("young", "registry-1.docker.io"),
+			registry("docker.io", "old"), "spec: index.docker.io stands for"},
+		"a common app": {externalRegistry("old", "quay.io", "  appAccess: [app, x]"),
+			externalRegistry("young", "quay.io", "  appAccess: [y, app]"), registry("quay.io", "old"), "spec: quay.io stands for"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := follow(t, map[string]string{"b.yml": test.old})
@@ -57,7 +62,8 @@ func TestANewFileDoesNotPutAnObjectOutOfForce(t *testing.T) {
 				t.Errorf("what was in force is not, or %q is not said once:\n%s", test.said, f.log)
 			}
 			at(t, f, "b.yml", time.Now().Add(-time.Hour))
-			if later := followDir(t, f.dir); !test.stays(later.Catalog().Current()) || !strings.Contains(later.log.String(), test.said) {
+			later := followDir(t, f.dir)
+			if !test.stays(later.Catalog().Current()) || !strings.Contains(later.log.String(), test.said) {
 				t.Errorf("after a restart the older file does not count:\n%s", later.log)
 			}
 			must(t, os.Remove(filepath.Join(f.dir, "b.yml")))

@@ -96,10 +96,11 @@ func newObject(file string, from v1alpha1.Object, problem error) *object {
 	return o
 }
 
-// same reports whether an object of a cluster is as it was, its status aside: each status that is written is an event.
+// same reports whether an object of a cluster is as it was, its status aside: each status that is written is
+// an event.
 func (o *object) same(before *object) bool {
-	return before != nil && o.uid == before.uid && o.generation == before.generation && o.problem == before.problem &&
-		o.dated == before.dated && (!o.dated || o.revokedAt.Equal(before.revokedAt))
+	return before != nil && o.uid == before.uid && o.generation == before.generation &&
+		o.problem == before.problem && o.dated == before.dated && (!o.dated || o.revokedAt.Equal(before.revokedAt))
 }
 
 // confirmed reports whether conditions say that this generation of an object is in force.
@@ -114,7 +115,8 @@ func revokedAt(l *v1alpha1.License) (at time.Time, dated bool) {
 	if at, err := v1alpha1.ParseTime(l.Annotations[v1alpha1.RevokedAtAnnotation]); err == nil && !at.IsZero() {
 		return at.UTC(), true
 	}
-	if c := meta.FindStatusCondition(l.Status.Conditions, v1alpha1.Revoked); c != nil && c.Status == metav1.ConditionTrue {
+	c := meta.FindStatusCondition(l.Status.Conditions, v1alpha1.Revoked)
+	if c != nil && c.Status == metav1.ConditionTrue {
 		return c.LastTransitionTime.UTC(), false
 	}
 	return time.Time{}, false

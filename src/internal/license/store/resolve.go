@@ -3,6 +3,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,7 +13,8 @@ import (
 // standing is what became of one object.
 type standing struct {
 	object *object
-	// force is the version in force: what the object says, or else what it said when it could last be used. Empty: nothing.
+	// force is the version in force: what the object says, or else what it said when it could last be used.
+	// Empty: nothing.
 	force version
 	// revoked and revokedAt are of a license, whether or not it is in force.
 	revoked   bool
@@ -28,11 +30,13 @@ type decision struct {
 	standings map[id]*standing
 }
 
-// resolve decides what is in force of the objects that were read, in the order in which they count, after what was in force before.
+// resolve decides what is in force of the objects that were read, in the order in which they count, after
+// what was in force before.
 //
-// What was in force stays while its object is there, however wrong an edit of it is. So a new object, or an edit, that contradicts
-// what is in force does not come into force itself. Edits are tried together, as two objects may exchange a name. One that finds no
-// room falls back to what it said before, and the rest are tried again around that.
+// What was in force stays while its object is there, however wrong an edit of it is. So a new object, or an
+// edit, that contradicts what is in force does not come into force itself. Edits are tried together, as two
+// objects may exchange a name. One that finds no room falls back to what it said before, and the rest are
+// tried again around that.
 func resolve(read []*object, before map[id]*standing, keys credentials, now time.Time) decision {
 	candidates := make([]*candidate, len(read))
 	for i, o := range read {
@@ -99,7 +103,8 @@ func (c *candidate) group() group {
 	}
 }
 
-// revocation reports whether the license is revoked, and since when. An edit that cannot be used may revoke, and not the reverse.
+// revocation reports whether the license is revoked, and since when. An edit that cannot be used may revoke,
+// and not the reverse.
 func (c *candidate) revocation(now time.Time) (revoked bool, since time.Time) {
 	o := c.object
 	switch {
@@ -121,7 +126,7 @@ func (c *candidate) judge() verdict {
 		return verdict{invalid, c.object.problem}
 	case c.clash != nil:
 		return verdict{contradiction, oneLine(c.clash)}
-	case c.unread == errNotRead:
+	case errors.Is(c.unread, errNotRead):
 		return c.was.verdict // until it is known
 	case c.unread != nil:
 		return verdict{credentialBad, oneLine(c.unread)}
@@ -193,15 +198,17 @@ func (b *build) license(c *candidate) error {
 		credentials = c.wanted.license.revokedSince(c.revokedAt)
 	}
 	if other, name := b.License(credentials); other != nil {
-		return fmt.Errorf("spec.credentials: the id of %q admits to License %s already, which comes first: make another id",
-			name, other.Name)
+		return fmt.Errorf("spec.credentials: the id of %q admits to License %s already, which comes first:"+
+			" make another id", name, other.Name)
 	}
 	return nil
 }
 
 func (b *build) registry(c *candidate) error {
 	spec := c.wanted.registry.spec
-	entry := &catalog.Registry{Name: c.object.name, Hostname: spec.Hostname, Alias: spec.Alias, Apps: spec.AppAccess}
+	entry := &catalog.Registry{
+		Name: c.object.name, Hostname: spec.Hostname, Alias: spec.Alias, Apps: spec.AppAccess,
+	}
 	if other, name := b.Registry(entry); other != nil {
 		return fmt.Errorf("spec: %s stands for %s already, which comes first: use another name,"+
 			" or give both an appAccess without a common app", name, b.registries[other].id)

@@ -17,8 +17,9 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 )
 
-// sketch makes objects of lines such as "a: one two", a license with these ids, "q = quay.io team", a registry with that host name and
-// alias, "a!", an object that is not valid, and "a!!", one that is besides revoked.
+// sketch makes objects of lines such as "a: one two", a license with these ids, "q = quay.io team", a
+// registry with that host name and alias, "a!", an object that is not valid, and "a!!", one that is besides
+// revoked.
 func sketch(lines ...string) []*object {
 	var all []*object
 	for _, line := range lines {
@@ -45,8 +46,8 @@ func sketch(lines ...string) []*object {
 	return all
 }
 
-// inForceOf returns what a decision says of each object, as "name version verdict", where the version is that of the first reading,
-// the second and so on.
+// inForceOf returns what a decision says of each object, as "name version verdict", where the version is that
+// of the first reading, the second and so on.
 func inForceOf(d decision, order []*object, versions map[version]string) []string {
 	var all []string
 	for _, o := range order {
@@ -115,7 +116,8 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// TestWhatIsInForceStaysWhateverComes tries random edits, with another way to see whether objects contradict each other.
+// TestWhatIsInForceStaysWhateverComes tries random edits, with another way to see whether objects contradict
+// each other.
 func TestWhatIsInForceStaysWhateverComes(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
@@ -146,6 +148,7 @@ func TestWhatIsInForceStaysWhateverComes(t *testing.T) {
 					}
 				}
 			}
+			taken := func(h [sha256.Size]byte) bool { return holders[h] != "" }
 			for _, o := range read {
 				s, was := now.standings[o.id], before.standings[o.id]
 				switch {
@@ -153,7 +156,7 @@ func TestWhatIsInForceStaysWhateverComes(t *testing.T) {
 					t.Fatalf("%s was in force, and is not, of %q", o.name, lines)
 				case was != nil && s.force != was.force && s.force != o.version:
 					t.Fatalf("%s says neither what it did nor what it does, of %q", o.name, lines)
-				case s.force.empty() && !o.empty() && !slices.ContainsFunc(hashes(o.version), func(h [sha256.Size]byte) bool { return holders[h] != "" }):
+				case s.force.empty() && !o.empty() && !slices.ContainsFunc(hashes(o.version), taken):
 					t.Fatalf("nothing keeps %s out, of %q", o.name, lines)
 				case (s.verdict.message == "") != (s.force == o.version && !o.empty()):
 					t.Fatalf("%s is said to be %q, of %q", o.name, s.verdict, lines)

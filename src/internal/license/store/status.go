@@ -24,10 +24,11 @@ const (
 	lastWrites = 10 * time.Second
 )
 
-// statuses writes the status of custom resources: at once what is new, and then at most once a minute for each object.
+// statuses writes the status of custom resources: at once what is new, and then at most once a minute for
+// each object.
 //
-// Replicas write the same objects. Each adds what it has seen itself to what is there, and begins anew when another one was faster. A
-// write whose answer is lost is made again, so a pull may be counted twice.
+// Replicas write the same objects. Each adds what it has seen itself to what is there, and begins anew when
+// another one was faster. A write whose answer is lost is made again, so a pull may be counted twice.
 type statuses struct {
 	// update changes the status of one object, as [cluster.update] does.
 	update func(ctx context.Context, which id, change func(v1alpha1.Object) bool) error
@@ -67,7 +68,8 @@ func newStatuses(c *cluster, log *slog.Logger) *statuses {
 	return &statuses{update: c.update, log: log, wake: make(chan struct{}, 1), entries: map[id]*entry{}}
 }
 
-// follow writes what has changed since before. What a server that has just started finds confirmed needs no writing.
+// follow writes what has changed since before. What a server that has just started finds confirmed needs no
+// writing.
 func (s *statuses) follow(now, before map[id]*standing) {
 	for which, each := range now {
 		was := each.since(before)
@@ -134,7 +136,8 @@ func (s *statuses) write(ctx context.Context, now time.Time) (next <-chan time.T
 	return time.After(time.Until(earliest))
 }
 
-// take returns what may be written at that time, which is left alone from then on, and when there may be more; never is zero.
+// take returns what may be written at that time, which is left alone from then on, and when there may be
+// more; never is zero.
 func (s *statuses) take(now time.Time) (due map[id]news, earliest time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -202,11 +205,13 @@ func (n news) conditions(all *[]metav1.Condition) (changed bool) {
 	}
 	changed = meta.SetStatusCondition(all, valid)
 	revoked := metav1.Condition{
-		Type: v1alpha1.Revoked, Status: metav1.ConditionFalse, Reason: "NotRevoked", ObservedGeneration: s.object.generation,
+		Type: v1alpha1.Revoked, Status: metav1.ConditionFalse, Reason: "NotRevoked",
+		ObservedGeneration: s.object.generation,
 	}
 	switch {
 	case s.revoked:
-		revoked.Status, revoked.Reason, revoked.LastTransitionTime = metav1.ConditionTrue, "Revoked", metav1.NewTime(s.revokedAt)
+		revoked.Status, revoked.Reason = metav1.ConditionTrue, "Revoked"
+		revoked.LastTransitionTime = metav1.NewTime(s.revokedAt)
 	case meta.FindStatusCondition(*all, v1alpha1.Revoked) == nil:
 		return changed
 	}

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package store follows the licenses and registries of the image proxy, and keeps the catalog of those that are in force.
+// Package store follows the licenses and registries of the image proxy, and keeps the catalog of those that
+// are in force.
 //
-// It has three parts. Reading knows where objects come from: custom resources in a cluster (cluster.go), files of a directory outside
-// of one (directory.go), and the docker configs that they name (credentials.go). Resolving is a function of what was read and of what
-// was in force, and returns what is in force now (resolve.go, connect.go). Status is what the author learns of it: the log
-// (verdict.go), and in a cluster the object's status (status.go).
+// It has three parts. Reading knows where objects come from: custom resources in a cluster (cluster.go),
+// files of a directory outside of one (directory.go), and the docker configs that they name (credentials.go).
+// Resolving is a function of what was read and of what was in force, and returns what is in force now
+// (resolve.go, connect.go). Status is what the author learns of it: the log (verdict.go), and in a cluster
+// the object's status (status.go).
 //
-// An object that cannot be used is reported, changes nothing, and leaves the rest in force. The package decides nothing about
-// requests. It writes nothing but the status of custom resources; into a directory it never writes.
+// An object that cannot be used is reported, changes nothing, and leaves the rest in force. The package
+// decides nothing about requests. It writes nothing but the status of custom resources; into a directory it
+// never writes.
 package store
 
 import (
@@ -41,8 +44,8 @@ type Config struct {
 
 // Observer counts objects.
 type Observer interface {
-	// Objects is called when the numbers of a kind may have changed. Of the kind "unknown" are documents that do not say which
-	// object they are.
+	// Objects is called when the numbers of a kind may have changed. Of the kind "unknown" are documents that do
+	// not say which object they are.
 	Objects(kind string, valid, invalid int)
 }
 
@@ -52,7 +55,8 @@ type source interface {
 	run(ctx context.Context, changed func()) error
 	// current returns what has been read.
 	current() reading
-	// credential reads the docker config at a place that a registry names, again after each change, until ctx ends.
+	// credential reads the docker config at a place that a registry names, again after each change, until ctx
+	// ends.
 	credential(ctx context.Context, place string, deliver deliver)
 }
 
@@ -86,8 +90,8 @@ type Store struct {
 	err      error // once ended
 }
 
-// Follow begins to follow the objects, until ctx ends. A directory has been read when it returns, and an error means that it cannot
-// be; a cluster may be away, and is waited for.
+// Follow begins to follow the objects, until ctx ends. A directory has been read when it returns, and an
+// error means that it cannot be; a cluster may be away, and is waited for.
 func Follow(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -115,11 +119,12 @@ func Follow(ctx context.Context, cfg Config) (*Store, error) {
 // Catalog returns the store of the catalog in force.
 func (s *Store) Catalog() *catalog.Store { return s.catalog }
 
-// Loaded is closed once everything has been read for the first time. Until then every customer looks like a stranger.
+// Loaded is closed once everything has been read for the first time. Until then every customer looks like a
+// stranger.
 func (s *Store) Loaded() <-chan struct{} { return s.loaded }
 
-// Pulled takes note that an image, or a part of one, was served for a license: a manifest that was asked for with GET counts as
-// a pull, anything else is only a sign of life. It does not block.
+// Pulled takes note that an image, or a part of one, was served for a license: a manifest that was asked for
+// with GET counts as a pull, anything else is only a sign of life. It does not block.
 func (s *Store) Pulled(license string, manifest bool, at time.Time) {
 	if s.statuses == nil {
 		return
@@ -131,7 +136,8 @@ func (s *Store) Pulled(license string, manifest bool, at time.Time) {
 	s.statuses.note(id{kind: v1alpha1.LicenseKind, name: license}, what)
 }
 
-// Wait returns when ctx has ended and what was noted has been written. An error is why objects are no longer followed.
+// Wait returns when ctx has ended and what was noted has been written. An error is why objects are no longer
+// followed.
 func (s *Store) Wait() error {
 	<-s.ended
 	return s.err

@@ -56,9 +56,9 @@ func report(log *slog.Logger, read reading, now, before map[id]*standing, faults
 		switch message := s.verdict.message; {
 		case message == s.since(before).verdict.message:
 		case message == "":
-			log.Info("object usable again", "object", o.id.String())
+			log.Info("object usable again", "object", o.String())
 		default:
-			notUsable(log, o.id.String(), message, s.consequence())
+			notUsable(log, o.String(), message, s.consequence())
 		}
 	}
 	for place, fault := range read.faults {
@@ -80,7 +80,8 @@ func (s *standing) since(before map[id]*standing) *standing {
 	return &standing{}
 }
 
-// consequence says what is in force of an object that cannot be used. Another replica, which has started since, may have nothing.
+// consequence says what is in force of an object that cannot be used. Another replica, which has started
+// since, may have nothing.
 func (s *standing) consequence() string {
 	switch {
 	case s.force.empty(), s.entry != nil && s.entry.Upstream == nil:

@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package engine forwards one request of the distribution API to one registry, and maps the answer back.
-//
-// It knows OCI and no side: a [Side] decides whether the caller may do the operation and which upstream repository is meant;
-// the engine does the rest. Bodies stream both ways. State between requests is in the sealed URL of an upload session and
-// nowhere else. What the registry says about itself (Location, Link, names, challenges, errors) is mapped to the client's
-// view, or kept.
-//
-// src/README.md describes the way of a request in numbered rules; it is normative for this package.
 package engine
 
 import (
@@ -21,7 +13,6 @@ import (
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/ahead"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"

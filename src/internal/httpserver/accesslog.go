@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package access is where every request of a side begins and ends: it gets an id, and at its end one line in the log, one count
-// in the metrics, and if it failed, the one answer that says so.
-//
-// Handlers inside return an error and write none. What they learn about the request they note in its [Entry]. Paths, queries
-// and header values are not noted: upload sessions and credentials travel in them.
 package httpserver
 
 import (

@@ -2,11 +2,6 @@
 
 package httpserver
 
-// Package certificate serves TLS with a certificate that is replaced while the server runs.
-//
-// Certificates are renewed every few weeks by somebody else, who writes two files, one after the other. A pair that does not fit is
-// therefore nothing to fail for: the one before it stays in force, and the log says why.
-
 import (
 	"context"
 	"crypto/tls"

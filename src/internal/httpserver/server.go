@@ -2,11 +2,6 @@
 
 package httpserver
 
-// Package server runs HTTP listeners from start to a graceful end.
-//
-// Its limits protect the process: how long a header may take, how large it may be, how many connections there are at once. None
-// is on a body: an upload takes as long as it takes (quirk U8).
-
 import (
 	"context"
 	"crypto/tls"

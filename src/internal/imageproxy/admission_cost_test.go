@@ -17,7 +17,6 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
@@ -45,9 +44,9 @@ func newCrowd(t testing.TB, licenses int) *crowd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, office := catalog.NewStore(), NewIssuer(keys, time.Now)
+	store, issuer := catalog.NewStore(), NewIssuer(keys, time.Now)
 	side := New(Config{
-		Engine: engine.New(nil), Catalog: store, Tickets: office, Recorder: Recorders{}, Logger: slog.New(slog.DiscardHandler),
+		Engine: engine.New(nil), Catalog: store, Issuer: issuer, Recorder: Recorders{}, Logger: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(side.Close)
 	c := &crowd{Proxy: side, requests: map[string][]*http.Request{}}
@@ -57,7 +56,7 @@ func newCrowd(t testing.TB, licenses int) *crowd {
 		id := v1alpha1.NewID()
 		license := &catalog.License{Name: fmt.Sprintf("customer-%d", i), App: "app", Customer: "Customer", Expires: later}
 		credentials[i] = &catalog.Credential{License: license, Name: "license-id", Hash: sha256.Sum256([]byte(id))}
-		token, _, err := office.Issue(credentials[i].Hash, []string{"proxy/app/quay.io/team/api"})
+		token, _, err := issuer.Issue(credentials[i].Hash, []string{"proxy/app/quay.io/team/api"})
 		if err != nil {
 			t.Fatal(err)
 		}

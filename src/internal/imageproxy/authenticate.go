@@ -10,12 +10,11 @@ import (
 	"strings"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
 // authenticate finds the credential of a request: by a license id, which opens all that its license does, or by a token, which
-// opens what it was bought for. scope is nil without a token.
+// opens what it was shown for. scope is nil without a token.
 func (v *visit) authenticate(r *http.Request, known *catalog.Catalog, operation oci.Route) (credential *catalog.Credential, scope []string, err error) {
 	if token, ok := bearer(r); ok {
 		return v.byToken(r, known, operation, token)
@@ -41,7 +40,7 @@ func errUnknown() *oci.Error {
 
 // byToken takes a token for what it says, and looks its credential up again: the license may have ended since.
 func (v *visit) byToken(r *http.Request, known *catalog.Catalog, operation oci.Route, token string) (*catalog.Credential, []string, error) {
-	bought, err := v.cfg.Tickets.Check(token)
+	checked, err := v.cfg.Issuer.Check(token)
 	switch {
 	case errors.Is(err, ErrTokenExpired):
 		return nil, nil, v.deny(Unauthenticated, v.challenge(r, oci.Errorf(oci.Unauthorized, "the token has expired"), operation.Name, "invalid_token"))
@@ -49,11 +48,11 @@ func (v *visit) byToken(r *http.Request, known *catalog.Catalog, operation oci.R
 		invalid := oci.Errorf(oci.Unauthorized, "this is not a token of this server").Because(err)
 		return nil, nil, v.wrong(Unauthenticated, v.challenge(r, invalid, operation.Name, "invalid_token"))
 	}
-	credential, ok := known.ByHash(bought.Credential)
+	credential, ok := known.ByHash(checked.Credential)
 	if !ok {
 		return nil, nil, v.deny(UnknownLicense, v.challenge(r, errUnknown(), operation.Name, "invalid_token"))
 	}
-	return credential, append([]string{}, bought.Repositories...), nil
+	return credential, append([]string{}, checked.Repositories...), nil
 }
 
 // wrong answers a credential that is nobody's. Over the limit it costs no more than this answer. Those who show none are not counted:

@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package images is the image proxy: customers of a software vendor pull the vendor's private images through it with a license.
-//
-// The license says which application's images it opens, and the vendor's objects say which registries an application may use; all
-// of them are looked up in the catalog that is in force when a request arrives, so that whoever is let in or out is so with the
-// next request. The vendor's credentials stay on this side, and so does the knowledge of which registry answers: what a customer
-// is told names nothing that he has not written himself.
-//
-// It only reads. It refuses every registry that is not configured, and remembers nothing about a customer between requests.
 package imageproxy
 
 import (
@@ -21,7 +13,6 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
@@ -32,7 +23,7 @@ const Side = "images"
 type Config struct {
 	Engine  *engine.Engine
 	Catalog *catalog.Store
-	Tickets *Issuer
+	Issuer  *Issuer
 	// Proxies are those in front of the side that are believed what they say of a client.
 	Proxies TrustedProxies
 	// TerminateOnRevoke ends downloads under way when their license ends.
@@ -55,7 +46,7 @@ type Proxy struct {
 func New(cfg Config) *Proxy {
 	d := &Proxy{cfg: cfg, grammar: newGrammar(), hosts: newHosts()}
 	d.failures = NewThrottle(func(source netip.Prefix, failures int) {
-		cfg.Logger.Warn("wrong licenses or tokens over the limit, which were not looked into nor logged one by one",
+		cfg.Logger.Warn("wrong licenses or tokens over the limit were refused and not logged one by one",
 			"door", Side, "remote", source.String(), "requests", failures, "within", Pause)
 	})
 	if cfg.TerminateOnRevoke {
@@ -73,7 +64,7 @@ func (d *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
 	httpserver.EntryOf(r.Context()).Report = v.report
 	httpserver.Stamp(w, "Docker-Distribution-Api-Version", "registry/2.0")
 	if strings.TrimSuffix(r.URL.EscapedPath(), "/") == tokenPath {
-		return v.sell(w, r)
+		return v.serveToken(w, r)
 	}
 	ctx, end := context.WithCancelCause(r.Context())
 	defer end(nil)

@@ -40,7 +40,7 @@ func issue(t testing.TB, o *imageproxy.Issuer) string {
 	return token
 }
 
-func TestATicketIsWhatWasIssued(t *testing.T) {
+func TestATokenIsWhatWasIssued(t *testing.T) {
 	now := time.Date(2027, 1, 2, 3, 4, 5, 6, time.UTC)
 	o := imageproxy.NewIssuer(keys(t, keyfile.Generate()), func() time.Time { return now })
 	got, err := o.Check(issue(t, o))
@@ -53,7 +53,7 @@ func TestATicketIsWhatWasIssued(t *testing.T) {
 	}
 }
 
-func TestATicketExpires(t *testing.T) {
+func TestATokenExpires(t *testing.T) {
 	now := time.Now()
 	o := imageproxy.NewIssuer(keys(t, keyfile.Generate()), func() time.Time { return now })
 	token := issue(t, o)
@@ -102,7 +102,7 @@ func TestTampering(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// forge signs claims with the office's own key, which nobody has: what is left to go wrong is what they say.
+	// forge signs claims with the issuer's own key, which nobody has: what is left to go wrong is what they say.
 	forge := func(method jwt.SigningMethod, key any, change func(jwt.MapClaims)) string {
 		c := jwt.MapClaims{}
 		content, err := base64.RawURLEncoding.DecodeString(parts[1])

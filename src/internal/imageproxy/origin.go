@@ -2,11 +2,6 @@
 
 package imageproxy
 
-// Package origin tells from where a request comes, and how its sender speaks: behind a load balancer only that knows.
-//
-// What a request says about itself (X-Forwarded-For, X-Forwarded-Proto) is believed when it was brought by a proxy that the
-// operator trusts, and by nobody else: a client could otherwise put the blame for its failures on another address.
-
 import (
 	"fmt"
 	"net/http"

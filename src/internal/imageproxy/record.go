@@ -2,11 +2,6 @@
 
 package imageproxy
 
-// Package pull is the record of one request to the image proxy: who asked for what, what he got, and if nothing, why.
-//
-// It is what the vendor reads, in the log, in the metrics and in a license's status, and the same in each. It holds neither ids
-// nor tokens: a customer is known by name.
-
 import (
 	"context"
 	"log/slog"

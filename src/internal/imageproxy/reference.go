@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 

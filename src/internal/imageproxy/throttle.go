@@ -2,12 +2,6 @@
 
 package imageproxy
 
-// Package throttle bounds what those who keep failing cost: work, and lines in the log.
-//
-// It counts failures by source address and never looks at successes, so that it can lock nobody out: behind one address there
-// may be a whole company, of which one machine has a wrong password. It is no defence against guessing and need not be one:
-// a license id holds 128 bits of chance.
-
 import (
 	"net/netip"
 	"sync"

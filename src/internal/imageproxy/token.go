@@ -16,23 +16,23 @@ import (
 )
 
 const (
-	// maxForm is the longest form of a client that buys a token, in bytes.
+	// maxForm is the longest form of a client that asks for a token, in bytes.
 	maxForm = 16 << 10
-	// formTimeout is how long the form may take: whoever sends it need not have a license.
+	// formTimeout is how long the form may take to arrive. The sender may have no license.
 	formTimeout = 10 * time.Second
-	// maxScopes is how many repositories one token is good for at most; it has to fit into a header.
+	// maxScopes is how many repositories one token covers at most. The token has to fit into a header.
 	maxScopes = 16
 )
 
-// order is what a client asks of the token server.
-type order struct {
+// tokenRequest is what a client asks the token endpoint for.
+type tokenRequest struct {
 	id     string
 	scopes []string
 }
 
-// sold is the answer of the token server (distribution token specification, "Token Response Fields"). There is no refresh token: it
+// tokenResponse is the answer (distribution token specification, "Token Response Fields"). It has no refresh token, which
 // would be another license id.
-type sold struct {
+type tokenResponse struct {
 	Token       string `json:"token"`
 	AccessToken string `json:"access_token"`
 	ExpiresIn   int    `json:"expires_in"`
@@ -40,13 +40,13 @@ type sold struct {
 	Scope       string `json:"scope,omitempty"`
 }
 
-// sell answers [tokenPath]: a license id buys a token for what its license opens of what was asked for. Whether a registry is
-// configured takes no part in it, and so cannot be found out here.
-func (v *visit) sell(w http.ResponseWriter, r *http.Request) error {
+// serveToken answers [tokenPath]. The token covers what the license opens of what the client asked for. Which registries
+// are configured takes no part in that, so nobody can find it out here.
+func (v *visit) serveToken(w http.ResponseWriter, r *http.Request) error {
 	v.record.Action = Auth
 	httpserver.Started(r.Context(), "token", "", "")
 	w.Header().Set("Cache-Control", "no-store")
-	asked, err := ask(w, r)
+	asked, err := readTokenRequest(w, r)
 	if err != nil {
 		return err
 	}
@@ -61,34 +61,34 @@ func (v *visit) sell(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	granted := v.grant(asked.scopes, credential.License.App)
-	token, issued, err := v.cfg.Tickets.Issue(credential.Hash, granted)
+	token, issued, err := v.cfg.Issuer.Issue(credential.Hash, granted)
 	if err != nil {
 		return err
 	}
-	return deliver(w, token, issued, granted)
+	return writeToken(w, token, issued, granted)
 }
 
-// ask reads an order: Basic, or a form as OAuth 2 has it. A refresh token is nothing that was ever given out here; 401 is what
-// makes clients show their license instead.
-func ask(w http.ResponseWriter, r *http.Request) (order, error) {
+// readTokenRequest reads Basic from a GET, or the form of OAuth 2 from a POST. No refresh token was ever issued here. The
+// 401 makes a client that sends one show its license instead.
+func readTokenRequest(w http.ResponseWriter, r *http.Request) (tokenRequest, error) {
 	switch r.Method {
 	case http.MethodGet:
 		_, id, _ := r.BasicAuth()
-		return order{id: id, scopes: fields(r.URL.Query()["scope"])}, nil
+		return tokenRequest{id: id, scopes: fields(r.URL.Query()["scope"])}, nil
 	case http.MethodPost:
 		if err := parse(w, r); err != nil {
-			return order{}, oci.Errorf(oci.BodyTooLarge, "the form cannot be read, takes longer than %s, or is longer than %d KiB", formTimeout, maxForm>>10).Because(err)
+			return tokenRequest{}, oci.Errorf(oci.BodyTooLarge, "the form cannot be read, takes longer than %s, or is longer than %d KiB", formTimeout, maxForm>>10).Because(err)
 		}
 		if r.PostForm.Get("grant_type") != "password" {
-			return order{}, oci.Errorf(oci.Unauthorized, "tokens are given for a license id only: grant_type=password").With("WWW-Authenticate", basic)
+			return tokenRequest{}, oci.Errorf(oci.Unauthorized, "only grant_type=password, with a license id as the password, is supported").With("WWW-Authenticate", basic)
 		}
-		return order{id: r.PostForm.Get("password"), scopes: fields(r.PostForm["scope"])}, nil
+		return tokenRequest{id: r.PostForm.Get("password"), scopes: fields(r.PostForm["scope"])}, nil
 	default:
-		return order{}, oci.Errorf(oci.Unsupported, "tokens are got by GET or POST").With("Allow", "GET, POST")
+		return tokenRequest{}, oci.Errorf(oci.Unsupported, "the token endpoint takes GET and POST").With("Allow", "GET, POST")
 	}
 }
 
-// parse reads a form, which may neither be long nor take long.
+// parse reads the form, within its limits of length and time.
 func parse(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	reading := http.NewResponseController(w)
@@ -97,11 +97,11 @@ func parse(w http.ResponseWriter, r *http.Request) error {
 	return r.ParseForm()
 }
 
-// fields takes apart what some clients put into one parameter and others into several.
+// fields splits the scopes: some clients send one parameter, others several.
 func fields(scopes []string) []string { return strings.Fields(strings.Join(scopes, " ")) }
 
-// grant returns the names, of those asked for, that a license of this application can ever open. Others are left out, as the
-// specification has it; asking for them tells nothing.
+// grant returns those of the asked names that a license of this application can open at all. The specification has the others
+// left out. Asking for them reveals nothing.
 func (v *visit) grant(scopes []string, app string) []string {
 	granted := []string{}
 	for _, scope := range scopes {
@@ -119,12 +119,12 @@ func (v *visit) grant(scopes []string, app string) []string {
 	return granted
 }
 
-func deliver(w http.ResponseWriter, token string, issued time.Time, granted []string) error {
+func writeToken(w http.ResponseWriter, token string, issued time.Time, granted []string) error {
 	scopes := make([]string, len(granted))
 	for i, name := range granted {
 		scopes[i] = scopeOf(name)
 	}
-	body, err := json.Marshal(sold{
+	body, err := json.Marshal(tokenResponse{
 		Token: token, AccessToken: token, ExpiresIn: int(TokenLifetime.Seconds()), IssuedAt: stamp(issued), Scope: strings.Join(scopes, " "),
 	})
 	if err != nil {

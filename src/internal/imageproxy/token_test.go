@@ -111,7 +111,7 @@ func TestWhatATokenIsGoodFor(t *testing.T) {
 			"proxy/app/quay.io/r5", "proxy/app/quay.io/r6", "proxy/app/quay.io/r7", "proxy/app/quay.io/r8", "proxy/app/quay.io/r9", "proxy/app/quay.io/r10",
 			"proxy/app/quay.io/r11", "proxy/app/quay.io/r12", "proxy/app/quay.io/r13", "proxy/app/quay.io/r14", "proxy/app/quay.io/r15"}},
 	} {
-		got, err := w.office.Check(w.buy(c, test.asked...))
+		got, err := w.issuer.Check(w.buy(c, test.asked...))
 		if err != nil || !slices.Equal(append([]string{}, got.Repositories...), test.granted) {
 			t.Errorf("%s: granted %q, %v; want %q", name, got.Repositories, err, test.granted)
 		}

@@ -22,11 +22,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keyfile"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
@@ -67,7 +64,7 @@ type world struct {
 	inner   *registrytest.Registry
 	hub     *registrytest.Registry
 	store   *catalog.Store
-	office  *imageproxy.Issuer
+	issuer  *imageproxy.Issuer
 	log     *proxytest.Log
 	pulls   *pulls
 	// digest of the manifest v1, and of a blob, in every team/api.
@@ -142,10 +139,10 @@ func newWorld(t *testing.T, cfg config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.office = imageproxy.NewIssuer(keys, time.Now)
+	w.issuer = imageproxy.NewIssuer(keys, time.Now)
 	logger := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	side := imageproxy.New(imageproxy.Config{
-		Engine: engine.New(nil), Catalog: w.store, Tickets: w.office, Proxies: proxies, TerminateOnRevoke: cfg.terminate,
+		Engine: engine.New(nil), Catalog: w.store, Issuer: w.issuer, Proxies: proxies, TerminateOnRevoke: cfg.terminate,
 		Recorder: w.pulls, Logger: logger,
 	})
 	server := httptest.NewServer(httpserver.AccessLog{Side: imageproxy.Side, Logger: logger}.Handler(side.Serve))

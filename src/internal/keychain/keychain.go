@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package keychain says which credential belongs to a registry host.
-//
-// A developer who pushes through the proxy has no credential for the registry; the operator's is found here, in a docker
-// config file or in the identity that a cloud gives to the machine. The package refuses two things: it never says that a
-// credential is good (only the registry can), and it never prints one, however it is formatted or logged.
 package keychain
 
 import (

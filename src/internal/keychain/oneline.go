@@ -2,10 +2,6 @@
 
 package keychain
 
-// Package oneline makes a foreign error fit for one line of a log. Cloud SDKs and credential helpers answer with paragraphs
-// that may hold whole requests. The package does not know which words are secret: callers must not hand it answers that hold
-// a credential.
-
 import (
 	"errors"
 	"net/url"

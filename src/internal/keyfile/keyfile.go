@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package keyfile reads and makes the files with the keys that replicas share.
-//
-// There may be several keys, so that one can be replaced while what was made with it is still about: the first makes, all
-// are recognised. What a key is for is the caller's affair, and no error quotes one.
 package keyfile
 
 import (

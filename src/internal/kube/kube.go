@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kube reads the few Secrets of its own namespace that the server lives by, and the custom resources of the image proxy.
-//
-// The Roles that go with it are the smallest there can be, so every list and watch of Secrets is for one by its name; the package
-// refuses to look at those of a namespace as a whole, and it writes nothing but keys that replicas share and the status of custom
-// resources. The client is built on client-go's REST client with a scheme of the few kinds that are needed: the generated clients
-// register every kind of Kubernetes, which costs 9 MiB of resident memory before the first request.
 package kube
 
 import (

@@ -2,12 +2,6 @@
 
 package oci
 
-// Package challenge reads the WWW-Authenticate header with which a registry says how it wants to be shown a credential.
-//
-// It reads and nothing else: whether a realm may be given the credential is decided where the credential is (package upstream).
-//
-// Source: RFC 9110, sections 11.2 to 11.6.1; for Bearer the distribution token specification.
-
 import (
 	"net/http"
 	"strings"

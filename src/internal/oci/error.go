@@ -2,13 +2,6 @@
 
 package oci
 
-// Package errcode holds the errors that a client of the distribution API is told, and the one table that gives each its status.
-//
-// Handlers return an [Error] (or wrap one) and never choose a status: that belongs to the code. What is not an [Error] is
-// told to the client as UNKNOWN without its text, because that text may name the upstream; the log has it in full.
-//
-// Source: OCI distribution-spec 1.1, "Error Codes". UNKNOWN and UNAVAILABLE are the reference implementation's.
-
 import (
 	"encoding/json"
 	"errors"

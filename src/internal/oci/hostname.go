@@ -2,8 +2,6 @@
 
 package oci
 
-// Package hostname says what can stand for a registry in an image reference. It looks nothing up.
-
 import (
 	"net/netip"
 	"regexp"

@@ -2,12 +2,6 @@
 
 package oci
 
-// Package link reads the Link header with which a registry names the next page of a list, and writes ours.
-//
-// Only the query of the upstream's link survives: its host and path are the upstream's own affair, and are never passed on.
-//
-// Source: RFC 8288, section 3; OCI distribution-spec 1.1, "Listing Tags" and "Listing Referrers"; quirk D4.
-
 import (
 	"net/http"
 	"net/url"

@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package route reads the path of a request to the distribution API: which operation, of which repository, on what.
-//
-// A repository name has any number of segments, so a path is read from its right end. Reading is strict: a path that is not
-// clean (empty segments, dots, an encoded slash) or that the API does not have is refused, and never redirected, because the
-// name that was checked must be the name that is used.
-//
-// Source: OCI distribution-spec 1.1, "Endpoints".
 package oci
 
 import (

@@ -2,11 +2,6 @@
 
 package preflight
 
-// Package check goes the way of a push step by step, and names the first step that fails and what to do about it.
-//
-// It goes on after a failure only where the next step means something without the failed one, which is nowhere: one clear answer
-// is worth more than five that follow from it. It pushes nothing: the upload that it starts is cancelled.
-
 import (
 	"context"
 	"crypto/tls"

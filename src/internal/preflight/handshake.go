@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package handshake finds out whether a registry would take a push, without pushing anything: it starts an upload and cancels it.
-//
-// Nothing less tells: token servers grant fewer rights than they are asked for without a word, and a registry with Basic
-// authentication says what an account may do only when it tries.
 package preflight
 
 import (

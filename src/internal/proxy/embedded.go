@@ -2,11 +2,6 @@
 
 package proxy
 
-// Package embedded is a registry in this process, on loopback, for trying the proxy out.
-//
-// It is go-containerregistry's. It authenticates nobody, and holds each upload in memory until it is complete, which is why it is
-// no place to keep anything: a real registry is one line in the values away.
-
 import (
 	"context"
 	"fmt"

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/dockerconfig"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
 )
 

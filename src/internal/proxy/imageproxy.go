@@ -17,7 +17,6 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/store"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
@@ -40,11 +39,11 @@ func (i Images) check(inCluster bool) error {
 	_, proxies := imageproxy.ParseTrustedProxies(i.TrustedProxies)
 	switch {
 	case i.Address == "" && i != Images{}:
-		return errors.New("the flags of the image proxy do nothing without --image-proxy-address: say where it is to be served")
+		return errors.New("the flags of the image proxy need --image-proxy-address: pass the address to serve it on")
 	case i.Address == "":
 		return nil
 	case i.Dir == "" && !inCluster:
-		return errors.New("--image-proxy-address needs --image-proxy-dir, a directory with licenses and registries: this process does not run in a cluster that has some")
+		return errors.New("--image-proxy-address needs --image-proxy-dir, a directory with licenses and registries, outside of a cluster")
 	case (i.TLSCert == "") != (i.TLSKey == ""):
 		return errors.New("--image-proxy-tls-cert and --image-proxy-tls-key belong together: pass both, or neither")
 	case proxies != nil:
@@ -77,7 +76,7 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	if err != nil {
 		return p, err
 	}
-	office, err := openTickets(ctx, shared, content)
+	issuer, err := openIssuer(ctx, shared, content)
 	if err != nil {
 		return p, err
 	}
@@ -97,7 +96,7 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 		return p, err
 	}
 	side := imageproxy.New(imageproxy.Config{
-		Engine: engine.New(nil), Catalog: followed.Catalog(), Tickets: office, Proxies: proxies, TerminateOnRevoke: cfg.Images.TerminateOnRevoke,
+		Engine: engine.New(nil), Catalog: followed.Catalog(), Issuer: issuer, Proxies: proxies, TerminateOnRevoke: cfg.Images.TerminateOnRevoke,
 		Recorder: imageproxy.Recorders{counted, noted{followed}}, Logger: cfg.Logger,
 	})
 	stopped := make(chan error, 1)
@@ -162,13 +161,13 @@ func openTLS(ctx context.Context, cfg Config) (*tls.Config, error) {
 	return pair.Config(), nil
 }
 
-// openTickets makes what signs tokens, with keys that have been read, and are followed until the context ends.
-func openTickets(ctx context.Context, shared keys, content []byte) (*imageproxy.Issuer, error) {
+// openIssuer makes what signs tokens, with keys that have been read, and are followed until the context ends.
+func openIssuer(ctx context.Context, shared keys, content []byte) (*imageproxy.Issuer, error) {
 	first, err := imageproxy.ParseTokenKeys(shared.place(), content)
 	if err != nil {
 		return nil, err
 	}
-	office := imageproxy.NewIssuer(first, time.Now)
-	go shared.follow(ctx, parsed(imageproxy.ParseTokenKeys, office.Replace))
-	return office, nil
+	issuer := imageproxy.NewIssuer(first, time.Now)
+	go shared.follow(ctx, parsed(imageproxy.ParseTokenKeys, issuer.Replace))
+	return issuer, nil
 }

@@ -8,10 +8,8 @@ import (
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
-
+	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/source"
@@ -92,7 +90,7 @@ func startEmbedded(ctx context.Context, cfg Config) (adjust func(*settings.Value
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg.Logger.Warn("the registry in this process is for trying out: it keeps manifests in memory", "registry", registry.Host)
+	cfg.Logger.Warn("the embedded registry is for trying out: it keeps manifests in memory", "registry", registry.Host)
 	adjust = func(v *settings.Values) {
 		v.Repository, v.PlainHTTP = registry.Host+"/"+embeddedRepository, true
 	}

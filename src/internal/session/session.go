@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package session keeps the state of an upload in the URL that the client is given, so that any replica, or the same one
-// restarted, continues any upload and none of them remembers one.
-//
-// The token in that URL is an authenticated encryption (AES-256-GCM) of a [Record]. It is sealed because the client sends it
-// back: without that, a client could aim the operator's credential at any URL of the registry. A token that does not open,
-// has expired or belongs to somebody else is [ErrUnknown], with no hint as to which; nothing may be asked of the upstream then.
-//
-// The reason for it are registries that answer "blob upload invalid" behind a load balancer (quirk U9).
 package session
 
 import (

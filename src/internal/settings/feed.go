@@ -2,11 +2,6 @@
 
 package settings
 
-// Package feed brings files and Secrets to [settings.Live].
-//
-// It is the one place that knows both a file system and a cluster, so that nothing else has to. It judges nothing: what it
-// reads is handed on, and so is what keeps it from reading.
-
 import (
 	"context"
 	"errors"
@@ -14,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
 )
 

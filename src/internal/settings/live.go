@@ -2,12 +2,6 @@
 
 package settings
 
-// Package live holds the settings and the credential file that are in use right now.
-//
-// Settings change while requests are served. A request takes one [Snapshot] and keeps it to its end, so an upload in flight
-// is not disturbed, and the next one sees the change. An update that is wrong is refused here: the last good one stays. The
-// package does not know where updates come from, nor what a credential is.
-
 import (
 	"errors"
 	"log/slog"

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package settings turns the package's values into what the server works with.
-//
-// Operators write the values once, for the whole package: most keys shape manifests, a few steer the server. The server is
-// given the whole file, so this package knows every key and refuses what it does not know: a misspelt allow_pull must not
-// pass in silence. It reads bytes that it is handed and nothing else; where they come from, and when they change, is for
-// others to know.
 package settings
 
 import "github.com/local-source-proxy/local-source-proxy/src/internal/settings/strictyaml"

@@ -2,14 +2,6 @@
 
 package upstream
 
-// Package body lends one request body to several attempts at a request, as long as no attempt has read from it.
-//
-// A body is a stream that is kept nowhere, so it can be sent once. But a request that announces "Expect: 100-continue" is often
-// refused before its body is asked for, and can then be made again with the same, untouched body: with a fresh token, or in
-// another form. The package refuses to lend a body that has begun: replaying half a blob is worse than an error.
-//
-// Source: RFC 9110, section 10.1.1.
-
 import (
 	"errors"
 	"io"
@@ -18,7 +10,7 @@ import (
 )
 
 // ErrBodyRepeated is what an attempt reads that was still going on when its body was lent to the next.
-var ErrBodyRepeated = errors.New("request body was lent to another attempt")
+var ErrBodyRepeated = errors.New("another attempt has the request body")
 
 // Body is a request body on loan to one attempt.
 type Body struct {

@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package upstream is one registry on the other side of the proxy: its address, trust, credential, tokens and connections.
-//
-// A [Registry] is an [http.RoundTripper] made of RoundTrippers that each do one thing: follow redirects, authenticate, retry,
-// measure. It knows nothing of sides or of what a request means; a [Call] in the request's context says which scope it needs.
-//
-// The credential goes to one host. It is attached to requests for exactly the configured registry, and traded for tokens only
-// at a realm that belongs to it; a redirect leaves it behind. Everything the package cannot do without breaking that, it
-// refuses to do.
 package upstream
 
 import (
@@ -123,7 +115,7 @@ func (r *Registry) Close() { r.base.CloseIdleConnections() }
 func (r *Registry) URL(ctx context.Context, path, rawQuery string) (*url.URL, error) {
 	scheme, err := r.scheme(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("find out how %s speaks: %w", r.api, err)
+		return nil, fmt.Errorf("find out whether %s speaks TLS: %w", r.api, err)
 	}
 	return &url.URL{Scheme: scheme, Host: r.api, Path: path, RawQuery: rawQuery}, nil
 }

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package version says which build is running, for "version" commands, logs and the User-Agent.
-//
-// The build script stamps released binaries. One that was built otherwise ("go install", "go test") tells what the Go
-// toolchain wrote into it. The package makes nothing up: what is not known is empty or "devel".
 package version
 
 import (

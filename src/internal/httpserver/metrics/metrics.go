@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package metrics counts what the proxy does, for Prometheus.
-//
-// Labels take their values from small, closed sets: no name, tag, user or address becomes one, so that a client can neither make
-// the set grow nor be followed through it.
 package metrics
 
 import (

@@ -2,13 +2,6 @@
 
 package ambient
 
-// Package amazon gets the credential for Amazon ECR from the identity that the machine has: IRSA, EKS pod identity, an
-// instance role, or what the SDK's environment variables and shared files say.
-//
-// ECR knows no lasting password: one is bought with a signed request and is good for 12 hours (quirk A7). The package refuses
-// any host that is not a private ECR registry of the form that AWS documents, and keeps no state: each question runs the whole
-// chain, so that a new role or rotated token counts at once. Wrap it in [keychain.Cached].
-
 import (
 	"context"
 	"encoding/base64"

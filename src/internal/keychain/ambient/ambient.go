@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package ambient is the identity that a cloud gives to the machine, for the registries of that cloud: Amazon's, Google's and
-// Azure's. It is the only package that knows all three, so that the rest of the server is built without knowing any; it refuses
-// nothing but does nothing for the registries of others.
 package ambient
 
 import (

@@ -2,13 +2,6 @@
 
 package ambient
 
-// Package azure gets the credential for Azure Container Registry from the identity that the machine has: workload identity,
-// managed identity, the AZURE_… variables of a service principal or, on a workstation, Azure's command-line tools.
-//
-// The way is that of quirk A6: a token of Microsoft Entra ID is exchanged at the registry for a refresh token of about three
-// hours, which is what "az acr login" leaves in a docker config too. The package refuses hosts that are not Azure's, because the
-// first token opens every registry of the identity, and keeps no state: wrap it in [keychain.Cached].
-
 import (
 	"context"
 	"errors"

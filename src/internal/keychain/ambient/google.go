@@ -2,12 +2,6 @@
 
 package ambient
 
-// Package google gets the credential for Artifact Registry and Container Registry from Google's application default
-// credentials: a key or federation file, gcloud's own file, or the metadata server of GKE, Cloud Run and virtual machines.
-//
-// The registry takes an access token as the password of a fixed user. The package refuses hosts that are not Google's, because
-// that token opens more than registries, and keeps no state: each question runs the whole chain. Wrap it in [keychain.Cached].
-
 import (
 	"context"
 	"encoding/json"

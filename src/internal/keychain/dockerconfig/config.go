@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package dockerconfig finds the operator's credential in a docker config.json, the form of every push Secret.
-//
-// What an entry means is docker's own code; which entry belongs to a host is more forgiving than docker, because the file
-// comes from many tools: with or without scheme and /v1/, with a path as the kubelet allows, and Docker Hub under any of its
-// names. The package reads bytes, never a file nor the environment, and runs nothing but the credential helpers that the
-// config names. It refuses the older .dockercfg form, and it never writes a config.
 package dockerconfig
 
 import (

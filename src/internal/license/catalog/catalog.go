@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package catalog is what the image proxy knows at one moment: the licenses that may be in force, and the registries that they open.
-//
-// A [Catalog] never changes; a changed object makes another one, which is in force with the next request. Only valid objects are
-// in it. It decides nothing about requests: whether a license has ended, and what an answer says, is the side's.
 package catalog
 
 import (

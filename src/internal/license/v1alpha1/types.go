@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package imageproxy has the objects of the image proxy as their author writes them: licenses, and the registries that they open.
+// Package v1alpha1 has the API types of the image proxy: License and ExternalRegistry.
 //
-// They are custom resources in a cluster, and the same YAML in a directory outside of one; the server, the plugin and the
-// custom resource definitions all have them from here. The package reads, writes and checks objects one by one. Which of them are
-// in force together, and where they come from, is for others to know.
+// They are custom resources in a cluster, and the same YAML in a directory outside of one. The server, the plugin and
+// the custom resource definitions take them from here. The package reads, writes and checks single objects. Which of
+// them are in force, and where they come from, is not its concern.
 //
 // +kubebuilder:object:generate=true
 // +groupName=imageproxy.apps.tanzu.vmware.com

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package apiserver is the developer's way to Local Source Proxy: through the service proxy of the Kubernetes API server, with
-// whatever credential the kubeconfig holds, or straight to a proxy's address.
-//
-// It speaks HTTP/1.1 to the API server although both could do better: an upload over HTTP/2 moves at most 256 KiB a round trip
-// (quirk K3). It tells the errors of the API server from those of the proxy, because their remedies differ, and it never sends a
-// request to another host than its own, whatever a Location says: the kubeconfig's credential goes with every request.
 package apiserver
 
 import (

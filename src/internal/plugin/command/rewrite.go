@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/rewrite"
 )
 

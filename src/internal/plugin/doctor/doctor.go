@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package doctor finds out why a push does not work, as the developer sees it.
-//
-// The way to the registry has seven links, and an error at the end of it rarely says which one is broken. The package walks them
-// in order and stops at the first that does not hold, with what to do about it and who can. It changes nothing, except that it
-// starts an upload and cancels it, and it refuses to guess: what it cannot ask for is reported as not looked at.
 package doctor
 
 import (

@@ -2,13 +2,6 @@
 
 package license
 
-// Package customerlicense is the file that a vendor gives to a customer, and what the customer's machines make of it.
-//
-// The vendor's own object ([v1alpha1.License]) has only the hash of a license id; this file has the id itself, so it is written
-// once, when the id is made. The package reads it, reads the file that KOTS vendors hand out already, and makes the docker config
-// and the pull Secret of an id. It refuses to guess: what is missing or misspelt is an error that names the place and the line,
-// and never a value, because one of them is the id.
-
 import (
 	"errors"
 	"fmt"

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package licenses is what a vendor does with licenses: make, look up, revoke, extend, rotate, delete.
-//
-// What is done is decided by functions on one license, which know no place; a [Store] is the place: the custom resources of a cluster
-// ([Cluster]), or the directory of YAML files that the server reads outside of one ([Directory]). Both write only what changed, and
-// neither overwrites what somebody else changed meanwhile. The package refuses to know license ids: it takes their hash, and whoever
-// made an id hands it on.
 package license
 
 import (

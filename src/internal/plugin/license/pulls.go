@@ -2,12 +2,6 @@
 
 package license
 
-// Package pulls finds what was done with a license in the log of the image proxy.
-//
-// The server keeps no history: its log is the record, and whoever keeps logs keeps that. The package reads any amount of it with
-// little memory, holds the newest lines of one license, and passes over everything else that may stand in a log. It refuses to guess:
-// a line that is not whole is no line.
-
 import (
 	"bufio"
 	"bytes"

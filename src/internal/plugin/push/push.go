@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package push sends an image to Local Source Proxy and does not give up easily.
-//
-// A developer pushes from a train, through an API server that may restart (quirk K4), to a registry that may be slow. So every
-// step is tried again with growing pauses, an upload continues where the registry says it stopped, also in a later process, and
-// what the registry has is not sent. The package refuses to hold a layer in memory, to retry what the answer calls final, and to
-// replay an upload where its state is unknown: it asks first, and begins anew when there is no answer to that.
 package push
 
 import (

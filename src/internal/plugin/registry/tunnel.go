@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tunnel is a registry on loopback that leads to Local Source Proxy with the kubeconfig's credential.
-//
-// Docker, podman, ko, Tilt and the like can push to a registry, but not through an API server. They get an address on this
-// machine, and no credential. Whoever reaches that address acts as the user, so the package refuses every request that a web
-// page could have caused: names of another host, and anything a browser marks as its own. It passes nothing of the client's
-// credentials on, and no path outside of /v2/.
 package registry
 
 import (

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package appbase is the base of an application: the directory of manifests that a vendor ships, as kustomize sees it.
-//
-// A base with a kustomization is built with it. One without gets a kustomization that lists its files, because kustomize lets
-// nobody from outside name single files of another directory; that one file is staged, kept up to date as long as its first line
-// stands, and nothing else of the base is ever changed. The package also reads what an installer would: the Application of
-// kots.io/v1beta1. It asks no registry and decides nothing about images.
 package rewrite
 
 import (

@@ -2,12 +2,6 @@
 
 package rewrite
 
-// Package imageref is the name of an image as a manifest writes it, and what that name becomes behind the image proxy.
-//
-// Kustomize compares image names as text, while Docker Hub has many spellings of one repository, so the text is kept exactly as it
-// was written and what it means is kept beside it. The package knows no kustomization and asks no registry. It refuses names
-// that no container runtime would take, instead of passing on what it does not understand.
-
 import (
 	"fmt"
 	"regexp"

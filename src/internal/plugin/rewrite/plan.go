@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package midstream is the kustomization between a vendor's base and what a customer applies: it sends private images through the
-// image proxy and gives their Pods the pull Secret.
-//
-// [Plan] decides, from what the base is and what the registries said; [Plan.Stage] puts the files on a stage; [Plan.Verify] lets
-// kustomize build them and looks whether every image and Secret came out as decided. The kustomization may be edited by its user:
-// entries that this package did not make are never touched, and comments and order stay. The other files are this package's alone.
-// It asks no registry, talks to no cluster and writes nothing to disk by itself.
 package rewrite
 
 import (

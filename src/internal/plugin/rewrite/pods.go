@@ -2,12 +2,6 @@
 
 package rewrite
 
-// Package podimages finds the images that an application's objects run, and the pull Secrets that they name.
-//
-// Kubernetes has one PodSpec at four depths. The package knows them for the kinds that Kubernetes itself has, and reads them
-// from YAML nodes, so that a field that is newer than this program is no error. It refuses to guess about other kinds:
-// [Strangers] only says that something there looks like containers.
-
 import (
 	"fmt"
 

@@ -2,13 +2,6 @@
 
 package rewrite
 
-// Package privacy finds out whether everybody may pull an image, by asking its registry for the manifest without credentials.
-//
-// A registry that wants credentials, or forbids, makes an image private. One that does not answer does so too: a customer's
-// network often reaches nothing but the proxy, and an image that goes through the proxy needlessly still arrives. Credentials of the
-// machine are not used unless the caller hands in a keychain, because what they open is not open to the cluster. The package
-// downloads no image, and keeps no answers.
-
 import (
 	"context"
 	"errors"

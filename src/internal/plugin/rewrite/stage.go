@@ -2,12 +2,6 @@
 
 package rewrite
 
-// Package stage holds files that are to be written until all of them are known to be right.
-//
-// Kustomize can build a stage as if its files were on disk already ([Stage.Build]), so that what would not work is never written; and
-// [Stage.Commit] writes all of them or none. The package does not know what the files are for. It refuses to write through
-// symbolic links that are files: they lead to where somebody else keeps theirs.
-
 import (
 	"bytes"
 	"errors"

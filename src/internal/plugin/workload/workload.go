@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package workload writes a Workload of carto.run/v1alpha1 for a source that was just pushed, and knows when Local Source Proxy
-// has to stay out of it.
-//
-// Three kinds of people edit the same object: those whose source the proxy carries, those who push to a repository of their
-// own, and those who build from git or bring an image. The annotation says whose it is. The package decides by that alone
-// ([Decide]) and keeps annotation and source in step ([Build]). It talks to no cluster and no registry, and leaves every field
-// that it does not know as it is.
 package workload
 
 import (

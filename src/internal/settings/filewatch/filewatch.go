@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package filewatch tells when the content of files changes.
-//
-// A mounted Secret changes by a swapped symlink, editors write a new file over the old one, and either leaves moments when
-// the file is not there. The package therefore watches directories, waits until a burst of events is over, and compares what
-// the files hold. It refuses to judge the content, and it never reports a change that left every byte as it was.
 package filewatch
 
 import (

@@ -2,8 +2,6 @@
 
 package strictyaml
 
-// Package cabundle reads PEM certificates that an operator trusts beside the system's.
-
 import (
 	"crypto/x509"
 	"encoding/pem"

@@ -2,10 +2,6 @@
 
 package strictyaml
 
-// Package defect is how a mistake in a text that an operator wrote is told: where, what, and what to do about it, in one line.
-//
-// It refuses to show what was written, which could be a misplaced password.
-
 import (
 	"strconv"
 	"strings"

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package strictyaml compares what was written in YAML with the Go type that it is meant for.
-//
-// A misspelt key must not pass in silence. The library's own strict mode knows neither the path of a key nor what it should have
-// been; here every difference is a [Error] with its line, and none repeats a value.
 package strictyaml
 
 import (

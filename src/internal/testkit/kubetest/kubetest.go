@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kubetest is a double of the API server for tests: the Secrets and custom resources of one namespace, in memory.
-//
-// It speaks the wire format behind an [http.RoundTripper], so that tests have the real clients with their real types, and can run in
-// a synctest bubble.
 package kubetest
 
 import (

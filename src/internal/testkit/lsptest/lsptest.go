@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package lsptest stands in for a cluster with Local Source Proxy in the tests of what a developer runs: a TLS server that
-// behaves as the API server's service proxy does, and behind it a small registry that takes uploads, continues them, and breaks
-// connections when told so. It refuses to be used outside of tests, and proves nothing about the real server.
 package lsptest
 
 import (

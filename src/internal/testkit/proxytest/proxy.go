@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package proxytest is the source proxy before a registry double, over real HTTP, as a test's client sees it; and such a client for any side.
-//
-// It exists so that a test of a protocol reads like one: what the client asks, what it must be told, and what the registry must
-// have been asked. It is for tests alone.
 package proxytest
 
 import (

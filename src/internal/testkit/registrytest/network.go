@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package registrytest is a registry to test against, and the network around it.
-//
-// A [Network] gives servers of a test the names that they have in the world, with TLS, so that a test can say what must never
-// reach auth.example.net. It records every request. A [Registry] is a small OCI registry that stores what is pushed; rules make
-// it deviate the way real ones do, and a [Realm] makes it ask for tokens. A [Script] is no registry at all: it expects exact
-// requests, and any other fails the test.
-//
-// The package is for tests alone: it keeps everything in memory and forgives nothing.
 package registrytest
 
 import (

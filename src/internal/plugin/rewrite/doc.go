@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package rewrite sends an application's private images through the image proxy, without edits to the
+// application.
+//
+// The application is a [Base]: a vendor's directory of manifests, as kustomize sees it. The images and pull
+// Secrets of its Pods are read from YAML nodes, so a field that is newer than this program is no error. An
+// [Image] keeps its name exactly as it was written, because kustomize compares names as text. Its registry
+// is asked for the manifest without credentials, which tells private images from public ones.
+//
+// A [Plan] is the kustomization between the base and what a customer applies. It renames private images and
+// gives their Pods the pull Secret. Its files are put on a [Stage], kustomize builds the stage as if it
+// were on disk, and [Plan.Verify] compares the outcome. Only then are all files written, or none.
+//
+// The user may edit the kustomization: comments, order and entries of others stay. The package refuses to
+// write through symbolic links, to guess about kinds that it does not know, and to talk to a cluster.
+package rewrite

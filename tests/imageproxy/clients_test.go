@@ -154,7 +154,7 @@ func podmanPull(t *testing.T, image, id string) (string, error) {
 		t.Skip("podman needs subordinate user ids where it does not run as root")
 	}
 	// Its paths may have 50 characters, and those of a test's directory have more.
-	home, err := os.MkdirTemp("", "podman")
+	home, err := os.MkdirTemp("", "podman") //nolint:usetesting // that of a test is too long
 	if err != nil {
 		t.Fatal(err)
 	}

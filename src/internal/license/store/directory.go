@@ -78,7 +78,7 @@ func (d *directory) take(files map[string]filewatch.File) {
 			delete(d.files, path)
 		case content.Err != nil:
 			unread := *before
-			unread.fault = fault{content.Err.Error(), len(before.objects) > 0}
+			unread.fault = fault{content.Err.Error(), len(before.items) > 0}
 			d.files[path] = &unread
 		default:
 			d.files[path] = before.next(path, content)
@@ -104,7 +104,9 @@ func (d *directory) current() reading {
 	})
 	for _, path := range paths {
 		f := d.files[path]
-		now.objects = append(now.objects, f.objects...)
+		for _, each := range f.items {
+			now.objects = append(now.objects, each.object)
+		}
 		if f.fault.problem != "" {
 			now.faults[path] = f.fault
 		}
@@ -112,36 +114,41 @@ func (d *directory) current() reading {
 	return now
 }
 
-// digest tells the texts of documents apart.
-type digest = [sha256.Size]byte
-
 // file is what is known of one.
 type file struct {
 	modified time.Time
-	objects  []*object
+	items    []item
 	fault    fault
-
-	// reads counts how often the file was read, and seen is at which of them an object was there last.
+	// reads counts how often the file was read.
 	reads int
-	seen  map[id]int
-	// valid are the objects of the last reading by their documents: those that are the same are not read again.
-	valid map[digest]*object
-	// nameless are documents of which it is not known which object they are, and the reading that saw each
-	// first.
+	// nameless are documents of which it is not known which object they are, and the reading that saw each first.
 	nameless map[digest]int
 }
 
-// next reads a file again. An object that is missing is gone, unless it may be the one in a document that has
-// become unreadable since: what is not valid changes nothing.
+// item is an object of a file, with the digest of its document and the reading that saw it last.
+type item struct {
+	*object
+	digest digest
+	read   int
+}
+
+// digest tells the texts of documents apart.
+type digest = [sha256.Size]byte
+
+// next reads a file again. An object that is missing is gone, unless it may be the one in a document that has become
+// unreadable since: what is not valid changes nothing. A valid document that is the same is not read again.
 func (f *file) next(path string, content filewatch.File) *file {
-	now := &file{
-		modified: content.Modified, reads: f.reads + 1,
-		seen: map[id]int{}, valid: map[digest]*object{}, nameless: map[digest]int{},
+	now := &file{modified: content.Modified, reads: f.reads + 1}
+	valid, seen := map[digest]*object{}, map[id]bool{}
+	for _, before := range f.items {
+		if before.problem == "" {
+			valid[before.digest] = before.object
+		}
 	}
 	var problems []error
 	newest := 0 // the reading that saw the newest nameless document first
 	for _, document := range v1alpha1.Split(path, content.Data) {
-		o, known := f.valid[document.Sum]
+		o, known := valid[document.Sum]
 		if !known && !document.Read() {
 			continue // there is nothing in it
 		}
@@ -150,29 +157,33 @@ func (f *file) next(path string, content filewatch.File) *file {
 		}
 		switch {
 		case o == nil:
-			first := cmp.Or(f.nameless[document.Sum], now.reads)
-			now.nameless[document.Sum], newest = first, max(newest, first)
+			newest = max(newest, now.noteNameless(document.Sum, f.nameless))
 			problems = append(problems, document.Err)
-			continue
-		case now.seen[o.id] > 0:
+		case seen[o.id]:
 			problems = append(problems, fmt.Errorf("%s: %s %s is there twice: keep one of them", path, o.kind, o.name))
-			continue
-		case o.problem == "":
-			now.valid[document.Sum] = o
+		default:
+			seen[o.id] = true
+			now.items = append(now.items, item{o, document.Sum, now.reads})
 		}
-		now.seen[o.id] = now.reads
-		now.objects = append(now.objects, o)
 	}
-	for _, o := range f.objects {
-		if last := f.seen[o.id]; now.seen[o.id] == 0 && newest > last {
-			now.seen[o.id], now.fault.kept = last, true
-			now.objects = append(now.objects, o)
+	for _, before := range f.items {
+		if !seen[before.id] && newest > before.read {
+			now.items, now.fault.kept = append(now.items, before), true
 		}
 	}
 	if err := errors.Join(problems...); err != nil {
 		now.fault.problem = oneLine(err)
 	}
 	return now
+}
+
+// noteNameless takes note of a document, and returns the reading that saw it first.
+func (f *file) noteNameless(document digest, before map[digest]int) (first int) {
+	if f.nameless == nil {
+		f.nameless = map[digest]int{}
+	}
+	f.nameless[document] = cmp.Or(before[document], f.reads)
+	return f.nameless[document]
 }
 
 // newDocument returns the object of a document, or nil where it is not known which one it is. Without a

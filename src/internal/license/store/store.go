@@ -18,6 +18,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -240,6 +241,8 @@ func (s *Store) put(read reading, keys credentials, before moment) moment {
 		s.cfg.Log.Info("objects loaded", "licenses", numbers[v1alpha1.LicenseKind].valid,
 			"registries", numbers[v1alpha1.RegistryKind].valid)
 		close(s.loaded)
+		// Reading many takes more memory than keeping them. The runtime alone would return it within minutes.
+		debug.FreeOSMemory()
 	}
 	return now
 }

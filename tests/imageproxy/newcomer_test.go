@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package images_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
+)
+
+// TestANewFileTakesNothingAway: a copied license, or a copied registry, in a file that sorts first does not put the one in force out
+// of force, neither at once nor after a restart.
+func TestANewFileTakesNothingAway(t *testing.T) {
+	t.Parallel()
+	v := newVendor(t)
+	zeta := v.license("zeta")
+	v.pushed("private", "v1")
+	dayBefore := time.Now().Add(-24 * time.Hour)
+	for _, name := range []string{"license-zeta.yml", "private.yml"} {
+		if err := os.Chtimes(filepath.Join(v.dir, name), dayBefore, dayBefore); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server := v.serve()
+	get(t, server, "private", "/manifests/v1", zeta.auth()).Want(t, http.StatusOK)
+	copied := &license{vendor: v, customer: "alpha", id: zeta.id}
+	copied.write("")
+	harness.WriteFile(t, filepath.Join(v.dir, "a.yml"), []byte("apiVersion: imageproxy.apps.tanzu.vmware.com/v1alpha1\n"+
+		"kind: ExternalRegistry\nmetadata: {name: a}\nspec: {hostname: unknown.example, alias: private}\n"))
+	marker := v.license("marker")
+	untilStatus(t, server, "/manifests/v1", marker.auth(), http.StatusOK)
+	for _, each := range []*harness.Server{server, v.serve()} {
+		get(t, each, "private", "/manifests/v1", zeta.auth()).Want(t, http.StatusOK)
+		if customer := lastPull(t, each, http.StatusOK)["customer"]; customer != "zeta" {
+			t.Errorf("the license is that of %v", customer)
+		}
+		if lines := each.Stderr.Records("object not usable"); len(lines) != 2 {
+			t.Errorf("the vendor is told of %v", lines)
+		}
+	}
+}

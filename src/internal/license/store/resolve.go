@@ -163,7 +163,7 @@ func (b *build) addAll(candidates []*candidate, groups ...group) (settled bool) 
 			case group == edited:
 				c.clash, c.wanted, settled = err, c.was.force, false
 			default:
-				c.clash, c.force = err, version{}
+				c.clash, c.force, c.entry = err, version{}, nil
 			}
 		}
 	}

@@ -37,9 +37,9 @@ type Config struct {
 	Cluster *kube.Client
 	// Upstream is what all registries are made with; what an object says is added for each.
 	Upstream upstream.Config
-	// Observer is told how many objects there are; may be nil.
+	// Observer gets the numbers of objects; may be nil.
 	Observer Observer
-	// Log is told of objects that cannot be used; nil discards.
+	// Log gets a line for each object that cannot be used; nil discards.
 	Log *slog.Logger
 }
 

@@ -8,9 +8,10 @@ import (
 	"testing"
 )
 
-// quirk K7: podman and skopeo print only the status when a token server refuses. So the token server refuses no license that has
-// ended, and the manifest's answer says why. containerd asks by HEAD, whose answer has no text, and prints no more than its status;
-// but it says that the image was refused, and not that it could not log in.
+// quirk K7: podman and skopeo print only the status when a token server refuses. So the token server refuses
+// no license that has ended, and the manifest's answer says why. containerd asks by HEAD, whose answer has no
+// text, and prints no more than its status; but it says that the image was refused, and not that it could not
+// log in.
 func TestQuirkK7ClientsShowWhyALicenseEnded(t *testing.T) {
 	t.Parallel()
 	v := newVendor(t)

@@ -15,8 +15,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
-// TestANewFileTakesNothingAway: a copied license, or a copied registry, in a file that sorts first does not put the one in force out
-// of force, neither at once nor after a restart.
+// TestANewFileTakesNothingAway: a copied license, or a copied registry, in a file that sorts first does not
+// put the one in force out of force, neither at once nor after a restart.
 func TestANewFileTakesNothingAway(t *testing.T) {
 	t.Parallel()
 	v := newVendor(t)

@@ -16,11 +16,13 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Namespace, Service and ServiceName are where the package installs the proxy (spec-local-source-proxy, "The way in").
+// Namespace, Service and ServiceName are where the package installs the proxy (spec-local-source-proxy, "The
+// way in").
 const (
 	Namespace = "tap-local-source-system"
 	Service   = "local-source-proxy"
-	// ServiceName is the resource name that RBAC sees, with the scheme and port that the API server shall use.
+	// ServiceName is the resource name that RBAC sees, with the scheme and port that the API server shall
+	// use.
 	ServiceName = "http:local-source-proxy:5001"
 )
 
@@ -35,8 +37,8 @@ type Client struct {
 	direct  bool
 }
 
-// New returns a client that goes through the API server of config. A timeout in config holds for requests without a body
-// only: an upload takes as long as it takes.
+// New returns a client that goes through the API server of config. A timeout in config holds for requests
+// without a body only: an upload takes as long as it takes.
 func New(config *rest.Config) (*Client, error) {
 	config = rest.CopyConfig(config)
 	timeout := config.Timeout
@@ -56,8 +58,8 @@ func New(config *rest.Config) (*Client, error) {
 	return &Client{base: base, http: withoutRedirects(client), timeout: timeout}, nil
 }
 
-// Direct returns a client that talks to the proxy at server, such as "http://localhost:5002", without a credential. The TLS
-// configuration may be nil.
+// Direct returns a client that talks to the proxy at server, such as "http://localhost:5002", without a
+// credential. The TLS configuration may be nil.
 func Direct(server string, conf *tls.Config, timeout time.Duration) (*Client, error) {
 	base, err := url.Parse(server)
 	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" || base.RawQuery != "" || base.User != nil {
@@ -100,7 +102,8 @@ func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
 // Request is what [Client.Do] sends.
 type Request struct {
 	Method string
-	// Target is a path from the proxy's root, with a query if need be: "/v2/" or what [Client.Locate] returned.
+	// Target is a path from the proxy's root, with a query if need be: "/v2/" or what [Client.Locate]
+	// returned.
 	Target string
 	Header http.Header
 	// Body may be nil. Length is its size in bytes, -1 when it is not known.
@@ -108,8 +111,8 @@ type Request struct {
 	Length int64
 }
 
-// Do sends the request. An answer of 400 or more is returned as an [*Error], which names what to do; the caller closes the
-// body of any other. Errors of the connection carry neither path nor query.
+// Do sends the request. An answer of 400 or more is returned as an [*Error], which names what to do; the
+// caller closes the body of any other. Errors of the connection carry neither path nor query.
 func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	cancel := func() {}
 	if c.timeout > 0 && r.Body == nil {
@@ -153,8 +156,9 @@ func (c *Client) connectionError(err error) error {
 	return fmt.Errorf("reach the API server %s: %w", c.base.Host, err)
 }
 
-// Locate turns the Location of an answer into a Target. Whatever host or prefix it names (the API server adds its own, quirk
-// K1; boxes in front of it may add others or forget one), only the part from "/v2/" on is the proxy's.
+// Locate turns the Location of an answer into a Target. Whatever host or prefix it names (the API server adds
+// its own, quirk K1; boxes in front of it may add others or forget one), only the part from "/v2/" on is the
+// proxy's.
 func (c *Client) Locate(resp *http.Response) (string, error) {
 	location, err := resp.Location()
 	if err != nil {

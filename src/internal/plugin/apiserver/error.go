@@ -75,8 +75,8 @@ const (
 	maxErrorMessage = 400      // bytes on the terminal
 )
 
-// ReadError reads the answer's body in both forms of an error: the API server's Status (quirk K5) and the OCI one. It leaves the
-// body open.
+// ReadError reads the answer's body in both forms of an error: the API server's Status (quirk K5) and the OCI
+// one. It leaves the body open.
 func ReadError(resp *http.Response) *Error {
 	e := &Error{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
 	if _, ours := resp.Header[http.CanonicalHeaderKey(RegistryPathHeader)]; ours {

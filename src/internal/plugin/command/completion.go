@@ -21,7 +21,7 @@ const completionTimeout = 3 * time.Second
 
 type completer = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
 
-// registerCompletion completes a flag that exists; whether it does is a matter of this program alone.
+// registerCompletion completes a flag. Its error would be a mistake of this program: the flag does not exist.
 func registerCompletion(cmd *cobra.Command, flag string, complete completer) {
 	if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
 		cmd.PrintErrln("completion of --"+flag+":", err)
@@ -59,7 +59,8 @@ func (a *app) completeKubeFlags(root *cobra.Command) {
 	offer("namespace", a.namespaces)
 }
 
-// namespaces and workloadNames offer nothing when the cluster does not answer: the shell has no place for errors.
+// namespaces and workloadNames return nothing when the cluster does not answer: the shell has no place for
+// errors.
 func (a *app) namespaces(ctx context.Context) []string {
 	config, err := a.config()
 	if err != nil {

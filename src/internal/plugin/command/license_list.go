@@ -4,7 +4,7 @@ package command
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -12,45 +12,47 @@ import (
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
-	"k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
 )
 
-// listFlags are what "license list" can be told.
-type listFlags struct {
-	app, customer string
-	output        format
+// listOptions are those of "license list".
+type listOptions struct {
+	*licensePlace
+	slug, customer string
+	output         format
 }
 
 func newLicenseList(p *licensePlace) *cobra.Command {
-	f := &listFlags{}
+	o := &listOptions{licensePlace: p}
 	cmd := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List licenses: whose, until when, and when they were last used",
 		Long: `List licenses: whose, until when, and when they were last used.
 
-When and how often a license was used is in the cluster's object; with --dir these columns show "-", and "pulls" reads the log. What the
-server leaves out of a directory, such as a license whose name or id another one has, is told on standard error.`,
+In a cluster the object says when and how often a license was used. With --dir these columns show "-";
+"pulls" reads the log instead. The command names on standard error what the server leaves out of a directory,
+such as a license whose name or id another one has.`,
 		Example: `  kubectl lsp license list
   kubectl lsp license list --app shop -o wide
   kubectl lsp license list --dir ./licenses -o name`,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.list(cmd.Context(), f) },
+		RunE: runVerb(o),
 	}
-	cmd.Flags().StringVar(&f.app, "app", "", "only those of this application")
-	cmd.Flags().StringVar(&f.customer, "customer", "", "only those of this customer")
-	f.output.addTo(cmd, "", "wide", "name", "json", "yaml")
+	cmd.Flags().StringVar(&o.slug, "app", "", "only licenses of this application")
+	cmd.Flags().StringVar(&o.customer, "customer", "", "only licenses of this customer")
+	o.output.addTo(cmd, "", "wide", "name", "json", "yaml")
 	return cmd
 }
 
-func (p *licensePlace) list(ctx context.Context, f *listFlags) error {
-	if err := f.output.check(); err != nil {
-		return err
-	}
-	store, err := p.open(0)
+func (o *listOptions) validate(*cobra.Command, []string) error {
+	return errors.Join(o.output.validate(), o.licensePlace.validate())
+}
+
+func (o *listOptions) run(ctx context.Context) error {
+	store, err := o.open(0)
 	if err != nil {
 		return err
 	}
@@ -59,46 +61,26 @@ func (p *licensePlace) list(ctx context.Context, f *listFlags) error {
 		return err
 	}
 	all = slices.DeleteFunc(all, func(l v1alpha1.License) bool {
-		return f.app != "" && l.Spec.AppSlug != f.app || f.customer != "" && l.Spec.CustomerName != f.customer
+		return o.slug != "" && l.Spec.AppSlug != o.slug || o.customer != "" && l.Spec.CustomerName != o.customer
 	})
-	switch f.output.value {
+	switch o.output.value {
 	case "json", "yaml":
-		return f.output.print(p.app, v1alpha1.LicenseList{
+		return o.output.print(o.app, v1alpha1.LicenseList{
 			TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.APIVersion, Kind: v1alpha1.LicenseKind + "List"}, Items: all,
 		})
 	case "name":
 		for i := range all {
-			if err := p.line(resourceName(&all[i])); err != nil {
+			if err := o.line(resourceName(&all[i])); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	if len(all) == 0 {
-		p.say("No licenses in %s.", p)
+		o.say("No licenses in %s.", o.licensePlace)
 		return nil
 	}
-	return p.table(p.licenseTable(all, time.Now()), f.output.value == "wide")
-}
-
-// table prints in kubectl's way, with control characters made harmless.
-func (a *app) table(t *metav1.Table, wide bool) error {
-	if err := printers.NewTablePrinter(printers.PrintOptions{Wide: wide}).PrintObj(t, a.out); err != nil {
-		return fmt.Errorf("print the result: %w", err)
-	}
-	return nil
-}
-
-// columns makes the head of a table; those in wide are for -o wide.
-func columns(names []string, wide ...string) []metav1.TableColumnDefinition {
-	var all []metav1.TableColumnDefinition
-	for _, name := range names {
-		all = append(all, metav1.TableColumnDefinition{Name: name, Type: "string"})
-	}
-	for _, name := range wide {
-		all = append(all, metav1.TableColumnDefinition{Name: name, Type: "string", Priority: 1})
-	}
-	return all
+	return o.table(o.licenseTable(all, time.Now()), o.output.value == "wide")
 }
 
 func (p *licensePlace) licenseTable(all []v1alpha1.License, now time.Time) *metav1.Table {
@@ -129,7 +111,7 @@ func until(text string, now time.Time) string {
 	}
 }
 
-// counted is for what the server writes into the objects of a cluster, and has no place for in a directory.
+// counted is text that the server writes into a cluster's object. In a directory it writes nothing.
 func (p *licensePlace) counted(text string) string {
 	if p.dir != "" {
 		return "-"
@@ -153,14 +135,4 @@ func revokedAt(l *v1alpha1.License) string {
 	default:
 		return since.UTC().Format(time.RFC3339)
 	}
-}
-
-// none is what kubectl shows for nothing.
-const none = "<none>"
-
-func orNone(text string) string {
-	if text == "" {
-		return none
-	}
-	return text
 }

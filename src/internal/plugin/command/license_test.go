@@ -119,7 +119,7 @@ func TestLicenseCreate(t *testing.T) {
 		}
 
 		named := s.license("create", "third", "--app", "shop", "--customer", "Acme Inc.", "-o", "name")
-		named.want(t, 0, `license\.imageproxy\.apps\.tanzu\.vmware\.com/third\n`, "Say --domain, and the login line and the pull Secret are here.")
+		named.want(t, 0, `license\.imageproxy\.apps\.tanzu\.vmware\.com/third\n`, "With --domain this also shows the login line and the pull Secret.")
 		if id := regexp.MustCompile(`(?m)^[A-Z2-7]{26}$`).FindString(named.err); v1alpha1.Hash(id) != s.stored("third").Spec.Credentials[0].SHA256 {
 			t.Errorf("the id is not on standard error:\n%s", named.err)
 		}
@@ -164,7 +164,8 @@ func TestLicenseServerDryRun(t *testing.T) {
 	w.run("license", "create", "--dir", t.TempDir(), "--app", "a", "--customer", "b", "--dry-run=server").want(t, 2, "", "--dry-run=server needs a cluster")
 }
 
-// TestLicenseLife goes through all that is done with a license, and holds that its id is seen where it is made and nowhere else.
+// TestLicenseLife goes through all that is done with a license, and holds that its id is seen where it is
+// made and nowhere else.
 func TestLicenseLife(t *testing.T) {
 	shops(t, func(t *testing.T, s *shop) {
 		h := made(t, s.license("create", "--app", "shop", "--customer", "Acme", "--expires", "2099-01-01", "-o", "json", "--domain", "proxy.example.com"))

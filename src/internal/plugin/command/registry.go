@@ -25,60 +25,84 @@ const (
 	stopTimeout = 3 * time.Second
 )
 
+// registryOptions are those of "registry".
+type registryOptions struct {
+	*app
+	port  int
+	quiet bool
+}
+
 func newRegistry(a *app) *cobra.Command {
-	port := 5001
-	var quiet bool
+	o := &registryOptions{app: a}
 	cmd := &cobra.Command{
 		Use:   "registry",
 		Short: "Open a registry on this machine that leads to the proxy, until Ctrl-C",
-		Long: `Open a registry on this machine that leads to the proxy, until Ctrl-C. Everything that can push to a registry can push to
-localhost:<port>/source:<tag> then, without any registry credential. Whoever can reach the port acts as you: it listens on
-loopback only, and refuses web pages. The address is printed on standard output once it works.`,
+		Long: `Open a registry on this machine that leads to the proxy, until Ctrl-C.
+
+Every tool that pushes to a registry can then push to localhost:<port>/source:<tag>, without a registry
+credential. The command prints the address on standard output once the registry works.
+
+Whoever reaches the port acts as you. The registry listens on loopback only, and refuses requests of web
+pages.`,
 		Example: `  kubectl lsp registry --port 5001 &
   docker push localhost:5001/source:my-app
   crane push image.tar localhost:5001/source:my-app
   KO_DOCKER_REPO=localhost:5001/source ko build --bare .`,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if port < 0 || port > 65535 {
-				return usageError{fmt.Errorf("--port %d: choose one from 0 (any) to 65535", port)}
-			}
-			return a.registry(cmd.Context(), port, quiet)
-		},
+		RunE: runVerb(o),
 	}
-	cmd.Flags().IntVar(&port, "port", port, "port on 127.0.0.1; 0 takes any that is free")
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "do not show the requests")
+	cmd.Flags().IntVar(&o.port, "port", 5001, "port on 127.0.0.1; 0 takes any that is free")
+	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "do not show the requests")
 	return cmd
 }
 
-func (a *app) registry(ctx context.Context, port int, quiet bool) error {
-	client, err := a.client()
+func (o *registryOptions) validate(*cobra.Command, []string) error {
+	if o.port < 0 || o.port > 65535 {
+		return usageError{fmt.Errorf("--port %d: choose one from 0 (any) to 65535", o.port)}
+	}
+	return nil
+}
+
+func (o *registryOptions) run(ctx context.Context) error {
+	client, err := o.client()
 	if err != nil {
 		return err
 	}
 	defer client.CloseIdle()
-	repository, err := push.Preflight(ctx, client, push.Options{Notify: a.notify(quiet)})
+	repository, err := push.Preflight(ctx, client, push.Options{Notify: o.notify(o.quiet)})
 	if err != nil {
 		return err
 	}
-	var conf net.ListenConfig
-	listener, err := conf.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("port %d is taken; choose another with --port, 0 takes any", port)
-	}
+	listener, err := o.listen(ctx)
 	if err != nil {
-		return fmt.Errorf("listen on port %d: %w", port, err)
+		return err
 	}
 	address := "localhost:" + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-	fmt.Fprintln(a.out, address+"/source")
-	if !quiet {
-		a.say("Push to %s/source:TAG; it arrives in %s. Ctrl-C ends this.", address, repository)
+	fmt.Fprintln(o.out, address+"/source")
+	if !o.quiet {
+		o.say("Push to %s/source:TAG; it arrives in %s. Press Ctrl-C to end.", address, repository)
 	}
 	log := slog.New(slog.DiscardHandler)
-	if !quiet {
-		log = slog.New(&lines{w: a.errOut})
+	if !o.quiet {
+		log = slog.New(&lines{w: o.errOut})
 	}
-	server := &http.Server{Handler: registry.New(client, log), ReadHeaderTimeout: headerTimeout}
+	return serve(ctx, listener, &http.Server{Handler: registry.New(client, log), ReadHeaderTimeout: headerTimeout})
+}
+
+func (o *registryOptions) listen(ctx context.Context) (net.Listener, error) {
+	var conf net.ListenConfig
+	listener, err := conf.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(o.port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port %d is taken; choose another with --port, 0 takes any", o.port)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on port %d: %w", o.port, err)
+	}
+	return listener, nil
+}
+
+// serve ends when ctx does.
+func serve(ctx context.Context, listener net.Listener, server *http.Server) error {
 	stopped := make(chan struct{})
 	unregister := context.AfterFunc(ctx, func() {
 		defer close(stopped)
@@ -88,12 +112,12 @@ func (a *app) registry(ctx context.Context, port int, quiet bool) error {
 			_ = server.Close() // what is still pushing has had its time
 		}
 	})
-	err = server.Serve(listener)
+	err := server.Serve(listener)
 	if !unregister() {
 		<-stopped
 	}
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
-	return fmt.Errorf("serve on %s: %w", address, err)
+	return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
 }

@@ -237,6 +237,6 @@ func TestHelmValues(t *testing.T) {
 			t.Errorf("%v: %s", err, raw)
 		}
 	}
-	s.run("helm-values", "--license-id-file", s.path("id")).want(t, 2, "", "--proxy-domain is missing, and the license does not say it")
+	s.run("helm-values", "--license-id-file", s.path("id")).want(t, 2, "", "--proxy-domain is missing, and the license does not name it")
 	s.run("helm-values").want(t, 2, "", "name the license by")
 }

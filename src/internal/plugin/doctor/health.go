@@ -14,8 +14,9 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
 )
 
-// Health is what the Apps CLI shows of a proxy: the same fields, and messages that begin in the same way, so that scripts can
-// read either. It differs in one point: where only the upstream fails, the user has permission all the same.
+// Health is what the Apps CLI shows of a proxy: the same fields, and messages that begin in the same way, so
+// that scripts can read either. It differs in one point: where only the upstream fails, the user has
+// permission all the same.
 type Health struct {
 	UserHasPermission     bool   `json:"user_has_permission"`
 	Reachable             bool   `json:"reachable"`
@@ -39,7 +40,8 @@ var ErrNoHealth = errors.New("the answer to /health is not that of a Local Sourc
 // maxHealth bounds the answer to /health, in bytes.
 const maxHealth = 64 << 10
 
-// CheckHealth asks the proxy (spec-local-source-proxy, "/health"). An error means that nobody answered who could know.
+// CheckHealth asks the proxy (spec-local-source-proxy, "/health"). An error means that nobody answered who
+// could know.
 func CheckHealth(ctx context.Context, client *apiserver.Client) (Health, error) {
 	resp, err := client.Do(ctx, apiserver.Request{Method: http.MethodGet, Target: "/health"})
 	if answer, ok := errors.AsType[*apiserver.Error](err); ok {

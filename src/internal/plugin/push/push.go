@@ -23,7 +23,8 @@ const Name = "source"
 
 const (
 	parallelBlobs = 4
-	// maxTries is how often a step may fail in a row without a byte of progress. With the default pauses that is two minutes.
+	// maxTries is how often a step may fail in a row without a byte of progress. With the default pauses that
+	// is two minutes.
 	maxTries = 8
 )
 
@@ -35,13 +36,15 @@ type Options struct {
 	Repository string
 	// Sessions remembers interrupted uploads between processes.
 	Sessions *Sessions
-	// Progress is called with the bytes sent and the bytes to send, often and from several goroutines. The first may shrink.
+	// Progress is called with the bytes sent and the bytes to send, often and from several goroutines. The
+	// first may shrink.
 	Progress func(done, total int64)
 	// Notify hears of retries, each in one line for the developer. It may be called from several goroutines.
 	Notify func(line string)
 	// Pause waits between two tries; nil sleeps until then or until the context ends. Tests replace it.
 	Pause func(context.Context, time.Duration) error
-	// StopGrace is how long an interrupted upload may take to have what was sent so far confirmed; zero means one second.
+	// StopGrace is how long an interrupted upload may take to have what was sent so far confirmed; zero means
+	// one second.
 	StopGrace time.Duration
 }
 
@@ -102,8 +105,8 @@ func newPusher(client *apiserver.Client, opts Options) *pusher {
 	return &pusher{client: client, opts: opts}
 }
 
-// Preflight finds out in one request whether a push may begin, and returns the operator's repository. It costs a moment, and
-// saves packing a large tree for a cluster that has no proxy.
+// Preflight finds out in one request whether a push may begin, and returns the operator's repository. It
+// costs a moment, and saves packing a large tree for a cluster that has no proxy.
 func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (string, error) {
 	p := newPusher(client, opts)
 	var repository string
@@ -124,8 +127,8 @@ func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (str
 	return repository, err
 }
 
-// Push uploads what the registry does not have of img, and makes opts.Tag name it. A second tag, as imgpkg sets it, keeps the
-// image from being collected when the first moves on.
+// Push uploads what the registry does not have of img, and makes opts.Tag name it. A second tag, as imgpkg
+// sets it, keeps the image from being collected when the first moves on.
 func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Options) (Result, error) {
 	p := newPusher(client, opts)
 	digest, err := img.Digest()

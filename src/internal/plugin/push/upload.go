@@ -86,8 +86,8 @@ func (p *pusher) advance(ctx context.Context, u *upload) error {
 	return p.finish(ctx, u)
 }
 
-// ask finds out what the registry has (distribution-spec 1.1, "Pushing a blob in chunks"). Registries that keep no count, or
-// lost the session, get a new one.
+// ask finds out what the registry has (distribution-spec 1.1, "Pushing a blob in chunks"). Registries that
+// keep no count, or lost the session, get a new one.
 func (p *pusher) ask(ctx context.Context, u *upload) error {
 	resp, err := p.client.Do(ctx, apiserver.Request{Method: http.MethodGet, Target: u.target})
 	if err != nil {
@@ -112,8 +112,8 @@ func (p *pusher) ask(ctx context.Context, u *upload) error {
 	return nil
 }
 
-// received reads the Range of a session: the last byte's index, inclusive. "0-0" may mean nothing or one byte (quirk U6), so it
-// counts as nothing.
+// received reads the Range of a session: the last byte's index, inclusive. "0-0" may mean nothing or one byte
+// (quirk U6), so it counts as nothing.
 func received(header string) int64 {
 	_, last, found := strings.Cut(strings.TrimPrefix(header, "bytes="), "-")
 	n, err := strconv.ParseInt(last, 10, 64)
@@ -136,9 +136,9 @@ func (p *pusher) begin(ctx context.Context, u *upload) error {
 	return nil
 }
 
-// sendRest streams what is missing in one request. The first has no length and no range, as existing clients send it, which
-// every registry takes (quirks U3, U4); when the context ends it is brought to a regular end, so that the registry keeps what
-// it got. A continued one is a chunk with both.
+// sendRest streams what is missing in one request. The first has no length and no range, as existing clients
+// send it, which every registry takes (quirks U3, U4); when the context ends it is brought to a regular end,
+// so that the registry keeps what it got. A continued one is a chunk with both.
 func (p *pusher) sendRest(ctx context.Context, u *upload) error {
 	content, err := u.from(u.offset)
 	if err != nil {

@@ -75,7 +75,8 @@ func clean(u *url.URL) bool {
 	return (p == "/v2" || strings.HasPrefix(p, "/v2/")) && p == u.Path && path.Clean(p) == strings.TrimSuffix(p, "/")
 }
 
-// loopback accepts the names of this machine, on any port: another name would be a web page's (DNS rebinding).
+// loopback accepts the names of this machine, on any port: another name would be a web page's (DNS
+// rebinding).
 func loopback(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
@@ -87,7 +88,8 @@ func loopback(host string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// mapBack removes the way through the API server from an answer, and makes its errors readable for registry clients.
+// mapBack removes the way through the API server from an answer, and makes its errors readable for registry
+// clients.
 func mapBack(client *apiserver.Client, resp *http.Response) error {
 	resp.Header.Del("Www-Authenticate")
 	resp.Header.Del("Set-Cookie")
@@ -110,8 +112,8 @@ func mapBack(client *apiserver.Client, resp *http.Response) error {
 	return translate(resp)
 }
 
-// translate puts the API server's error into the form that registry clients print. Its 401 becomes a 403: the client would
-// otherwise ask the user for a password that nobody wants.
+// translate puts the API server's error into the form that registry clients print. Its 401 becomes a 403: the
+// client would otherwise ask the user for a password that nobody wants.
 func translate(resp *http.Response) error {
 	answer := apiserver.ReadError(resp)
 	resp.Body.Close()

@@ -98,7 +98,7 @@ func TestApplyConflict(t *testing.T) {
 	w.registry.OnPatch = func() {
 		w.api.Store("dev", "web", map[string]any{"apiVersion": "carto.run/v1alpha1", "kind": "Workload", "spec": map[string]any{"image": "x"}})
 	}
-	w.run("workload", "apply", "web", "--local-path", w.tree, "--yes").want(t, 1, "", "somebody else changed it meanwhile; run the command again")
+	w.run("workload", "apply", "web", "--local-path", w.tree, "--yes").want(t, 1, "", "somebody else changed it in the meantime; run the command again")
 }
 
 func TestApplyPrintsObjects(t *testing.T) {

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/workload"
+)
+
+// applyOptions are those of "workload apply".
+type applyOptions struct {
+	*app
+	source              sourceFlags
+	request             workload.Request
+	subPath, kind       string
+	partOf              string
+	labels, env, params []string
+	registryCA          string
+	yes, dryRun         bool
+	output              format
+}
+
+func newWorkloadApply(a *app) *cobra.Command {
+	o := &applyOptions{app: a}
+	cmd := &cobra.Command{
+		Use:   "apply NAME",
+		Short: "Push local source and create or update the Workload that builds it",
+		Long: `Push local source and create or update the Workload that builds it.
+
+The source goes through Local Source Proxy. It goes straight to a registry, with the credential of your
+docker config, in two cases: you name an image with --source-image, or the Workload has a source image that
+the proxy did not set.
+
+The annotation local-source-proxy.apps.tanzu.vmware.com marks source that went through the proxy. Moving to
+--source-image, git or a prebuilt image removes it.
+
+The command shows the change and asks before it pushes anything. With --yes it does not ask.`,
+		Example: `  # From the current directory
+  kubectl lsp workload apply web --local-path .
+
+  # With a repository of your own
+  kubectl lsp workload apply web --local-path . --source-image registry.example.com/me/web
+
+  # From git, without asking
+  kubectl lsp workload apply web --git-repo https://git.example.com/web --git-branch main --yes
+
+  # What would change
+  kubectl lsp workload apply web --local-path . --dry-run`,
+		Args:              exactly("NAME"),
+		RunE:              runVerb(o),
+		ValidArgsFunction: a.completeWorkloads,
+	}
+	o.addTo(cmd)
+	return cmd
+}
+
+func (o *applyOptions) addTo(cmd *cobra.Command) {
+	o.source.addTo(cmd, "")
+	flags := cmd.Flags()
+	flags.StringVar(&o.request.SourceImage, "source-image", "",
+		"image of your own to push the source to, past the proxy; without --local-path, one that holds the source already")
+	flags.StringVar(&o.request.Git.URL, "git-repo", "", "git repository to build from")
+	flags.StringVar(&o.request.Git.Branch, "git-branch", "", "branch to build")
+	flags.StringVar(&o.request.Git.Tag, "git-tag", "", "tag to build")
+	flags.StringVar(&o.request.Git.Commit, "git-commit", "", "commit to build")
+	flags.StringVar(&o.request.Image, "image", "", "prebuilt image to run instead of building")
+	flags.StringVar(&o.subPath, "sub-path", "",
+		`directory of the application inside the source ("" removes it)`)
+	flags.StringVar(&o.kind, "type", "",
+		"type of the workload, such as web, server or worker (default of a new one: "+workload.DefaultType+")")
+	flags.StringVar(&o.partOf, "app", "", "application that the workload is part of")
+	flags.StringArrayVar(&o.labels, "label", nil,
+		"label to set (name=value) or remove (name-); may be repeated")
+	flags.StringArrayVar(&o.env, "env", nil,
+		"environment variable to set (NAME=value) or remove (NAME-); may be repeated")
+	flags.StringArrayVar(&o.params, "param", nil,
+		"parameter to set (name=value) or remove (name-); may be repeated")
+	flags.StringVar(&o.request.ServiceAccount, "service-account", "",
+		"service account that the supply chain acts as")
+	flags.StringVar(&o.registryCA, "registry-ca-cert", "",
+		"file with certificates to trust when the source goes straight to a registry")
+	addYes(cmd, &o.yes)
+	flags.BoolVar(&o.dryRun, "dry-run", false, "print the Workload as it would be; push and change nothing")
+	o.output.addTo(cmd, "name", "json", "yaml")
+}
+
+// validate turns flags into the request.
+func (o *applyOptions) validate(cmd *cobra.Command, args []string) error {
+	o.request.Name = args[0]
+	if err := o.output.validate(); err != nil {
+		return err
+	}
+	if err := o.source.validate(cmd); err != nil {
+		return err
+	}
+	o.request.LocalPath = o.source.localPath
+	if cmd.Flags().Changed("sub-path") {
+		o.request.SubPath = &o.subPath
+	}
+	if o.kind != "" {
+		o.request.Labels = append(o.request.Labels, workload.Change{Name: workload.TypeLabel, Value: o.kind})
+	}
+	if o.partOf != "" {
+		o.request.Labels = append(o.request.Labels, workload.Change{Name: workload.PartOfLabel, Value: o.partOf})
+	}
+	for _, list := range []struct {
+		flag   string
+		values []string
+		into   *[]workload.Change
+	}{{"label", o.labels, &o.request.Labels}, {"env", o.env, &o.request.Env}, {"param", o.params, &o.request.Params}} {
+		for _, text := range list.values {
+			change, err := workload.ParseChange(text)
+			if err != nil {
+				return usageError{errors.New("--" + list.flag + " " + err.Error())}
+			}
+			*list.into = append(*list.into, change)
+		}
+	}
+	return nil
+}
+
+// run does everything that changes nothing first: the decision, the packing, the diff. Only a confirmed
+// change pushes.
+func (o *applyOptions) run(ctx context.Context) (err error) {
+	workloads, existing, err := o.find(ctx)
+	if err != nil {
+		return err
+	}
+	plan, err := workload.Decide(existing, o.request)
+	if err != nil {
+		return usageError{err}
+	}
+	source, err := o.prepare(ctx, plan)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, source.close()) }()
+	wanted, err := workload.Build(existing, o.request, plan, source.reference)
+	if err != nil {
+		return usageError{err}
+	}
+	if o.dryRun {
+		return o.print(wanted, true)
+	}
+	diff, err := workload.Diff(existing, wanted)
+	if err != nil {
+		return err
+	}
+	if diff != "" {
+		o.say("%s", strings.TrimSuffix(diff, "\n"))
+		if err := o.confirm(existing); err != nil {
+			return err
+		}
+	}
+	if err := source.send(ctx); err != nil {
+		return err
+	}
+	if diff == "" {
+		o.say("Workload %s is unchanged.", o.request.Name)
+		return o.print(wanted, false)
+	}
+	stored, err := store(ctx, workloads, existing, wanted)
+	if err != nil {
+		return err
+	}
+	return o.print(stored, false)
+}
+
+// find looks the Workload up; none is no error.
+func (o *applyOptions) find(ctx context.Context) (dynamic.ResourceInterface, *unstructured.Unstructured, error) {
+	r := &o.request
+	var err error
+	if r.Namespace, _, err = o.kube.ToRawKubeConfigLoader().Namespace(); err != nil {
+		return nil, nil, fmt.Errorf("read the kubeconfig: %w", err)
+	}
+	config, err := o.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, nil, fmt.Errorf("prepare the connection to the API server: %w", err)
+	}
+	workloads := client.Resource(workload.Resource()).Namespace(r.Namespace)
+	existing, err := workloads.Get(ctx, r.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return workloads, nil, nil
+	case err != nil:
+		return nil, nil, fmt.Errorf("look for Workload %s in namespace %s: %w", r.Name, r.Namespace, err)
+	}
+	return workloads, existing, nil
+}
+
+// confirm asks about the change, unless --yes answers.
+func (o *applyOptions) confirm(existing *unstructured.Unstructured) error {
+	verb := "Update"
+	if existing == nil {
+		verb = "Create"
+	}
+	return o.consent(o.yes, fmt.Sprintf("%s Workload %s in namespace %s?", verb, o.request.Name, o.request.Namespace))
+}
+
+func store(
+	ctx context.Context, workloads dynamic.ResourceInterface, existing, wanted *unstructured.Unstructured,
+) (*unstructured.Unstructured, error) {
+	var stored *unstructured.Unstructured
+	var err error
+	if existing == nil {
+		stored, err = workloads.Create(ctx, wanted, metav1.CreateOptions{FieldManager: "kubectl-lsp"})
+	} else {
+		stored, err = workloads.Update(ctx, wanted, metav1.UpdateOptions{FieldManager: "kubectl-lsp"})
+	}
+	switch {
+	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err):
+		return nil, fmt.Errorf(
+			"store Workload %s: somebody else changed it in the meantime; run the command again", wanted.GetName())
+	case apierrors.IsNotFound(err):
+		return nil, errors.New(
+			"store the Workload: the cluster has no Workloads (carto.run/v1alpha1); is Cartographer installed?")
+	case err != nil:
+		return nil, fmt.Errorf("store Workload %s: %w", wanted.GetName(), err)
+	}
+	return stored, nil
+}
+
+func (o *applyOptions) print(w *unstructured.Unstructured, whole bool) error {
+	if o.output.value != "name" {
+		return o.output.print(o.app, w.Object)
+	}
+	if whole {
+		text, err := workload.YAML(w)
+		if err == nil {
+			_, err = fmt.Fprint(o.out, text)
+		}
+		return err
+	}
+	return o.line("workload.carto.run/" + w.GetName())
+}

@@ -51,7 +51,7 @@ func mayImport() map[string][]string {
 		},
 		// kubectl-lsp.
 		"plugin/apiserver": {}, "plugin/pack": {}, "plugin/workload": {},
-		"plugin/push":     {"plugin/apiserver"},
+		"plugin/push":     {"plugin/apiserver", "plugin/doctor"},
 		"plugin/doctor":   {"diagnosis", "plugin/apiserver"},
 		"plugin/registry": {"plugin/apiserver"},
 		"plugin/license":  {"license/v1alpha1", "oci", "settings/strictyaml"},

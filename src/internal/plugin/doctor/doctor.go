@@ -155,19 +155,17 @@ func (w *walk) ping(ctx context.Context) {
 
 func (w *walk) upstream(ctx context.Context) (diagnosis.Step, error) {
 	health, err := CheckHealth(ctx, w.client)
-	switch {
-	case err != nil:
+	if err != nil {
 		return diagnosis.Step{Remedy: "check that the address is that of a Local Source Proxy"}, err
-	case !health.OverallHealth && !health.UpstreamAuthenticated && strings.HasPrefix(health.Message, notAuthenticate):
-		return diagnosis.Step{
-			Remedy: "ask the operator to check push_secret and repository; `local-source-proxy check` in the pod names the step",
-		}, errors.New(health.Message)
-	case !health.OverallHealth:
-		return diagnosis.Step{
-			Remedy: "ask the operator to check the package's values, repository above all",
-		}, errors.New(health.Message)
 	}
-	return diagnosis.Step{Detail: w.repository}, nil
+	if health.OverallHealth {
+		return diagnosis.Step{Detail: w.repository}, nil
+	}
+	remedy := checkValues
+	if why, ok := errors.AsType[*Obstacle](Ready(ctx, w.client)); ok {
+		remedy = why.Remedy
+	}
+	return diagnosis.Step{Remedy: remedy}, errors.New(health.Message)
 }
 
 // push starts an upload and cancels it. RBAC grants no delete through the API server, so the cancelling may

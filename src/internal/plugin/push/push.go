@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/doctor"
 )
 
 // Name is the one name that the proxy serves; it stands for the operator's repository.
@@ -26,6 +27,8 @@ const (
 	// maxTries is how often a step may fail in a row without a byte of progress. With the default pauses that
 	// is two minutes.
 	maxTries = 8
+	// preflightTries is less, about eight seconds: nothing has been done yet that would be lost.
+	preflightTries = 5
 )
 
 // Options of one push. Tag is required, everything else may be zero.
@@ -105,18 +108,19 @@ func newPusher(client *apiserver.Client, opts Options) *pusher {
 	return &pusher{client: client, opts: opts}
 }
 
-// Preflight finds out in one request whether a push may begin, and returns the operator's repository. It
-// costs a moment, and saves packing a large tree for a cluster that has no proxy.
+// Preflight finds out whether a push may begin, and returns the operator's repository. It costs a moment, and saves
+// packing a large tree for a cluster without a proxy, or for a registry that is down. Its error says the cause and
+// the remedy as far as the proxy knows them.
 func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (string, error) {
 	p := newPusher(client, opts)
 	var repository string
-	err := p.retry(ctx, "ask the proxy", 3, func(ctx context.Context) (bool, error) {
+	err := p.retry(ctx, "ask the proxy", preflightTries, func(ctx context.Context) (bool, error) {
 		resp, err := client.Do(ctx, apiserver.Request{Method: http.MethodGet, Target: "/v2/"})
 		if err != nil {
-			if answer, ok := errors.AsType[*apiserver.Error](err); ok && answer.Temporary() {
-				return false, err
+			if answer, ok := errors.AsType[*apiserver.Error](err); ok && !answer.Temporary() {
+				return false, &final{err}
 			}
-			return false, &final{err}
+			return false, err
 		}
 		defer resp.Body.Close()
 		if repository = resp.Header.Get(apiserver.RegistryPathHeader); repository == "" {
@@ -124,7 +128,16 @@ func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (str
 		}
 		return true, nil
 	})
-	return repository, err
+	if err != nil {
+		return "", err
+	}
+	return repository, p.retry(ctx, "ask for the registry's health", preflightTries, func(ctx context.Context) (bool, error) {
+		err := doctor.Ready(ctx, client)
+		if why, ok := errors.AsType[*doctor.Obstacle](err); ok && why.Lasting {
+			return false, &final{err}
+		}
+		return false, err
+	})
 }
 
 // Push uploads what the registry does not have of img, and makes opts.Tag name it. A second tag, as imgpkg

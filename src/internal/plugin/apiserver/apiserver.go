@@ -50,9 +50,9 @@ func New(config *rest.Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the API server's address: %w", err)
 	}
-	client, err := rest.HTTPClientFor(config)
+	client, err := HTTPClient(config)
 	if err != nil {
-		return nil, fmt.Errorf("prepare the connection to the API server %s: %w", base.Host, err)
+		return nil, err
 	}
 	base.Path = strings.TrimRight(base.Path, "/") + "/api/v1/namespaces/" + Namespace + "/services/" + ServiceName + "/proxy"
 	return &Client{base: base, http: withoutRedirects(client), timeout: timeout}, nil
@@ -80,6 +80,23 @@ func Direct(server string, conf *tls.Config, timeout time.Duration) (*Client, er
 	base.Path, base.RawPath, base.Fragment = strings.TrimRight(base.Path, "/"), "", ""
 	return &Client{base: base, http: withoutRedirects(&http.Client{Transport: transport}), timeout: timeout, direct: true}, nil
 }
+
+// HTTPClient returns the connection to the API server for client-go's clients. It follows no redirect: client-go adds
+// the user's credential to every request, whatever host it is for.
+func HTTPClient(config *rest.Config) (*http.Client, error) {
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the connection to the API server %s: %w", config.Host, err)
+	}
+	return &http.Client{
+		Transport: client.Transport, Timeout: client.Timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return errRedirect },
+	}, nil
+}
+
+// errRedirect is the error for a redirect of the API server or the proxy, neither of which sends any.
+var errRedirect = errors.New("a redirect to another address, which would get your credential and is not followed; " +
+	"check the server in the kubeconfig, or --server")
 
 // withoutRedirects keeps the credential where it belongs: a redirect is an answer, not an order.
 func withoutRedirects(client *http.Client) *http.Client {
@@ -141,7 +158,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		defer resp.Body.Close()
-		return nil, &Error{Status: resp.StatusCode, Origin: Unknown, Message: "a redirect, which is not followed"}
+		return nil, &Error{Status: resp.StatusCode, Origin: Unknown, Message: errRedirect.Error()}
 	}
 	return resp, nil
 }

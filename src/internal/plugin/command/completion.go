@@ -10,8 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/workload"
 )
@@ -67,7 +65,7 @@ func (a *app) namespaces(ctx context.Context) []string {
 		return nil
 	}
 	config.Timeout = completionTimeout
-	set, err := kubernetes.NewForConfig(config)
+	set, err := clientset(config)
 	if err != nil {
 		return nil
 	}
@@ -88,7 +86,7 @@ func (a *app) workloadNames(ctx context.Context) []string {
 		return nil
 	}
 	config.Timeout = completionTimeout
-	client, err := dynamic.NewForConfig(config)
+	client, err := dynamicClient(config)
 	if err != nil {
 		return nil
 	}

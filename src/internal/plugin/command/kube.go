@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -72,6 +74,31 @@ func (a *app) config() (*rest.Config, error) {
 	}
 	config.UserAgent = "kubectl-lsp/" + version.Get().Version
 	return config, nil
+}
+
+// clientset and dynamicClient are client-go's clients for the API server, which follow no redirect.
+func clientset(config *rest.Config) (*kubernetes.Clientset, error) {
+	client, err := apiserver.HTTPClient(config)
+	if err != nil {
+		return nil, err
+	}
+	set, err := kubernetes.NewForConfigAndClient(config, client)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the connection to the API server: %w", err)
+	}
+	return set, nil
+}
+
+func dynamicClient(config *rest.Config) (*dynamic.DynamicClient, error) {
+	client, err := apiserver.HTTPClient(config)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := dynamic.NewForConfigAndClient(config, client)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the connection to the API server: %w", err)
+	}
+	return objects, nil
 }
 
 // client is the way to the proxy.

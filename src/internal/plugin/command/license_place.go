@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
@@ -103,9 +102,9 @@ func (p *licensePlace) open(timeout time.Duration) (license.Store, error) {
 		if timeout > 0 {
 			config.Timeout = timeout
 		}
-		client, err := dynamic.NewForConfig(config)
+		client, err := dynamicClient(config)
 		if err != nil {
-			return nil, fmt.Errorf("prepare the connection to the API server: %w", err)
+			return nil, err
 		}
 		store = license.NewCluster(client, p.packageNamespace(), p.dryRun == dryRunServer)
 	}

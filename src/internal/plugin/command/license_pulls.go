@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
@@ -113,9 +112,9 @@ func (o *pullsOptions) readPulls(ctx context.Context) ([]license.Pull, error) {
 	if err != nil {
 		return nil, orElse(err, "the server's log with --log")
 	}
-	client, err := kubernetes.NewForConfig(config)
+	client, err := clientset(config)
 	if err != nil {
-		return nil, fmt.Errorf("prepare the connection to the API server: %w", err)
+		return nil, err
 	}
 	found, err := license.PodPulls(ctx, client, o.packageNamespace(), o.query)
 	if err != nil || len(found) > 0 {

@@ -187,9 +187,9 @@ func (o *applyOptions) find(ctx context.Context) (dynamic.ResourceInterface, *un
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := dynamic.NewForConfig(config)
+	client, err := dynamicClient(config)
 	if err != nil {
-		return nil, nil, fmt.Errorf("prepare the connection to the API server: %w", err)
+		return nil, nil, err
 	}
 	workloads := client.Resource(workload.Resource()).Namespace(r.Namespace)
 	existing, err := workloads.Get(ctx, r.Name, metav1.GetOptions{})

@@ -30,7 +30,7 @@ type Options struct {
 // walk holds what the steps find on their way.
 type walk struct {
 	opts   Options
-	config *rest.Config
+	set    *kubernetes.Clientset
 	client *apiserver.Client
 	// ping is the proxy's answer to GET /v2/, which several steps look at.
 	pingErr    error
@@ -69,19 +69,25 @@ func (w *walk) kubeconfig(context.Context) (diagnosis.Step, error) {
 			Remedy: "check KUBECONFIG, --kubeconfig and --context; `kubectl config get-contexts` lists what there is",
 		}, err
 	}
-	w.config = config
-	if w.client, err = apiserver.New(config); err != nil {
+	if w.client, err = apiserver.New(config); err == nil {
+		w.set, err = clientset(config)
+	}
+	if err != nil {
 		return diagnosis.Step{Remedy: "check the server and the certificates in the kubeconfig"}, err
 	}
 	return diagnosis.Step{Detail: where}, nil
 }
 
-func (w *walk) apiServer(context.Context) (diagnosis.Step, error) {
-	set, err := kubernetes.NewForConfig(w.config)
+func clientset(config *rest.Config) (*kubernetes.Clientset, error) {
+	client, err := apiserver.HTTPClient(config)
 	if err != nil {
-		return diagnosis.Step{Remedy: "check the server and the certificates in the kubeconfig"}, err
+		return nil, err
 	}
-	version, err := set.Discovery().ServerVersion()
+	return kubernetes.NewForConfigAndClient(config, client)
+}
+
+func (w *walk) apiServer(context.Context) (diagnosis.Step, error) {
+	version, err := w.set.Discovery().ServerVersion()
 	if err != nil {
 		return diagnosis.Step{
 			Remedy: "check the network (VPN, proxy) and the cluster's state; `kubectl version` must work",
@@ -94,12 +100,8 @@ func (w *walk) apiServer(context.Context) (diagnosis.Step, error) {
 func verbs() []string { return []string{"get", "create", "update", "patch"} }
 
 func (w *walk) rbac(ctx context.Context) (diagnosis.Step, error) {
-	set, err := kubernetes.NewForConfig(w.config)
-	if err != nil {
-		return diagnosis.Step{}, err
-	}
 	for _, verb := range verbs() {
-		review, err := set.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
+		review, err := w.set.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
 			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
 				Namespace: apiserver.Namespace, Resource: "services", Subresource: "proxy", Name: apiserver.ServiceName, Verb: verb,
 			}},

@@ -26,6 +26,9 @@ const (
 	ServiceName = "http:local-source-proxy:5001"
 )
 
+// servicePath is the proxy's root, below that of the API server.
+const servicePath = "/api/v1/namespaces/" + Namespace + "/services/" + ServiceName + "/proxy"
+
 // RegistryPathHeader names the upstream repository in every answer of the proxy.
 const RegistryPathHeader = "Lsp-Registry-Path"
 
@@ -54,7 +57,7 @@ func New(config *rest.Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	base.Path = strings.TrimRight(base.Path, "/") + "/api/v1/namespaces/" + Namespace + "/services/" + ServiceName + "/proxy"
+	base.Path = strings.TrimRight(base.Path, "/") + servicePath
 	return &Client{base: base, http: withoutRedirects(client), timeout: timeout}, nil
 }
 
@@ -173,26 +176,36 @@ func (c *Client) connectionError(err error) error {
 	return fmt.Errorf("reach the API server %s: %w", c.base.Host, err)
 }
 
-// Locate turns the Location of an answer into a Target. Whatever host or prefix it names (the API server adds
-// its own, quirk K1; boxes in front of it may add others or forget one), only the part from "/v2/" on is the
-// proxy's.
+// Locate turns the Location of an answer into a Target.
 func (c *Client) Locate(resp *http.Response) (string, error) {
 	location, err := resp.Location()
 	if err != nil {
 		return "", errors.New("the answer has no usable Location")
 	}
-	path := location.EscapedPath()
+	target, ok := c.Target(location)
+	if !ok {
+		return "", errors.New("the answer's Location is not below /v2/")
+	}
+	return target, nil
+}
+
+// Target is the part of an address from "/v2/" on, which is the proxy's. Whatever host or prefix comes before is not:
+// the API server adds its own (quirk K1), boxes in front of it add others or forget one (quirk K6).
+func (c *Client) Target(u *url.URL) (string, bool) {
+	path := u.EscapedPath()
 	if rest, ok := strings.CutPrefix(path, c.base.EscapedPath()); ok && strings.HasPrefix(rest, "/v2/") {
+		path = rest
+	} else if _, rest, ok := strings.Cut(path, servicePath); ok && strings.HasPrefix(rest, "/v2/") {
 		path = rest
 	} else if i := strings.Index(path, "/v2/"); i >= 0 {
 		path = path[i:]
 	} else {
-		return "", errors.New("the answer's Location is not below /v2/")
+		return "", false
 	}
-	if location.RawQuery != "" {
-		path += "?" + location.RawQuery
+	if u.RawQuery != "" {
+		path += "?" + u.RawQuery
 	}
-	return path, nil
+	return path, true
 }
 
 type cancelCloser struct {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -19,7 +20,8 @@ import (
 type app struct {
 	in          io.Reader
 	out, errOut io.Writer
-	args        []string // as typed, for the line that continues an interrupted push
+	mu          sync.Mutex // one line at a time on errOut
+	args        []string   // as typed, for the line that continues an interrupted push
 	kube        *genericclioptions.ConfigFlags
 	server      string
 }

@@ -66,8 +66,12 @@ func (a *app) line(text string) error {
 	return nil
 }
 
-// say writes one line to standard error.
-func (a *app) say(format string, values ...any) { fmt.Fprintf(a.errOut, format+"\n", values...) }
+// say writes one line to standard error. It is safe for concurrent use.
+func (a *app) say(format string, values ...any) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	fmt.Fprintf(a.errOut, format+"\n", values...)
+}
 
 // notify says what happens on the way, unless quiet.
 func (a *app) notify(quiet bool) func(string) {

@@ -6,10 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -82,11 +82,9 @@ func (o *registryOptions) run(ctx context.Context) error {
 	if !o.quiet {
 		o.say("Push to %s/source:TAG; it arrives in %s. Press Ctrl-C to end.", address, repository)
 	}
-	log := slog.New(slog.DiscardHandler)
-	if !o.quiet {
-		log = slog.New(&lines{w: o.errOut})
-	}
-	return serve(ctx, listener, &http.Server{Handler: registry.New(client, log), ReadHeaderTimeout: headerTimeout})
+	return o.serve(ctx, listener, &http.Server{
+		Handler: registry.New(client, o.notify(o.quiet)), ReadHeaderTimeout: headerTimeout,
+	})
 }
 
 func (o *registryOptions) listen(ctx context.Context) (net.Listener, error) {
@@ -101,23 +99,37 @@ func (o *registryOptions) listen(ctx context.Context) (net.Listener, error) {
 	return listener, nil
 }
 
-// serve ends when ctx does.
-func serve(ctx context.Context, listener net.Listener, server *http.Server) error {
+// serve ends when ctx does. That is how a registry ends well, unless it had to cut a request off.
+func (o *registryOptions) serve(ctx context.Context, listener net.Listener, server *http.Server) error {
+	var requests sync.WaitGroup
+	handler := server.Handler
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		defer requests.Done()
+		handler.ServeHTTP(w, r)
+	})
 	stopped := make(chan struct{})
+	var cut error
 	unregister := context.AfterFunc(ctx, func() {
 		defer close(stopped)
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
-		if server.Shutdown(grace) != nil {
+		if cut = server.Shutdown(grace); cut != nil {
 			_ = server.Close() // what is still pushing has had its time
+			requests.Wait()
 		}
 	})
 	err := server.Serve(listener)
 	if !unregister() {
 		<-stopped
 	}
-	if errors.Is(err, http.ErrServerClosed) {
+	switch {
+	case !errors.Is(err, http.ErrServerClosed):
+		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
+	case cut != nil:
+		o.say("kubectl lsp: interrupted; requests that did not end within %s were cut off", stopTimeout)
+		return silent{}
+	default:
 		return nil
 	}
-	return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
 }

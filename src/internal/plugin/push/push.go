@@ -46,8 +46,8 @@ type Options struct {
 	Notify func(line string)
 	// Pause waits between two tries; nil sleeps until then or until the context ends. Tests replace it.
 	Pause func(context.Context, time.Duration) error
-	// StopGrace is how long an interrupted upload may take to have what was sent so far confirmed; zero means
-	// one second.
+	// StopGrace is how long an interrupted upload may take to have what was sent so far confirmed. Zero means ten
+	// seconds: on a slow line megabytes wait in buffers, and distribution loses an upload that breaks off.
 	StopGrace time.Duration
 }
 
@@ -103,7 +103,7 @@ func newPusher(client *apiserver.Client, opts Options) *pusher {
 		opts.Pause = pause
 	}
 	if opts.StopGrace == 0 {
-		opts.StopGrace = time.Second
+		opts.StopGrace = 10 * time.Second
 	}
 	return &pusher{client: client, opts: opts}
 }

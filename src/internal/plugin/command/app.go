@@ -21,6 +21,7 @@ type app struct {
 	in          io.Reader
 	out, errOut io.Writer
 	mu          sync.Mutex // one line at a time on errOut
+	shown       *progress  // the bar on errOut, if there is one
 	args        []string   // as typed, for the line that continues an interrupted push
 	kube        *genericclioptions.ConfigFlags
 	server      string

@@ -66,10 +66,11 @@ func (a *app) line(text string) error {
 	return nil
 }
 
-// say writes one line to standard error. It is safe for concurrent use.
+// say writes one line to standard error, on which no bar stands. It is safe for concurrent use.
 func (a *app) say(format string, values ...any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.shown.clear()
 	fmt.Fprintf(a.errOut, format+"\n", values...)
 }
 

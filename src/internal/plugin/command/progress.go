@@ -19,8 +19,8 @@ type progress struct {
 	// line returns what to say without a terminal, or "" for nothing.
 	line func(done, total int64) string
 
-	mu  sync.Mutex
-	bar *progressbar.ProgressBar
+	mu  sync.Mutex               // one call of line at a time
+	bar *progressbar.ProgressBar // guarded by the app's lock
 }
 
 // uploadProgress shows rate and remaining time, and without a terminal a line for every tenth of a larger
@@ -62,19 +62,18 @@ func (p *progress) update(done, total int64) {
 	if p.quiet || total <= 0 {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if !isTerminal(p.a.errOut) {
-		if line := p.line(done, total); line != "" {
-			p.a.say("%s", line)
-		}
+		p.updateLines(done, total)
 		return
 	}
+	p.a.mu.Lock()
+	defer p.a.mu.Unlock()
 	if p.bar == nil {
 		p.bar = progressbar.NewOptions64(total, append(p.options,
 			progressbar.OptionSetWriter(p.a.errOut), progressbar.OptionSetDescription(p.what),
 			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetWidth(30),
 			progressbar.OptionClearOnFinish())...)
+		p.a.shown = p
 	}
 	if p.bar.GetMax64() != total {
 		p.bar.ChangeMax64(total)
@@ -82,11 +81,25 @@ func (p *progress) update(done, total int64) {
 	_ = p.bar.Set64(min(done, total)) // a terminal that fails is no reason to stop
 }
 
-// end leaves the terminal's line clean.
-func (p *progress) end() {
+func (p *progress) updateLines(done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bar != nil {
+	if line := p.line(done, total); line != "" {
+		p.a.say("%s", line)
+	}
+}
+
+// clear takes the bar off the line until the next update. The caller holds the app's lock.
+func (p *progress) clear() {
+	if p != nil && p.bar != nil {
 		_ = p.bar.Clear() // as above
 	}
+}
+
+// end leaves the terminal's line clean.
+func (p *progress) end() {
+	p.a.mu.Lock()
+	defer p.a.mu.Unlock()
+	p.clear()
+	p.bar, p.a.shown = nil, nil
 }

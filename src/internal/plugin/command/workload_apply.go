@@ -80,7 +80,7 @@ func (o *applyOptions) addTo(cmd *cobra.Command) {
 		"type of the workload, such as web, server or worker (default of a new one: "+workload.DefaultType+")")
 	flags.StringVar(&o.partOf, "app", "", "application that the workload is part of")
 	flags.StringArrayVar(&o.labels, "label", nil,
-		"label to set (name=value) or remove (name-); may be repeated")
+		"labels to set (name=value,...) or remove (name-); may be repeated")
 	flags.StringArrayVar(&o.env, "env", nil,
 		"environment variable to set (NAME=value) or remove (NAME-); may be repeated")
 	flags.StringArrayVar(&o.params, "param", nil,
@@ -117,7 +117,9 @@ func (o *applyOptions) validate(cmd *cobra.Command, args []string) error {
 		flag   string
 		values []string
 		into   *[]workload.Change
-	}{{"label", o.labels, &o.request.Labels}, {"env", o.env, &o.request.Env}, {"param", o.params, &o.request.Params}} {
+	}{
+		{"label", split(o.labels), &o.request.Labels}, {"env", o.env, &o.request.Env}, {"param", o.params, &o.request.Params},
+	} {
 		for _, text := range list.values {
 			change, err := workload.ParseChange(text)
 			if err != nil {
@@ -127,6 +129,15 @@ func (o *applyOptions) validate(cmd *cobra.Command, args []string) error {
 		}
 	}
 	return nil
+}
+
+// split takes a=b,c=d apart, as the Apps CLI does for labels: their values have no commas.
+func split(lists []string) []string {
+	var all []string
+	for _, list := range lists {
+		all = append(all, strings.Split(list, ",")...)
+	}
+	return all
 }
 
 // run does everything that changes nothing first: the decision, the packing, the diff. Only a confirmed
@@ -158,6 +169,9 @@ func (o *applyOptions) run(ctx context.Context) (err error) {
 	}
 	if diff != "" {
 		o.say("%s", strings.TrimSuffix(diff, "\n"))
+		if err := tryStore(ctx, workloads, existing, wanted); err != nil {
+			return err
+		}
 		if err := o.confirm(existing); err != nil {
 			return err
 		}
@@ -169,7 +183,7 @@ func (o *applyOptions) run(ctx context.Context) (err error) {
 		o.say("Workload %s is unchanged.", o.request.Name)
 		return o.print(wanted, false)
 	}
-	stored, err := store(ctx, workloads, existing, wanted)
+	stored, err := store(ctx, workloads, existing, wanted, nil)
 	if err != nil {
 		return err
 	}
@@ -211,15 +225,27 @@ func (o *applyOptions) confirm(existing *unstructured.Unstructured) error {
 	return o.consent(o.yes, fmt.Sprintf("%s Workload %s in namespace %s?", verb, o.request.Name, o.request.Namespace))
 }
 
-func store(
+// tryStore lets the API server check the change and keep nothing, before anything is uploaded for it. An admission
+// webhook that allows no dry run is asked when it counts.
+func tryStore(
 	ctx context.Context, workloads dynamic.ResourceInterface, existing, wanted *unstructured.Unstructured,
+) error {
+	_, err := store(ctx, workloads, existing, wanted, []string{metav1.DryRunAll})
+	if apierrors.IsBadRequest(err) && strings.Contains(err.Error(), "does not support dry run") {
+		return nil
+	}
+	return err
+}
+
+func store(
+	ctx context.Context, workloads dynamic.ResourceInterface, existing, wanted *unstructured.Unstructured, dryRun []string,
 ) (*unstructured.Unstructured, error) {
 	var stored *unstructured.Unstructured
 	var err error
 	if existing == nil {
-		stored, err = workloads.Create(ctx, wanted, metav1.CreateOptions{FieldManager: "kubectl-lsp"})
+		stored, err = workloads.Create(ctx, wanted, metav1.CreateOptions{FieldManager: "kubectl-lsp", DryRun: dryRun})
 	} else {
-		stored, err = workloads.Update(ctx, wanted, metav1.UpdateOptions{FieldManager: "kubectl-lsp"})
+		stored, err = workloads.Update(ctx, wanted, metav1.UpdateOptions{FieldManager: "kubectl-lsp", DryRun: dryRun})
 	}
 	switch {
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err):

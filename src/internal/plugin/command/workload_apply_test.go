@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/registry"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -99,6 +100,50 @@ func TestApplyConflict(t *testing.T) {
 		w.api.Store("dev", "web", map[string]any{"apiVersion": "carto.run/v1alpha1", "kind": "Workload", "spec": map[string]any{"image": "x"}})
 	}
 	w.run("workload", "apply", "web", "--local-path", w.tree, "--yes").want(t, 1, "", "somebody else changed it in the meantime; run the command again")
+}
+
+// TestApplyAsksTheAPIServerFirst: what it would refuse is refused before the upload and before the question.
+func TestApplyAsksTheAPIServerFirst(t *testing.T) {
+	w := newWorld(t)
+	tries := 0
+	w.api.Refuse = func(_ map[string]any, dryRun bool) string {
+		tries++
+		if !dryRun {
+			t.Error("the Workload was sent to be kept")
+		}
+		return "admission webhook denied the request: no such type"
+	}
+	out := w.run("workload", "apply", "web", "--local-path", w.tree)
+	out.want(t, 1, "", "store Workload web: admission webhook denied the request: no such type")
+	if tries != 1 || w.registry.Received() != 0 || strings.Contains(out.err, "[y/N]") {
+		t.Errorf("%d tries, %d bytes pushed\n%s", tries, w.registry.Received(), out.err)
+	}
+	w.api.Refuse = func(_ map[string]any, dryRun bool) string {
+		if dryRun {
+			return `admission webhook "w.example.com" does not support dry run`
+		}
+		return ""
+	}
+	w.run("workload", "apply", "web", "--local-path", w.tree, "--yes").want(t, 0, "workload.carto.run/web\n", "Pushed")
+}
+
+// TestApplyLabels: several in one flag, as the Apps CLI takes them. Values of the environment may have commas.
+func TestApplyLabels(t *testing.T) {
+	w := newWorld(t)
+	args := []string{"workload", "apply", "web", "--image", "x", "--yes", "--env", "LIST=a=b,c=d"}
+	w.run(append(args, "--label", "a=b,c=d", "--label", "e=f")...).want(t, 0, "workload.carto.run/web\n", "")
+	w.run(append(args, "--label", "a-,c=g")...).want(t, 0, "workload.carto.run/web\n", "")
+	object := unstructured.Unstructured{Object: w.api.Workload("dev", "web")}
+	got := object.GetLabels()
+	delete(got, workload.TypeLabel)
+	if diff := cmp.Diff(map[string]string{"c": "g", "e": "f"}, got); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+	env, _, _ := unstructured.NestedSlice(object.Object, "spec", "env")
+	if diff := cmp.Diff([]any{map[string]any{"name": "LIST", "value": "a=b,c=d"}}, env); diff != "" {
+		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+	w.run(append(args, "--label", "a=b,")...).want(t, 2, "", `--label "": write name=value`)
 }
 
 func TestApplyPrintsObjects(t *testing.T) {

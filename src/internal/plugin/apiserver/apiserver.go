@@ -53,17 +53,19 @@ func New(config *rest.Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the API server's address: %w", err)
 	}
-	client, err := HTTPClient(config)
+	client, err := rest.HTTPClientFor(config)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("prepare the connection to the API server %s: %w", base.Host, err)
 	}
 	base.Path = strings.TrimRight(base.Path, "/") + servicePath
 	return &Client{base: base, http: withoutRedirects(client), timeout: timeout}, nil
 }
 
 // Direct returns a client that talks to the proxy at server, such as "http://localhost:5002", without a
-// credential. The TLS configuration may be nil.
-func Direct(server string, conf *tls.Config, timeout time.Duration) (*Client, error) {
+// credential. The TLS configuration may be nil. Each wrapper is put around the transport.
+func Direct(
+	server string, conf *tls.Config, timeout time.Duration, wrap ...func(http.RoundTripper) http.RoundTripper,
+) (*Client, error) {
 	base, err := url.Parse(server)
 	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" || base.RawQuery != "" || base.User != nil {
 		return nil, fmt.Errorf("server %q: not an address such as http://localhost:5002", server)
@@ -72,13 +74,16 @@ func Direct(server string, conf *tls.Config, timeout time.Duration) (*Client, er
 		conf = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	conf.NextProtos = []string{"http/1.1"}
-	transport := &http.Transport{
+	var transport http.RoundTripper = &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		TLSClientConfig:     conf,
 		TLSHandshakeTimeout: 10 * time.Second,
 		MaxIdleConnsPerHost: 16,
 		IdleConnTimeout:     90 * time.Second,
 		DisableCompression:  true,
+	}
+	for _, around := range wrap {
+		transport = around(transport)
 	}
 	base.Path, base.RawPath, base.Fragment = strings.TrimRight(base.Path, "/"), "", ""
 	return &Client{base: base, http: withoutRedirects(&http.Client{Transport: transport}), timeout: timeout, direct: true}, nil
@@ -91,10 +96,19 @@ func HTTPClient(config *rest.Config) (*http.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the connection to the API server %s: %w", config.Host, err)
 	}
-	return &http.Client{
-		Transport: client.Transport, Timeout: client.Timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return errRedirect },
-	}, nil
+	return &http.Client{Transport: noRedirects{client.Transport}, Timeout: client.Timeout}, nil
+}
+
+// noRedirects makes a redirect an error.
+type noRedirects struct{ http.RoundTripper }
+
+// RoundTrip implements [http.RoundTripper].
+func (n noRedirects) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := n.RoundTripper.RoundTrip(req)
+	if err == nil && resp.StatusCode/100 == 3 && resp.Header.Get("Location") != "" {
+		return nil, errors.Join(errRedirect, resp.Body.Close())
+	}
+	return resp, err
 }
 
 // errRedirect is the error for a redirect of the API server or the proxy, neither of which sends any.
@@ -103,6 +117,7 @@ var errRedirect = errors.New("a redirect to another address, which would get you
 
 // withoutRedirects keeps the credential where it belongs: a redirect is an answer, not an order.
 func withoutRedirects(client *http.Client) *http.Client {
+	client = &http.Client{Transport: client.Transport, Timeout: client.Timeout} // not http.DefaultClient itself
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return client
 }

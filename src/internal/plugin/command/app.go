@@ -25,6 +25,7 @@ type app struct {
 	args        []string   // as typed, for the line that continues an interrupted push
 	kube        *genericclioptions.ConfigFlags
 	server      string
+	verbosity   int
 }
 
 func newApp(in io.Reader, out, errOut io.Writer, args []string) *app {

@@ -4,6 +4,7 @@ package command
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,8 @@ import (
 type healthOptions struct {
 	*app
 	output format
+	// always prints the object also where nobody answered, for scripts that named a format.
+	always bool
 }
 
 func newHealth(a *app) *cobra.Command {
@@ -23,7 +26,8 @@ func newHealth(a *app) *cobra.Command {
 		Short: "Say whether the proxy works for you",
 		Long: `Say whether the proxy works for you, with the fields of "tanzu apps lsp health".
 
-The exit code is 0 only when everything is well. "kubectl lsp doctor" finds the reason when it is not.`,
+The exit code is 0 only when everything is well. "kubectl lsp doctor" finds the reason when it is not. With -o, the
+command prints its object whatever happens.`,
 		Example: "  kubectl lsp health\n  kubectl lsp health -o json",
 		Args:    exactly(),
 		RunE:    runVerb(o),
@@ -32,23 +36,35 @@ The exit code is 0 only when everything is well. "kubectl lsp doctor" finds the 
 	return cmd
 }
 
-func (o *healthOptions) validate(*cobra.Command, []string) error { return o.output.validate() }
+func (o *healthOptions) validate(cmd *cobra.Command, _ []string) error {
+	o.always = cmd.Flags().Changed("output")
+	return o.output.validate()
+}
 
 func (o *healthOptions) run(ctx context.Context) error {
-	client, err := o.client()
-	if err != nil {
+	health, err := o.check(ctx)
+	if _, mistake := errors.AsType[usageError](err); mistake || err != nil && !o.always {
 		return err
 	}
-	defer client.CloseIdle()
-	health, err := doctor.CheckHealth(ctx, client)
-	if err != nil {
-		return err
-	}
-	if err := o.output.print(o.app, health); err != nil {
+	if err := errors.Join(o.output.print(o.app, health), err); err != nil {
 		return err
 	}
 	if !health.OverallHealth {
 		return silent{}
 	}
 	return nil
+}
+
+// check returns what there is to print, with or without an error.
+func (o *healthOptions) check(ctx context.Context) (doctor.Health, error) {
+	client, err := o.client()
+	if err != nil {
+		return doctor.Unreachable(err), err
+	}
+	defer client.CloseIdle()
+	health, err := doctor.CheckHealth(ctx, client)
+	if err != nil {
+		return doctor.Unreachable(err), err
+	}
+	return health, nil
 }

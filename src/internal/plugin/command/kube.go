@@ -27,6 +27,7 @@ func (a *app) addKubeFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.server, "server", "",
 		"talk to the proxy at this address, such as http://localhost:5002, and not through the cluster")
+	flags.IntVarP(&a.verbosity, "v", "v", 0, "show each request on standard error from 6 on, as kubectl does; never secrets")
 	a.kube.AddFlags(flags)
 	for _, hidden := range []string{"cache-dir", "disable-compression", "username", "password", "cluster"} {
 		if f := flags.Lookup(hidden); f != nil {
@@ -72,6 +73,7 @@ func (a *app) config() (*rest.Config, error) {
 			return nil, errors.New("the kubeconfig has no current context: choose one with --context")
 		}
 	}
+	config.Wrap(a.verbose)
 	config.UserAgent = "kubectl-lsp/" + version.Get().Version
 	return config, nil
 }
@@ -131,7 +133,7 @@ func (a *app) direct() (*apiserver.Client, error) {
 		return nil, usageError{fmt.Errorf(
 			"--request-timeout %q: write a duration such as 30s", *a.kube.Timeout)}
 	}
-	client, err := apiserver.Direct(a.server, conf, timeout)
+	client, err := apiserver.Direct(a.server, conf, timeout, a.verbose)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--%w", err)}
 	}

@@ -56,7 +56,9 @@ func (o *changeOptions) ask(ctx context.Context, verb string) error {
 }
 
 // change edits a license and prints what became of it.
-func (o *changeOptions) change(ctx context.Context, what string, edit func(*v1alpha1.License) error) error {
+func (o *changeOptions) change(
+	ctx context.Context, what func(*v1alpha1.License) string, edit func(*v1alpha1.License) error,
+) error {
 	store, err := o.open(0)
 	if err != nil {
 		return err
@@ -66,7 +68,7 @@ func (o *changeOptions) change(ctx context.Context, what string, edit func(*v1al
 		return err
 	}
 	o.remark(l)
-	return o.printChanged(&o.output, l, what)
+	return o.printChanged(&o.output, l, what(l))
 }
 
 // remark warns when the changed license still admits nobody.

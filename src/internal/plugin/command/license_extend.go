@@ -63,5 +63,13 @@ func (o *extendOptions) validate(cmd *cobra.Command, args []string) error {
 }
 
 func (o *extendOptions) run(ctx context.Context) error {
-	return o.change(ctx, "extended", func(l *v1alpha1.License) error { return license.Extend(l, o.end, o.now) })
+	return o.change(ctx, extended, func(l *v1alpha1.License) error { return license.Extend(l, o.end, o.now) })
+}
+
+// extended says until when.
+func extended(l *v1alpha1.License) string {
+	if l.Spec.ExpiresAt == "" {
+		return "extended, does not end"
+	}
+	return "extended until " + l.Spec.ExpiresAt
 }

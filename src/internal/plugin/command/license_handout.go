@@ -180,7 +180,7 @@ func newHandout(id string, l *v1alpha1.License, domain string) (*handout, error)
 	if domain == "" {
 		return h, nil
 	}
-	h.DockerLogin = fmt.Sprintf("printf %%s %s | docker login %s --username %s --password-stdin", id, domain, license.Username)
+	h.DockerLogin = fmt.Sprintf("docker login %s --username %s", domain, license.Username)
 	h.PullSecret, err = license.PullSecret(l.Spec.AppSlug, id, domain)
 	return h, err
 }
@@ -222,7 +222,7 @@ func (h *handout) print(w io.Writer, f *handoutFlags, first string) error {
 		if err != nil {
 			return fmt.Errorf("print the pull Secret: %w", err)
 		}
-		fmt.Fprintf(&text, "\nTo log in:\n\n%s\n", h.DockerLogin)
+		fmt.Fprintf(&text, "\nTo log in (paste the id when docker asks for the password; so it stays out of the shell's history):\n\n%s\n", h.DockerLogin)
 		fmt.Fprintf(&text, "\nThe pull Secret, for \"kubectl apply -f -\" in the namespace of the pods:\n\n%s", secret)
 	} else {
 		text.WriteString("\nWith --domain this also shows the login line and the pull Secret.\n")

@@ -3,15 +3,21 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
@@ -21,6 +27,12 @@ import (
 type listOptions struct {
 	*licensePlace
 	slug, customer string
+	selector       string
+	expiring       string
+	sortBy         string
+	noHeaders      bool
+	matching       labels.Selector
+	within         time.Duration
 	output         format
 }
 
@@ -37,18 +49,75 @@ In a cluster the object says when and how often a license was used. With --dir t
 such as a license whose name or id another one has.`,
 		Example: `  kubectl lsp license list
   kubectl lsp license list --app shop -o wide
-  kubectl lsp license list --dir ./licenses -o name`,
+  kubectl lsp license list --dir ./licenses -o name
+
+  # Whom to remind of the renewal
+  kubectl lsp license list --expiring 30d --sort-by expires`,
 		Args: exactly(),
 		RunE: runVerb(o),
 	}
 	cmd.Flags().StringVar(&o.slug, "app", "", "only licenses of this application")
 	cmd.Flags().StringVar(&o.customer, "customer", "", "only licenses of this customer")
+	cmd.Flags().StringVarP(&o.selector, "selector", "l", "", "only licenses whose labels match, as in kubectl")
+	cmd.Flags().StringVar(&o.expiring, "expiring", "", "only valid licenses that end within this time, such as 30d")
+	cmd.Flags().StringVar(&o.sortBy, "sort-by", "name", "sort by "+strings.Join(slices.Sorted(maps.Keys(orders())), ", "))
+	cmd.Flags().BoolVar(&o.noHeaders, "no-headers", false, "leave out the head of the table")
 	o.output.addTo(cmd, "", "wide", "name", "json", "yaml")
+	registerCompletion(cmd, "sort-by", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return slices.Sorted(maps.Keys(orders())), cobra.ShellCompDirectiveNoFileComp
+	})
 	return cmd
 }
 
 func (o *listOptions) validate(*cobra.Command, []string) error {
+	var err error
+	if o.matching, err = labels.Parse(o.selector); err != nil {
+		return usageError{fmt.Errorf("--selector %q: %w", o.selector, err)}
+	}
+	if o.expiring != "" {
+		if o.within, err = license.ParseSpan(o.expiring); err != nil {
+			return usageError{fmt.Errorf("--expiring %q: %w", o.expiring, err)}
+		}
+	}
+	if orders()[o.sortBy] == nil {
+		return usageError{fmt.Errorf("--sort-by %q: choose one of %s",
+			o.sortBy, strings.Join(slices.Sorted(maps.Keys(orders())), ", "))}
+	}
 	return errors.Join(o.output.validate(), o.licensePlace.validate())
+}
+
+// orders are what licenses can be sorted by. What never ends, or was never used, comes last.
+func orders() map[string]func(a, b v1alpha1.License) int {
+	return map[string]func(a, b v1alpha1.License) int{
+		"name":     func(a, b v1alpha1.License) int { return strings.Compare(a.Name, b.Name) },
+		"app":      func(a, b v1alpha1.License) int { return strings.Compare(a.Spec.AppSlug, b.Spec.AppSlug) },
+		"customer": func(a, b v1alpha1.License) int { return strings.Compare(a.Spec.CustomerName, b.Spec.CustomerName) },
+		"expires":  func(a, b v1alpha1.License) int { return endOf(a).Compare(endOf(b)) },
+		"pulls":    func(a, b v1alpha1.License) int { return cmp.Compare(b.Status.Pulls, a.Status.Pulls) },
+	}
+}
+
+// endOf is far away for a license that does not end.
+func endOf(l v1alpha1.License) time.Time {
+	end, err := v1alpha1.ParseTime(l.Spec.ExpiresAt)
+	if err != nil || end.IsZero() {
+		return time.Unix(1<<40, 0)
+	}
+	return end
+}
+
+// wanted reports whether a license is to be listed.
+func (o *listOptions) wanted(l *v1alpha1.License, now time.Time) bool {
+	switch {
+	case o.slug != "" && l.Spec.AppSlug != o.slug, o.customer != "" && l.Spec.CustomerName != o.customer:
+		return false
+	case !o.matching.Matches(labels.Set(l.Labels)):
+		return false
+	case o.within > 0:
+		return license.StateOf(l, now) == license.Valid && endOf(*l).Before(now.Add(o.within))
+	default:
+		return true
+	}
 }
 
 func (o *listOptions) run(ctx context.Context) error {
@@ -60,9 +129,9 @@ func (o *listOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(l v1alpha1.License) bool {
-		return o.slug != "" && l.Spec.AppSlug != o.slug || o.customer != "" && l.Spec.CustomerName != o.customer
-	})
+	now := time.Now()
+	all = slices.DeleteFunc(all, func(l v1alpha1.License) bool { return !o.wanted(&l, now) })
+	slices.SortStableFunc(all, orders()[o.sortBy])
 	switch o.output.value {
 	case "json", "yaml":
 		return o.output.print(o.app, v1alpha1.LicenseList{
@@ -80,7 +149,7 @@ func (o *listOptions) run(ctx context.Context) error {
 		o.say("No licenses in %s.", o.licensePlace)
 		return nil
 	}
-	return o.table(o.licenseTable(all, time.Now()), o.output.value == "wide")
+	return o.table(o.licenseTable(all, now), printers.PrintOptions{Wide: o.output.value == "wide", NoHeaders: o.noHeaders})
 }
 
 func (p *licensePlace) licenseTable(all []v1alpha1.License, now time.Time) *metav1.Table {

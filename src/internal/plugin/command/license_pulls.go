@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
@@ -89,7 +90,7 @@ func (o *pullsOptions) run(ctx context.Context) error {
 		o.say("No pulls with license %s in the log.", o.query.License)
 		return nil
 	default:
-		return o.table(pullsTable(found), o.output.value == "wide")
+		return o.table(pullsTable(found), printers.PrintOptions{Wide: o.output.value == "wide"})
 	}
 }
 

@@ -41,7 +41,7 @@ with --terminate-on-revoke. Images that a node already has stay there.`,
 
 func (o *revokeOptions) run(ctx context.Context) error {
 	if o.undo {
-		return o.change(ctx, "restored", func(l *v1alpha1.License) error {
+		return o.change(ctx, func(*v1alpha1.License) string { return "restored" }, func(l *v1alpha1.License) error {
 			license.Restore(l)
 			return nil
 		})

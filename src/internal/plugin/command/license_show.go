@@ -28,8 +28,9 @@ type showOptions struct {
 func newLicenseShow(p *licensePlace) *cobra.Command {
 	o := &showOptions{licensePlace: p}
 	cmd := &cobra.Command{
-		Use:   "show NAME",
-		Short: "Show a license: its state, its credentials by name and hash, what the server says of it",
+		Use:     "show NAME",
+		Aliases: []string{"get"},
+		Short:   "Show a license: its state, its credentials by name and hash, what the server says of it",
 		Example: `  kubectl lsp license show acme
   kubectl lsp license show acme -o yaml`,
 		Args:              exactly("NAME"),

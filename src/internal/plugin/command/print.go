@@ -84,8 +84,8 @@ func (a *app) notify(quiet bool) func(string) {
 }
 
 // table prints in kubectl's way, with control characters made harmless.
-func (a *app) table(t *metav1.Table, wide bool) error {
-	if err := printers.NewTablePrinter(printers.PrintOptions{Wide: wide}).PrintObj(t, a.out); err != nil {
+func (a *app) table(t *metav1.Table, options printers.PrintOptions) error {
+	if err := printers.NewTablePrinter(options).PrintObj(t, a.out); err != nil {
 		return fmt.Errorf("print the result: %w", err)
 	}
 	return nil

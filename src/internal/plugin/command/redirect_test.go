@@ -41,6 +41,9 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		} {
 			out := w.run(append(strings.Split(args, " "), "--kubeconfig", config)...)
 			complete := strings.HasPrefix(args, "__complete")
+			if !complete && args != "doctor" && strings.Count(out.err, "\n") != 1 {
+				t.Errorf("%d, %s: more than one line:\n%s", status, args, out.err)
+			}
 			if !complete && (out.code != 1 || !strings.Contains(out.out+out.err, "would get your credential")) {
 				t.Errorf("%d, %s: exit code %d\n%s%s", status, args, out.code, out.out, out.err)
 			}

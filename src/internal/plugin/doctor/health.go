@@ -31,6 +31,7 @@ const (
 	healthy         = "All health checks passed"
 	noPermission    = "The current user does not have permission to access the local source proxy."
 	notInstalled    = "Local source proxy is not installed on the cluster."
+	notReachable    = "Local source proxy cannot be reached."
 	notHealthy      = "Local source proxy is not healthy."
 	notAuthenticate = "Local source proxy was unable to authenticate against the target registry."
 )
@@ -79,6 +80,9 @@ func askHealth(ctx context.Context, client *apiserver.Client) (status int, messa
 	}
 	return status, body.Message, nil
 }
+
+// Unreachable is the health of a proxy that did not answer. Whether the user has permission is not known then.
+func Unreachable(err error) Health { return Health{Message: because(notReachable, err.Error())} }
 
 func fromError(e *apiserver.Error) (Health, error) {
 	message := e.Message

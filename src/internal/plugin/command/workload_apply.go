@@ -25,6 +25,7 @@ type applyOptions struct {
 	subPath, kind       string
 	partOf              string
 	labels, env, params []string
+	details             applyDetails
 	registryCA          string
 	yes, dryRun         bool
 	output              format
@@ -89,6 +90,7 @@ func (o *applyOptions) addTo(cmd *cobra.Command) {
 		"service account that the supply chain acts as")
 	flags.StringVar(&o.registryCA, "registry-ca-cert", "",
 		"file with certificates to trust when the source goes straight to a registry")
+	o.details.addTo(cmd)
 	addYes(cmd, &o.yes)
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print the Workload as it would be; push and change nothing")
 	o.output.addTo(cmd, "name", "json", "yaml")
@@ -128,7 +130,7 @@ func (o *applyOptions) validate(cmd *cobra.Command, args []string) error {
 			*list.into = append(*list.into, change)
 		}
 	}
-	return nil
+	return o.details.validate(cmd, &o.request)
 }
 
 // split takes a=b,c=d apart, as the Apps CLI does for labels: their values have no commas.
@@ -193,19 +195,11 @@ func (o *applyOptions) run(ctx context.Context) (err error) {
 // find looks the Workload up; none is no error.
 func (o *applyOptions) find(ctx context.Context) (dynamic.ResourceInterface, *unstructured.Unstructured, error) {
 	r := &o.request
-	var err error
-	if r.Namespace, _, err = o.kube.ToRawKubeConfigLoader().Namespace(); err != nil {
-		return nil, nil, fmt.Errorf("read the kubeconfig: %w", err)
-	}
-	config, err := o.config()
+	workloads, namespace, err := o.workloads()
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := dynamicClient(config)
-	if err != nil {
-		return nil, nil, err
-	}
-	workloads := client.Resource(workload.Resource()).Namespace(r.Namespace)
+	r.Namespace = namespace
 	existing, err := workloads.Get(ctx, r.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):

@@ -146,6 +146,70 @@ func TestApplyLabels(t *testing.T) {
 	w.run(append(args, "--label", "a=b,")...).want(t, 2, "", `--label "": write name=value`)
 }
 
+// TestApplyDetails: the flags that the Apps CLI has too, and the fields that it writes.
+func TestApplyDetails(t *testing.T) {
+	w := newWorld(t)
+	apply := []string{"workload", "apply", "web", "--image", "x", "--yes"}
+	w.run(append(apply, "--annotation", "a=1", "--annotation", "b=2", "--build-env", "BP=17", "--param", "plain=text",
+		"--param-yaml", `server={"port": 8080}`, "--service-ref", "db=services.example.com/v1:MySQL:prod",
+		"--limit-cpu", "500m", "--limit-memory", "1Gi", "--request-cpu", "100m")...).want(t, 0, "workload.carto.run/web\n", "")
+	want := map[string]any{
+		"image": "x",
+		"build": map[string]any{"env": []any{map[string]any{"name": "BP", "value": "17"}}},
+		"params": []any{
+			map[string]any{"name": "plain", "value": "text"},
+			map[string]any{"name": "server", "value": map[string]any{"port": 8080.0}},
+			map[string]any{"name": "annotations", "value": map[string]any{"a": "1", "b": "2"}},
+		},
+		"serviceClaims": []any{map[string]any{
+			"name": "db", "ref": map[string]any{"apiVersion": "services.example.com/v1", "kind": "MySQL", "name": "prod"},
+		}},
+		"resources": map[string]any{
+			"limits": map[string]any{"cpu": "500m", "memory": "1Gi"}, "requests": map[string]any{"cpu": "100m"},
+		},
+	}
+	if diff := cmp.Diff(want, w.api.Workload("dev", "web")["spec"]); diff != "" {
+		t.Errorf("spec (-want +got):\n%s", diff)
+	}
+	w.run(append(apply, "--annotation", "a-", "--build-env", "BP-", "--param-yaml", "server-", "--service-ref", "db-", "--limit-cpu", "")...).
+		want(t, 0, "workload.carto.run/web\n", "")
+	spec, _ := w.api.Workload("dev", "web")["spec"].(map[string]any)
+	params := []any{
+		map[string]any{"name": "plain", "value": "text"},
+		map[string]any{"name": "annotations", "value": map[string]any{"b": "2"}},
+	}
+	limits, _, _ := unstructured.NestedMap(spec, "resources", "limits")
+	if diff := cmp.Diff(params, spec["params"]); diff != "" || spec["serviceClaims"] != nil || len(limits) != 1 {
+		t.Errorf("spec %v, params (-want +got):\n%s", spec, diff)
+	}
+	for flag, want := range map[string]string{
+		"--limit-cpu=much":  `--limit-cpu "much": write a quantity such as 500m or 1Gi`,
+		"--service-ref=a=b": "--service-ref a=b: write name=apiVersion:kind:name",
+		"--param-yaml=a={":  "--param-yaml a: ",
+		"--build-env=x":     `--build-env "x": write name=value`,
+	} {
+		w.run(append(apply, flag)...).want(t, 2, "", want)
+	}
+}
+
+func TestWorkloadGetListDelete(t *testing.T) {
+	w := newWorld(t)
+	w.run("workload", "list").want(t, 0, "", "No Workloads in namespace dev.")
+	w.run("workload", "apply", "web", "--local-path", w.tree, "--yes", "--app", "shop").want(t, 0, ".*", "")
+	object := w.api.Workload("dev", "web")
+	object["status"] = map[string]any{"conditions": []any{map[string]any{"type": "Ready", "status": "False", "message": "no build yet"}}}
+	w.api.Store("dev", "web", object)
+	w.run("workload", "list").want(t, 0, "NAME +TYPE +APP +READY +SOURCE +AGE *\nweb +web +shop +False +registry.example.com.*\n", "")
+	w.run("workload", "ls", "-o", "name").want(t, 0, "workload.carto.run/web\n", "")
+	w.run("workload", "list", "-l", "=").want(t, 2, "", `--selector "="`)
+	w.run("workload", "get", "web").want(t, 0, "Name: +web\n.*Pushed: +yes .*Ready: +False\nMessage: +no build yet\n", "")
+	w.run("workload", "get", "web", "-o", "yaml").want(t, 0, ".*kind: Workload\n.*", "")
+	w.run("workload", "get", "other").want(t, 1, "", "get Workload other in namespace dev: ")
+	w.run("workload", "delete", "web").want(t, 1, "", "nobody answered; say --yes")
+	w.run("workload", "delete", "web", "--yes").want(t, 0, "workload.carto.run/web deleted\n", "")
+	w.run("workload", "delete", "web", "--yes").want(t, 1, "", "get Workload web in namespace dev: ")
+}
+
 func TestApplyPrintsObjects(t *testing.T) {
 	w := newWorld(t)
 	w.run("workload", "apply", "web", "--image", "prebuilt", "--type", "server", "--app", "shop", "--yes", "-o", "yaml").

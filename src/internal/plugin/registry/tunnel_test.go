@@ -191,7 +191,7 @@ func TestEscapedColon(t *testing.T) {
 	address := open(t, backend, lsptest.Developer, lsptest.Installed)
 	for _, colon := range []string{"%3A", "%3a", ":"} {
 		digest := "sha256" + colon + strings.Repeat("a", 64)
-		resp, err := http.Get("http://" + address + "/v2/source/blobs/" + digest) //nolint:noctx // a test's
+		resp, err := http.Get("http://" + address + "/v2/source/blobs/" + digest)
 		if err != nil {
 			t.Fatal(err)
 		}

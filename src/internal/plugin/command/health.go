@@ -26,8 +26,9 @@ func newHealth(a *app) *cobra.Command {
 		Short: "Say whether the proxy works for you",
 		Long: `Say whether the proxy works for you, with the fields of "tanzu apps lsp health".
 
-The exit code is 0 only when everything is well. "kubectl lsp doctor" finds the reason when it is not. With -o, the
-command prints its object whatever happens.`,
+The exit code is 0 only when everything is well. "kubectl lsp doctor" finds the reason when it is not.
+
+With -o the command prints its object whatever happens.`,
 		Example: "  kubectl lsp health\n  kubectl lsp health -o json",
 		Args:    exactly(),
 		RunE:    runVerb(o),

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,6 +28,9 @@ type applyOptions struct {
 	labels, env, params []string
 	details             applyDetails
 	registryCA          string
+	file                string
+	wait                bool
+	waitTimeout         time.Duration
 	yes, dryRun         bool
 	output              format
 }
@@ -34,7 +38,7 @@ type applyOptions struct {
 func newWorkloadApply(a *app) *cobra.Command {
 	o := &applyOptions{app: a}
 	cmd := &cobra.Command{
-		Use:   "apply NAME",
+		Use:   "apply (NAME | -f FILE)",
 		Short: "Push local source and create or update the Workload that builds it",
 		Long: `Push local source and create or update the Workload that builds it.
 
@@ -55,9 +59,12 @@ The command shows the change and asks before it pushes anything. With --yes it d
   # From git, without asking
   kubectl lsp workload apply web --git-repo https://git.example.com/web --git-branch main --yes
 
+  # What a file says, with local source; wait until it is ready
+  kubectl lsp workload apply -f config/workload.yaml --local-path . --yes --wait
+
   # What would change
   kubectl lsp workload apply web --local-path . --dry-run`,
-		Args:              exactly("NAME"),
+		Args:              atMost(1),
 		RunE:              runVerb(o),
 		ValidArgsFunction: a.completeWorkloads,
 	}
@@ -69,7 +76,7 @@ func (o *applyOptions) addTo(cmd *cobra.Command) {
 	o.source.addTo(cmd, "")
 	flags := cmd.Flags()
 	flags.StringVar(&o.request.SourceImage, "source-image", "",
-		"image of your own to push the source to, past the proxy; without --local-path, one that holds the source already")
+		"image of your own to push the source to, past the proxy; without --local-path, one that has the source")
 	flags.StringVar(&o.request.Git.URL, "git-repo", "", "git repository to build from")
 	flags.StringVar(&o.request.Git.Branch, "git-branch", "", "branch to build")
 	flags.StringVar(&o.request.Git.Tag, "git-tag", "", "tag to build")
@@ -91,6 +98,10 @@ func (o *applyOptions) addTo(cmd *cobra.Command) {
 	flags.StringVar(&o.registryCA, "registry-ca-cert", "",
 		"file with certificates to trust when the source goes straight to a registry")
 	o.details.addTo(cmd)
+	flags.StringVarP(&o.file, "file", "f", "", `file with the Workload, "-" is standard input; flags count before it`)
+	flags.BoolVar(&o.wait, "wait", false, "wait until the Workload is ready")
+	flags.DurationVar(&o.waitTimeout, "wait-timeout", 10*time.Minute, "how long to wait")
+	markPath(cmd, "file")
 	addYes(cmd, &o.yes)
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print the Workload as it would be; push and change nothing")
 	o.output.addTo(cmd, "name", "json", "yaml")
@@ -98,7 +109,15 @@ func (o *applyOptions) addTo(cmd *cobra.Command) {
 
 // validate turns flags into the request.
 func (o *applyOptions) validate(cmd *cobra.Command, args []string) error {
-	o.request.Name = args[0]
+	switch {
+	case len(args) > 0:
+		o.request.Name = args[0]
+	case o.file == "":
+		return usageError{errors.New("NAME is missing")}
+	}
+	if o.waitTimeout <= 0 {
+		return usageError{fmt.Errorf("--wait-timeout %s: write a duration above zero, such as 10m", o.waitTimeout)}
+	}
 	if err := o.output.validate(); err != nil {
 		return err
 	}
@@ -145,11 +164,19 @@ func split(lists []string) []string {
 // run does everything that changes nothing first: the decision, the packing, the diff. Only a confirmed
 // change pushes.
 func (o *applyOptions) run(ctx context.Context) (err error) {
+	file, err := o.readFile()
+	if err != nil {
+		return err
+	}
 	workloads, existing, err := o.find(ctx)
 	if err != nil {
 		return err
 	}
-	plan, err := workload.Decide(existing, o.request)
+	base := existing
+	if file != nil {
+		base = workload.Merge(existing, file, o.request.Namespace, o.request.Name)
+	}
+	plan, err := workload.Decide(base, o.request)
 	if err != nil {
 		return usageError{err}
 	}
@@ -158,7 +185,7 @@ func (o *applyOptions) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, source.close()) }()
-	wanted, err := workload.Build(existing, o.request, plan, source.reference)
+	wanted, err := workload.Build(base, o.request, plan, source.reference)
 	if err != nil {
 		return usageError{err}
 	}
@@ -181,13 +208,16 @@ func (o *applyOptions) run(ctx context.Context) (err error) {
 	if err := source.send(ctx); err != nil {
 		return err
 	}
+	stored := wanted
 	if diff == "" {
 		o.say("Workload %s is unchanged.", o.request.Name)
-		return o.print(wanted, false)
-	}
-	stored, err := store(ctx, workloads, existing, wanted, nil)
-	if err != nil {
+	} else if stored, err = store(ctx, workloads, existing, wanted, nil); err != nil {
 		return err
+	}
+	if o.wait {
+		if stored, err = o.awaitReady(ctx, workloads); err != nil {
+			return err
+		}
 	}
 	return o.print(stored, false)
 }

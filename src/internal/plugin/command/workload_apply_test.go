@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -190,6 +191,62 @@ func TestApplyDetails(t *testing.T) {
 	} {
 		w.run(append(apply, flag)...).want(t, 2, "", want)
 	}
+}
+
+// TestApplyFile: a file says the rest, flags count before it, and what it does not say stays.
+func TestApplyFile(t *testing.T) {
+	w := newWorld(t)
+	const text = "apiVersion: carto.run/v1alpha1\nkind: Workload\nmetadata: {name: web, labels: {a: b}}\n" +
+		"spec:\n  source: {git: {url: 'https://git.example.com/web', ref: {branch: main}}}\n  env: [{name: A, value: b}]\n"
+	w.write("workload.yaml", text)
+	file := filepath.Join(w.tree, "workload.yaml")
+	w.run("workload", "apply", "-f", file, "--yes").want(t, 0, "workload.carto.run/web\n", "+      url: https://git.example.com/web")
+	w.run("workload", "apply", "-f", file, "--yes").want(t, 0, "workload.carto.run/web\n", "Workload web is unchanged.")
+	w.run("workload", "apply", "web", "--service-account", "builder", "--yes").want(t, 0, "workload.carto.run/web\n", "")
+	w.answer(text, "workload", "apply", "-f", "-", "--local-path", w.tree, "--env", "A=c", "--yes").want(t, 0, "workload.carto.run/web\n", "")
+	image, annotation := w.stored("web")
+	spec, _ := w.api.Workload("dev", "web")["spec"].(map[string]any)
+	if image == "" || annotation != image || spec["serviceAccountName"] != "builder" {
+		t.Errorf("image %q, annotation %q, spec %v", image, annotation, spec)
+	}
+	if diff := cmp.Diff([]any{map[string]any{"name": "A", "value": "c"}}, spec["env"]); diff != "" {
+		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+	w.run("workload", "apply", "other", "-n", "team", "-f", file, "--yes").want(t, 0, "workload.carto.run/other\n", "")
+	if w.api.Workload("team", "other") == nil {
+		t.Error("the command line's name and namespace do not count")
+	}
+	for content, want := range map[string]string{
+		"kind: Deployment\n": "not a Workload of carto.run/v1alpha1",
+		"a: b: c\n":          "read the YAML",
+		"apiVersion: carto.run/v1alpha1\nkind: Workload\n": "has no name: write metadata.name",
+	} {
+		w.answer(content, "workload", "apply", "-f", "-", "--yes").want(t, 1, "", want)
+	}
+	w.run("workload", "apply", "-f", "/no/such").want(t, 1, "", "read the Workload: ")
+}
+
+// TestApplyWait: a status counts that is about what was stored.
+func TestApplyWait(t *testing.T) {
+	w := newWorld(t)
+	status := func(ready string, seen int64) {
+		w.api.Store("dev", "web", map[string]any{
+			"apiVersion": "carto.run/v1alpha1", "kind": "Workload",
+			"metadata": map[string]any{"name": "web", "namespace": "dev", "generation": int64(2)},
+			"spec":     map[string]any{"image": "x"},
+			"status": map[string]any{"observedGeneration": seen, "conditions": []any{
+				map[string]any{"type": "Ready", "status": ready, "message": "said the supply chain"},
+			}},
+		})
+	}
+	apply := []string{"workload", "apply", "web", "--image", "x", "--yes", "--wait", "--wait-timeout", "10ms"}
+	status("True", 2)
+	w.run(apply...).want(t, 0, "workload.carto.run/web\n", "Waiting until Workload web is ready.")
+	status("False", 2)
+	w.run(apply...).want(t, 1, "", "workload web is not ready: said the supply chain")
+	status("True", 1)
+	w.run(apply...).want(t, 1, "", "workload web is not ready after 10ms: said the supply chain")
+	w.run("workload", "apply", "web", "--wait-timeout", "0s").want(t, 2, "", "--wait-timeout 0s")
 }
 
 func TestWorkloadGetListDelete(t *testing.T) {

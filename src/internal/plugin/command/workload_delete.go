@@ -22,8 +22,8 @@ func newWorkloadDelete(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete NAME",
 		Short: "Delete a Workload, and with it what the supply chain made of it",
-		Long: `Delete a Workload, and with it what the supply chain made of it. The command asks before it does; with --yes it does
-not ask. The pushed source stays in the registry.`,
+		Long: `Delete a Workload, and with it what the supply chain made of it. The command asks before it does; with --yes
+it does not ask. The pushed source stays in the registry.`,
 		Example:           "  kubectl lsp workload delete web",
 		Args:              exactly("NAME"),
 		RunE:              runVerb(o),

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -90,6 +91,8 @@ type pusher struct {
 	total  atomic.Int64
 	fresh  atomic.Int64 // bytes of blobs that were not there
 	saved  atomic.Bool  // an interrupted upload can be continued
+	// stopping is for what is said once, however many uploads are under way.
+	stopping sync.Once
 }
 
 func newPusher(client *apiserver.Client, opts Options) *pusher {

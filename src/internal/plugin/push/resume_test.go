@@ -81,7 +81,19 @@ func TestInterruptedAndContinued(t *testing.T) {
 					cancel()
 				}
 			}
+			stopping := 0
+			b.opts.Notify = func(line string) {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				if strings.HasPrefix(line, "stopping: ") {
+					stopping++
+				}
+			}
 			_, err := push.Push(ctx, b.client, img, b.opts)
+			b.mu.Lock()
+			if b.mu.Unlock(); stopping != 1 {
+				t.Errorf("the wait was announced %d times", stopping)
+			}
 			stopped, ok := errors.AsType[*push.Interrupted](err)
 			if !ok || !stopped.Resumable || !errors.Is(err, context.Canceled) {
 				t.Fatalf("error %v (%T), want a resumable interruption", err, err)

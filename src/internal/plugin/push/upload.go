@@ -165,7 +165,9 @@ func (p *pusher) sendRest(ctx context.Context, u *upload) error {
 	sendCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
-		p.opts.Notify("stopping: waiting for the registry to confirm what was sent; press Ctrl-C again to stop at once")
+		p.stopping.Do(func() {
+			p.opts.Notify("stopping: waiting for the registry to confirm what was sent; press Ctrl-C again to stop at once")
+		})
 		time.AfterFunc(p.opts.StopGrace, cancel)
 	})()
 	u.unsure = true

@@ -143,15 +143,9 @@ var ErrNoRef = errors.New("--git-repo needs one of --git-branch, --git-tag and -
 // Build returns the Workload as it should be. pushed is the reference that Decide's plan led to, empty when nothing was pushed.
 // existing is not changed.
 func Build(existing *unstructured.Unstructured, r Request, plan Plan, pushed string) (*unstructured.Unstructured, error) {
-	w := edit{&unstructured.Unstructured{Object: map[string]any{}}}
+	w := edit{fresh(r.Namespace, r.Name)}
 	if existing != nil {
 		w.Unstructured = existing.DeepCopy()
-	} else {
-		w.SetAPIVersion("carto.run/v1alpha1")
-		w.SetKind("Workload")
-		w.SetName(r.Name)
-		w.SetNamespace(r.Namespace)
-		w.SetLabels(map[string]string{TypeLabel: DefaultType})
 	}
 	if err := w.source(r, plan, pushed); err != nil {
 		return nil, err

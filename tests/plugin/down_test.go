@@ -53,6 +53,25 @@ func TestRegistryIsDown(t *testing.T) {
 	}
 }
 
+// TestRegistryRefusesTheOperator: what only the operator can mend ends the push at once, with the remedy.
+func TestRegistryRefusesTheOperator(t *testing.T) {
+	t.Parallel()
+	tokens := harness.NewTokens(t, 0)
+	upstream := tokens.Guard(harness.Distribution{Program: harness.Tool(t, "registry"), Token: tokens.Config(t)}.Start(t))
+	wrong := *upstream
+	wrong.Password = "not-the-password"
+	server := harness.Start(t, harness.Options{Upstream: upstream, DockerConfig: wrong.DockerConfig(t)})
+	home := t.TempDir()
+	p := &place{server: server, tree: t.TempDir(), env: append(os.Environ(), "HOME="+home, "XDG_CACHE_HOME="+home)}
+	fill(t, p.tree)
+	code, said := p.failing(t, "push", "--name", "web", "--local-path", p.tree, "--quiet", "--server", server.URL(""))
+	want := "kubectl lsp: the registry does not let the proxy push: "
+	remedy := "ask the operator to check push_secret and repository"
+	if code != 1 || !strings.HasPrefix(said, want) || !strings.Contains(said, remedy) || strings.Count(said, "\n") != 1 {
+		t.Errorf("exit code %d:\n%s", code, said)
+	}
+}
+
 // TestRedirectGetsNoToken: an API server, or a box in front of it, that redirects makes nobody send the token elsewhere.
 func TestRedirectGetsNoToken(t *testing.T) {
 	t.Parallel()

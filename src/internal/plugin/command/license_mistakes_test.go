@@ -33,7 +33,7 @@ func TestLicenseMistakes(t *testing.T) {
 			{"rotate nobody", []string{"rotate", "nobody"}, 1, `there is no license "nobody" in `},
 			{"a name that exists", []string{"create", "acme", "--app", "shop", "--customer", "Acme"}, 1, `there is a license "acme" in `},
 			{"a name that is none", []string{"create", "A_B", "--app", "shop", "--customer", "Acme"}, 2, `NAME "A_B" is not the name of an object`},
-			{"no name to be made", []string{"create", "--app", "shop", "--customer", "会社"}, 2, "--customer: no name can be made"},
+			{"no name to be made", []string{"create", "--app", "shop", "--customer", "会社"}, 2, "--customer: the customer's name makes no license name"},
 			{"an app that is none", []string{"create", "--app", "My App", "--customer", "Acme"}, 2, `--app "My App" is not an application's slug`},
 			{"a date that is none", append(create, "--expires", "2027-02-30"), 2, `--expires "2027-02-30": write a span of time such as 30d`},
 			{"a date in the past", append(create, "--expires", "2001-01-01"), 2, `--expires "2001-01-01" lies in the past`},
@@ -169,7 +169,7 @@ func TestLicenseTwiceInDir(t *testing.T) {
 	}
 	out := w.run("license", "list", "--dir", dir)
 	out.want(t, 0, `NAME[^\n]*\nacme [^\n]*valid[^\n]*\n`, "same-name.yml: license acme is in "+filepath.Join(dir, "license-acme.yml")+" already")
-	if !strings.Contains(out.err, `same-id.yml: license beta: the id of "license-id" admits to license acme already`) {
+	if !strings.Contains(out.err, `same-id.yml: license beta: the id of "license-id" belongs to license acme`) {
 		t.Error(out.err)
 	}
 }

@@ -193,7 +193,7 @@ func TestRewriteMistakes(t *testing.T) {
 func TestRewriteOfABaseWithAHole(t *testing.T) {
 	s := newMarket(t)
 	s.file("base/kustomization.yaml", "resources: [pod.yaml, gone.yaml]\n")
-	s.rewrite().want(t, 1, "", "kubectl lsp: base "+s.path("base")+": a kustomization names "+s.path("base/gone.yaml")+", which is not there\n")
+	s.rewrite().want(t, 1, "", "kubectl lsp: base "+s.path("base")+": a kustomization names "+s.path("base/gone.yaml")+", which does not exist\n")
 }
 
 // TestRewriteWithoutPrivateImages: what nothing uses is said.

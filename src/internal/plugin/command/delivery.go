@@ -90,6 +90,7 @@ func (a *app) prepareStraight(cmd *cobra.Command, f *applyFlags, plan workload.P
 	}
 	if !f.source.quiet {
 		a.say("The source goes straight to %s, past the proxy: %s.", tag.Name(), plan.Why)
+		a.sayNotice(img)
 	}
 	return delivery{
 		reference: push.Result{Repository: tag.Context().Name(), Tag: tag.TagStr(), Digest: digest.String()}.Reference(),

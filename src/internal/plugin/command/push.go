@@ -20,19 +20,20 @@ import (
 // sourceFlags say which tree to push.
 type sourceFlags struct {
 	localPath, excludeFile string
-	quiet                  bool
+	followLinks, quiet     bool
 }
 
 func (s *sourceFlags) addTo(cmd *cobra.Command, defaultPath string) {
 	flags := cmd.Flags()
 	flags.StringVar(&s.localPath, "local-path", defaultPath, "directory, zip, jar or war with the source")
-	flags.StringVar(&s.excludeFile, "exclude-file", pack.DefaultExcludeFile, "file in the root of the source that lists what not to push, in .gitignore syntax")
+	flags.StringVar(&s.excludeFile, "exclude-file", pack.DefaultExcludeFile, "name of the files in the source that list what not to push, as .gitignore does")
+	flags.BoolVar(&s.followLinks, "follow-symlinks", false, "store what symbolic links lead to, inside of the source, instead of refusing them")
 	flags.BoolVarP(&s.quiet, "quiet", "q", false, "say nothing but results and errors")
 }
 
 func (s *sourceFlags) pack(ctx context.Context, cmd *cobra.Command) (*pack.Image, error) {
 	return pack.Pack(ctx, s.localPath, pack.Options{
-		ExcludeFile: s.excludeFile, ExcludeFileOptional: !cmd.Flags().Changed("exclude-file"),
+		ExcludeFile: s.excludeFile, ExcludeFileOptional: !cmd.Flags().Changed("exclude-file"), FollowLinks: s.followLinks,
 	})
 }
 
@@ -54,8 +55,11 @@ func newPush(a *app) *cobra.Command {
 		Long: `Push a source tree and print the image that it became, as repository:tag@digest.
 
 The tag is <namespace>-<name>. The same tree gives the same digest everywhere; one that has not changed uploads nothing.
-An interrupted upload continues where it stopped when the same command runs again. ".git" is never pushed unless the exclude
-file takes it back ("!.git").`,
+An interrupted upload continues where it stopped when the same command runs again. ".git" is not pushed unless the exclude
+file takes it back ("!.git").
+
+Symbolic links are refused, because what unpacks the image drops them. With --follow-symlinks the image has in their place what
+they lead to.`,
 		Example: `  # The current directory
   kubectl lsp push --name web
 
@@ -64,7 +68,12 @@ file takes it back ("!.git").`,
 
   # Through a port-forward, without a kubeconfig
   kubectl lsp push --name web --server http://localhost:5002`,
-		Args: exactly(),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return usageError{fmt.Errorf("push takes no argument; did you mean --name %s?", quoted(args[0]))}
+			}
+			return exactly()(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := output.check(); err != nil {
 				return err
@@ -147,8 +156,16 @@ func (a *app) packAndAsk(cmd *cobra.Command, client *apiserver.Client, source *s
 	}
 	if !source.quiet {
 		a.say("Packed %s, %s.", count(img.Files, "file"), size(img.Bytes))
+		a.sayNotice(img)
 	}
 	return img, repository, nil
+}
+
+// sayNotice says how the Apps CLI would choose other files, when it would.
+func (a *app) sayNotice(img *pack.Image) {
+	if img.Notice != "" {
+		a.say("%s", img.Notice)
+	}
 }
 
 // notify says what happens on the way, unless quiet.

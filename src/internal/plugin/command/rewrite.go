@@ -115,7 +115,7 @@ func (a *app) rewrite(ctx context.Context, f *rewriteFlags) error {
 		return err
 	}
 	var files rewrite.Stage
-	base, err := rewrite.LoadBase(&files, f.base)
+	base, err := rewrite.LoadBase(ctx, &files, f.base)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (a *app) rewrite(ctx context.Context, f *rewriteFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := plan.Verify(&files); err != nil {
+	if err := plan.Verify(ctx, &files); err != nil {
 		return err
 	}
 	result := rewritten{Midstream: plan.Dir, Images: plan.Findings(), Warnings: append(warnings(customer, plan.Proxy.App), plan.Warnings()...)}

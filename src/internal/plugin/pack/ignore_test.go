@@ -173,7 +173,7 @@ func TestIgnoreAsGitAtRandom(t *testing.T) {
 	repository := gitRepository(t)
 	var said []string
 	for i := range 400 {
-		r := randomTree{rand.New(rand.NewPCG(uint64(i), 16))} //nolint:gosec // repeated on purpose, nothing secret
+		r := randomTree{rand.New(rand.NewPCG(uint64(i), 16))}
 		said = append(said, r.write(t, filepath.Join(repository, fmt.Sprint(i))))
 	}
 	want := gitKeeps(t, repository)
@@ -194,7 +194,7 @@ func FuzzIgnoreAsGit(f *testing.F) {
 		}
 		repository := gitRepository(t)
 		root := filepath.Join(repository, "tree")
-		said := randomTree{rand.New(rand.NewPCG(seed, 16))}.write(t, root) //nolint:gosec // as above
+		said := randomTree{rand.New(rand.NewPCG(seed, 16))}.write(t, root)
 		if err := os.WriteFile(filepath.Join(root, DefaultExcludeFile), patterns, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -140,7 +140,10 @@ func (w *wild) class(p int, char byte) (end int, in bool) {
 		before = c
 		p++
 	}
-	return p, in != negated && !(w.pathname && char == '/')
+	if w.pathname && char == '/' {
+		return p, false
+	}
+	return p, in != negated
 }
 
 // posixClass returns the test of a named class for ASCII, as git has it; nil for no such name.

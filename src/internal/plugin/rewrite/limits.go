@@ -47,8 +47,8 @@ func checkAliases(content []byte) error {
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	for {
 		var doc yaml.Node
-		if decoder.Decode(&doc) != nil {
-			return nil
+		if err := decoder.Decode(&doc); err != nil {
+			return nil //nolint:nilerr // the end, or no YAML
 		}
 		if err := checkDocument(&doc); err != nil {
 			return err

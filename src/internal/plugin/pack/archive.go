@@ -16,7 +16,8 @@ import (
 	"strings"
 )
 
-// archive is a source in a zip file; jar and war files are such. It is read where it is, never unpacked to disk.
+// archive is a source in a zip file; jar and war files are such. It is read where it is, never unpacked to
+// disk.
 type archive struct {
 	name   string
 	file   *os.File
@@ -61,8 +62,8 @@ func (a *archive) load(ctx context.Context) error {
 	return a.addParents(ctx)
 }
 
-// add enters one file. Of two with one name the last counts, as for jar and unzip: Gradle makes such archives. What leads out of
-// the tree, or is read differently by another system, is refused.
+// add enters one file. Of two with one name the last counts, as for jar and unzip: Gradle makes such
+// archives. What leads out of the tree, or is read differently by another system, is refused.
 func (a *archive) add(f *zip.File) error {
 	clean := path.Clean(f.Name)
 	if f.Name == "" || !fs.ValidPath(clean) || strings.ContainsAny(clean, "\\\x00") {

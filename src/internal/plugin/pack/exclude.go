@@ -11,11 +11,12 @@ import (
 	"strings"
 )
 
-// alwaysFirst is excluded unless a pattern takes it back ("!.git"): git rewrites files in there without any change to the
-// source, so the digest would never be the same twice.
+// alwaysFirst is excluded unless a pattern takes it back ("!.git"): git rewrites files in there without any
+// change to the source, so the digest would never be the same twice.
 const alwaysFirst = ".git"
 
-// exclusions decide what is left out, in the course of one walk: a directory is asked about before what is in it.
+// exclusions decide what is left out, in the course of one walk: a directory is asked about before what is in
+// it.
 type exclusions struct {
 	src  source
 	name string // of the ignore files; empty: there are none
@@ -99,8 +100,8 @@ func (e *exclusions) keeps(item entry) (bool, error) {
 	return !excluded, nil
 }
 
-// appsCLI finds out whether the Apps CLI would push the same. It reads the file in the root alone, takes a line for a literal path
-// from there, and leaves nothing out by itself.
+// appsCLI finds out whether the Apps CLI would push the same. It reads the file in the root alone, takes a
+// line for a literal path from there, and leaves nothing out by itself.
 type appsCLI struct {
 	paths           map[string]bool
 	inside          string // a directory that it leaves out, with a slash

@@ -30,8 +30,8 @@ const (
 
 var errUTF16 = errors.New("it is not UTF-8 text (UTF-16?); save it as UTF-8")
 
-// parseIgnore reads patterns, one a line; errors name the line. A byte order mark and carriage returns, which editors on Windows
-// leave, are not part of a pattern.
+// parseIgnore reads patterns, one a line; errors name the line. A byte order mark and carriage returns, which
+// editors on Windows leave, are not part of a pattern.
 func parseIgnore(text []byte) ([]pattern, error) {
 	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
 		return nil, fmt.Errorf("line 1: %w", errUTF16)
@@ -105,8 +105,8 @@ func (l ignoreList) below(name string) (string, bool) {
 	return strings.CutPrefix(name, l.dir+"/")
 }
 
-// ignores decides about one path, whose directory is not excluded: the last pattern that matches counts, of the innermost file
-// that has one. lists go from the outermost to the innermost.
+// ignores decides about one path, whose directory is not excluded: the last pattern that matches counts, of
+// the innermost file that has one. lists go from the outermost to the innermost.
 func ignores(lists []ignoreList, name string, isDir bool) bool {
 	for _, l := range slices.Backward(lists) {
 		rel, here := l.below(name)

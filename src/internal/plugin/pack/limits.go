@@ -49,7 +49,8 @@ func (i interruptible) Read(p []byte) (int, error) {
 	return i.r.Read(p)
 }
 
-// bounded reads an archive. While its list of entries is read, which goes to memory, it hears the context and has a limit.
+// bounded reads an archive. While its list of entries is read, which goes to memory, it hears the context and
+// has a limit.
 type bounded struct {
 	ctx  context.Context
 	r    io.ReaderAt

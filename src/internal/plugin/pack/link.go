@@ -22,8 +22,8 @@ var (
 	errLink     = errors.New("it is a symbolic link, which is lost when the image is unpacked")
 )
 
-// withoutLinks refuses symbolic links or, when they are to be followed, puts what they lead to in their place. A link leads to a
-// packed file or directory of the same tree, or it is refused.
+// withoutLinks refuses symbolic links or, when they are to be followed, puts what they lead to in their
+// place. A link leads to a packed file or directory of the same tree, or it is refused.
 func withoutLinks(ctx context.Context, entries []entry, follow bool) ([]entry, error) {
 	first := slices.IndexFunc(entries, func(e entry) bool { return e.kind == link })
 	switch {
@@ -92,8 +92,8 @@ func (f *follower) add(ctx context.Context, at, as string) error {
 	return nil
 }
 
-// resolve returns the path of the file or directory that a link leads to. Names are not enough for that ("a/../../x" depends on
-// what "a" is), so every step is looked up among the entries.
+// resolve returns the path of the file or directory that a link leads to. Names are not enough for that
+// ("a/../../x" depends on what "a" is), so every step is looked up among the entries.
 func (f *follower) resolve(at string) (string, error) {
 	var rest []string // the steps to go, the next one last
 	where, next := path.Dir(at), at

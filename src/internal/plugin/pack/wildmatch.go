@@ -4,8 +4,8 @@ package pack
 
 import "strings"
 
-// wildmatch matches a name against a shell pattern as git does (wildmatch.c): bytes, not runes. With pathname, only "**" between
-// slashes crosses a slash.
+// wildmatch matches a name against a shell pattern as git does (wildmatch.c): bytes, not runes. With
+// pathname, only "**" between slashes crosses a slash.
 func wildmatch(pattern, name string, pathname bool) bool {
 	w := &wild{pattern: pattern, name: name, pathname: pathname}
 	return w.match(0, 0)
@@ -14,8 +14,8 @@ func wildmatch(pattern, name string, pathname bool) bool {
 type wild struct {
 	pattern, name string
 	pathname      bool
-	// tried are the places in pattern and name from which a star has looked for a match, and found none, or else all is over. It
-	// bounds the time by the product of both lengths.
+	// tried are the places in pattern and name from which a star has looked for a match, and found none, or
+	// else all is over. It bounds the time by the product of both lengths.
 	tried map[[2]int]bool
 }
 
@@ -91,8 +91,8 @@ func (w *wild) at(p int) byte {
 	return 0
 }
 
-// class reports whether char is in the set that begins at p, after its bracket, and where the set ends. A set without an end has
-// nothing in it, not even when it is negated.
+// class reports whether char is in the set that begins at p, after its bracket, and where the set ends. A set
+// without an end has nothing in it, not even when it is negated.
 func (w *wild) class(p int, char byte) (end int, in bool) {
 	negated := w.at(p) == '!' || w.at(p) == '^'
 	if negated {

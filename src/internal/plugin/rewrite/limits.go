@@ -13,7 +13,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// What a base may be at most. YAML in memory takes many times its size, and a few hundred bytes of aliases can stand for gigabytes.
+// What a base may be at most. YAML in memory takes many times its size, and a few hundred bytes of aliases
+// can stand for gigabytes.
 const (
 	maxFile    = 8 << 20  // bytes of one file
 	maxBase    = 32 << 20 // bytes of all manifests below the base
@@ -38,8 +39,8 @@ func readFile(path string) ([]byte, error) {
 	return content, err
 }
 
-// checkAliases refuses content whose aliases stand for too much. Kustomize writes aliases out. What is no YAML is left to whoever
-// reads it.
+// checkAliases refuses content whose aliases stand for too much. Kustomize writes aliases out. What is no
+// YAML is left to whoever reads it.
 func checkAliases(content []byte) error {
 	if !bytes.ContainsRune(content, '&') || !bytes.ContainsRune(content, '*') {
 		return nil
@@ -68,7 +69,8 @@ type aliases struct {
 	extra int                // nodes that only aliases make
 }
 
-// size returns the number of nodes, aliases written out. An anchor stands before its aliases, so it has been counted by then.
+// size returns the number of nodes, aliases written out. An anchor stands before its aliases, so it has been
+// counted by then.
 func (a *aliases) size(node *yaml.Node) (int, error) {
 	if node.Kind == yaml.AliasNode {
 		size := a.sizes[node.Alias]

@@ -3,15 +3,18 @@
 package plugin_test
 
 import (
+	"archive/zip"
+	"bytes"
+	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
@@ -116,8 +119,8 @@ func TestPushedTreeComesBack(t *testing.T) {
 	p.upstream.AssertArrived(t, "dev-web", digestOf(t, changed))
 }
 
-// Empty directories and links are in the image, and whoever unpacks its layer has them. imgpkg alone drops them, out of an image
-// that it made itself, too.
+// Empty directories are in the image, and whoever unpacks its layer has them. imgpkg alone drops them, out of an image that it made
+// itself, too. What links lead to comes back everywhere.
 func TestEmptyDirectoriesAndLinks(t *testing.T) {
 	t.Parallel()
 	tar := harness.System(t, "tar", "tar")
@@ -130,11 +133,18 @@ func TestEmptyDirectoriesAndLinks(t *testing.T) {
 	}
 	// Before there is a link, which imgpkg refuses.
 	p.run(t, harness.Tool(t, "imgpkg"), "push", "--tty", "-i", p.server.Host+"/source:theirs", "-f", p.tree)
-	if err := os.Symlink("README.md", filepath.Join(p.tree, "link")); err != nil {
-		t.Fatal(err)
-	}
 	want := list(t, p.tree)
-	reference, _ := p.push(t)
+	for link, target := range map[string]string{"link": "README.md", "a/code": "../bin"} {
+		if err := os.Symlink(target, filepath.Join(p.tree, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want["link"], want["a/code/"], want["a/code/run"], want["a/code/private"] = want["README.md"], want["bin/"], want["bin/run"], want["bin/private"]
+	out, said := p.run(t, plugin(), "push", "--name", "web", "--local-path", p.tree, "--follow-symlinks")
+	reference := strings.TrimSpace(out)
+	if !strings.Contains(said, "Packed 11 files") {
+		t.Errorf("it says %q", said)
+	}
 
 	unpacked := t.TempDir()
 	p.run(t, tar, "--extract", "--gzip", "--same-permissions", "--no-same-owner", "--directory", unpacked, "--file", p.layer(t, digestOf(t, reference)))
@@ -142,19 +152,24 @@ func TestEmptyDirectoriesAndLinks(t *testing.T) {
 		t.Errorf("the layer, unpacked with tar (-pushed +unpacked):\n%s", diff)
 	}
 
-	for _, dropped := range []string{"empty/below/", "a/b/nothing/", "link"} {
-		if _, there := want[dropped]; !there {
-			t.Fatalf("the tree has no %s", dropped)
-		}
+	for _, dropped := range []string{"empty/below/", "a/b/nothing/"} {
 		delete(want, dropped)
 	}
-	for _, image := range []string{reference, p.upstream.Reference(t, "theirs").Name()} {
-		back := filepath.Join(t.TempDir(), "back")
-		p.run(t, harness.Tool(t, "imgpkg"), "pull", "-i", image, "-o", back,
-			"--registry-username", p.upstream.Username, "--registry-password", p.upstream.Password)
-		if diff := cmp.Diff(want, list(t, back)); diff != "" {
-			t.Errorf("%s, pulled with imgpkg (-expected +pulled):\n%s", image, diff)
-		}
+	p.pulls(t, reference, want)
+	for _, linked := range []string{"link", "a/code/", "a/code/run", "a/code/private"} {
+		delete(want, linked)
+	}
+	p.pulls(t, p.upstream.Reference(t, "theirs").Name(), want)
+}
+
+// pulls asserts what imgpkg pulls out of an image.
+func (p *place) pulls(t *testing.T, image string, want map[string]string) {
+	t.Helper()
+	back := filepath.Join(t.TempDir(), "back")
+	p.run(t, harness.Tool(t, "imgpkg"), "pull", "-i", image, "-o", back,
+		"--registry-username", p.upstream.Username, "--registry-password", p.upstream.Password)
+	if diff := cmp.Diff(want, list(t, back)); diff != "" {
+		t.Errorf("%s, pulled with imgpkg (-expected +pulled):\n%s", image, diff)
 	}
 }
 
@@ -177,27 +192,61 @@ func (p *place) layer(t *testing.T, digest string) string {
 	return harness.WriteFile(t, filepath.Join(t.TempDir(), "layer.tar.gz"), content)
 }
 
-// The tar stream is the one that imgpkg and the Apps CLI make of the same tree, so everything that reads theirs reads ours.
-func TestSameStreamAsImgpkg(t *testing.T) {
+// The same tree is the same image, to the digest, whether this program, imgpkg or the Apps CLI, which has imgpkg in it, packs it. So
+// a team that uses more than one builds once and stores once.
+func TestSameImageAsImgpkg(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	fill(t, p.tree)
-	if err := os.MkdirAll(filepath.Join(p.tree, "empty"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	reference, _ := p.push(t)
-	p.run(t, harness.Tool(t, "imgpkg"), "push", "--tty", "-i", p.server.Host+"/source:theirs", "-f", p.tree)
-	diffIDs := func(identifier string) []v1.Hash {
-		config, err := p.pulled(t, identifier).ConfigFile()
+	theirs := func(tag, tree string) string {
+		p.run(t, harness.Tool(t, "imgpkg"), "push", "--tty", "-i", p.server.Host+"/source:"+tag, "-f", tree)
+		digest, err := p.pulled(t, tag).Digest()
 		if err != nil {
 			t.Fatal(err)
 		}
-		return config.RootFS.DiffIDs
+		return digest.String()
 	}
-	if diff := cmp.Diff(diffIDs("theirs"), diffIDs(digestOf(t, reference))); diff != "" {
-		t.Errorf("streams (-imgpkg +ours):\n%s", diff)
-	}
-	if _, err := name.NewDigest(reference); err != nil {
-		t.Errorf("the printed reference: %v", err)
-	}
+	t.Run("directory", func(t *testing.T) {
+		fill(t, p.tree)
+		large := bytes.Repeat([]byte("lines that compress, and some that do not: \x00\x17\x99\n"), 1<<16)
+		rand.NewChaCha8([32]byte{1}).Read(large[:len(large)/2]) //nolint:errcheck // it has no errors
+		harness.WriteFile(t, filepath.Join(p.tree, "large"), large)
+		for _, dir := range []string{"empty", ".git"} { // imgpkg leaves .git out, too
+			if err := os.MkdirAll(filepath.Join(p.tree, dir), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		reference, _ := p.push(t)
+		if got, want := digestOf(t, reference), theirs("directory", p.tree); got != want {
+			t.Errorf("digest %s, imgpkg makes %s", got, want)
+		}
+	})
+	t.Run("jar", func(t *testing.T) {
+		// As the Apps CLI unpacks a jar without permission bits: everything may be executed.
+		var buf bytes.Buffer
+		w := zip.NewWriter(&buf)
+		unpacked := t.TempDir()
+		for _, name := range []string{"META-INF/MANIFEST.MF", "BOOT-INF/classes/App.class", "mvnw", "mvnw"} {
+			f, err := w.Create(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(f, "#!content of %s, written at %d", name, buf.Len())
+			path := filepath.Join(unpacked, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			harness.WriteFile(t, path, fmt.Appendf(nil, "#!content of %s, written at %d", name, buf.Len()))
+			if err := os.Chmod(path, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		jar := harness.WriteFile(t, filepath.Join(t.TempDir(), "app.jar"), buf.Bytes())
+		out, _ := p.run(t, plugin(), "push", "--name", "jar", "--local-path", jar)
+		if got, want := digestOf(t, strings.TrimSpace(out)), theirs("unpacked", unpacked); got != want {
+			t.Errorf("digest %s, imgpkg makes %s", got, want)
+		}
+	})
 }

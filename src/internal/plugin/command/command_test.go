@@ -100,6 +100,26 @@ func TestPush(t *testing.T) {
 	}
 }
 
+// Links, and what the Apps CLI would push otherwise.
+func TestPushChoosesFiles(t *testing.T) {
+	w := newWorld(t)
+	w.write(".tanzuignore", "*.log\n")
+	w.write("a.log", "x")
+	w.run("push", "--name", "web", "--local-path", w.tree).
+		want(t, 0, reference+"\n", "Packed 2 files, 19 B.\nThe Apps CLI would push a.log: a line of .tanzuignore is a literal path from the root to it.\n")
+	if quiet := w.run("push", "--name", "web", "--local-path", w.tree, "-q"); quiet.err != "" {
+		t.Errorf("--quiet says %q", quiet.err)
+	}
+	if err := os.Symlink("main.go", filepath.Join(w.tree, "link.go")); err != nil {
+		t.Fatal(err)
+	}
+	w.run("push", "--name", "web", "--local-path", w.tree).want(t, 1, "", "link link.go -> main.go: it is a symbolic link")
+	w.run("push", "--name", "web", "--local-path", w.tree, "--follow-symlinks").want(t, 0, reference+"\n", "Packed 3 files, 32 B.\n")
+	w.run("workload", "apply", "web", "--local-path", w.tree, "--yes").want(t, 1, "", "link link.go -> main.go: it is a symbolic link")
+	w.run("workload", "apply", "web", "--local-path", w.tree, "--yes", "--follow-symlinks").want(t, 0, "workload.carto.run/web\n", "Packed 3 files")
+	w.run("push", "web").want(t, 2, "", "push takes no argument; did you mean --name web?")
+}
+
 func TestPushDirect(t *testing.T) {
 	w := newWorld(t)
 	server := httptest.NewServer(w.registry)

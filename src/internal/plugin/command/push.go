@@ -5,6 +5,7 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +38,8 @@ func newPush(a *app) *cobra.Command {
 The tag is <namespace>-<name>. The same tree has the same digest on every machine. A tree that has not changed
 uploads nothing. After an interruption, run the same command again: it continues the upload where it stopped.
 
-The push leaves ".git" out, unless the exclude file takes it back with "!.git".`,
+The push leaves ".git" out, unless the exclude file takes it back with "!.git". It refuses symbolic links,
+because what unpacks the image drops them. With --follow-symlinks it stores what they lead to.`,
 		Example: `  # The current directory
   kubectl lsp push --name web
 
@@ -46,7 +48,12 @@ The push leaves ".git" out, unless the exclude file takes it back with "!.git".`
 
   # Through a port-forward, without a kubeconfig
   kubectl lsp push --name web --server http://localhost:5002`,
-		Args: exactly(),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return usageError{fmt.Errorf("push takes no argument; did you mean --name %s?", quoted(args[0]))}
+			}
+			return exactly()(cmd, args)
+		},
 		RunE: runVerb(o),
 	}
 	cmd.Flags().StringVar(&o.name, "name", "", "name of the workload that the source belongs to (required)")

@@ -122,7 +122,7 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 		return err
 	}
 	var files rewrite.Stage
-	base, err := rewrite.LoadBase(&files, o.base)
+	base, err := rewrite.LoadBase(ctx, &files, o.base)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := plan.Verify(&files); err != nil {
+	if err := plan.Verify(ctx, &files); err != nil {
 		return err
 	}
 	result := rewritten{

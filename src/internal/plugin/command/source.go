@@ -20,14 +20,16 @@ import (
 type sourceFlags struct {
 	localPath, excludeFile string
 	excludeFileNamed       bool
-	quiet                  bool
+	followLinks, quiet     bool
 }
 
 func (s *sourceFlags) addTo(cmd *cobra.Command, defaultPath string) {
 	flags := cmd.Flags()
 	flags.StringVar(&s.localPath, "local-path", defaultPath, "directory, zip, jar or war with the source")
 	flags.StringVar(&s.excludeFile, "exclude-file", pack.DefaultExcludeFile,
-		"file in the root of the source that lists what not to push, in .gitignore syntax")
+		"name of the files in the source that list what not to push, in .gitignore syntax")
+	flags.BoolVar(&s.followLinks, "follow-symlinks", false,
+		"store what symbolic links lead to, inside of the source, instead of refusing them")
 	flags.BoolVarP(&s.quiet, "quiet", "q", false, "print results and errors only")
 	markPath(cmd, "local-path")
 }
@@ -43,7 +45,7 @@ func (s *sourceFlags) validate(cmd *cobra.Command) error {
 
 func (s *sourceFlags) pack(ctx context.Context) (*pack.Image, error) {
 	return pack.Pack(ctx, s.localPath, pack.Options{
-		ExcludeFile: s.excludeFile, ExcludeFileOptional: !s.excludeFileNamed,
+		ExcludeFile: s.excludeFile, ExcludeFileOptional: !s.excludeFileNamed, FollowLinks: s.followLinks,
 	})
 }
 
@@ -81,8 +83,16 @@ func (a *app) packAndAsk(
 	}
 	if !source.quiet {
 		a.say("Packed %s, %s.", count(img.Files, "file"), size(img.Bytes))
+		a.sayNotice(img)
 	}
 	return img, repository, nil
+}
+
+// sayNotice says how the Apps CLI would choose other files, when it would.
+func (a *app) sayNotice(img *pack.Image) {
+	if img.Notice != "" {
+		a.say("%s", img.Notice)
+	}
 }
 
 // send pushes the image through the proxy and says how it went.

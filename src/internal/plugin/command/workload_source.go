@@ -89,6 +89,7 @@ func (o *applyOptions) prepareStraight(ctx context.Context, plan workload.Plan) 
 	}
 	if !o.source.quiet {
 		o.say("The source goes straight to %s, past the proxy: %s.", tag.Name(), plan.Why)
+		o.sayNotice(img)
 	}
 	return delivery{
 		reference: push.Result{Repository: tag.Context().Name(), Tag: tag.TagStr(), Digest: digest.String()}.Reference(),

@@ -9,69 +9,113 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"os"
 	"path"
 	"slices"
 	"strings"
 )
 
-// archive is a source in a zip file; jar and war files are such. It is read where it is, never unpacked to disk.
+// archive is a source in a zip file; jar and war files are such. It is read where it is, never unpacked to
+// disk.
 type archive struct {
 	name   string
-	reader *zip.ReadCloser
+	file   *os.File
+	reader *bounded
 	files  map[string]*zip.File // by clean path; directories have a nil file when the archive does not list them
 }
 
-// maxLinkTarget bounds what is read of a link's target, in bytes: the length of a path on common systems.
-const maxLinkTarget = 4096
-
-func openZip(name string) (*archive, error) {
-	r, err := zip.OpenReader(name)
-	if errors.Is(err, zip.ErrFormat) {
-		return nil, fmt.Errorf("source %s: neither a directory nor a zip or jar file", name)
-	}
-	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+func openZip(ctx context.Context, name string) (_ *archive, err error) {
+	f, err := os.Open(name)
+	if err != nil {
 		return nil, fmt.Errorf("source %s: %w", name, reason(err))
 	}
-	a := &archive{name: name, reader: r, files: map[string]*zip.File{".": nil}}
-	for _, f := range r.File {
-		if err := a.add(f); err != nil {
-			return nil, errors.Join(fmt.Errorf("source %s: %w", name, err), r.Close())
-		}
+	a := &archive{name: name, file: f, reader: &bounded{ctx, f, maxDirectory}, files: map[string]*zip.File{".": nil}}
+	if err := a.load(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("source %s: %w", name, err), f.Close())
 	}
 	return a, nil
 }
 
-// add enters one file and the directories above it, and refuses names that another system would read differently.
+// load reads the list of entries.
+func (a *archive) load(ctx context.Context) error {
+	info, err := a.file.Stat()
+	if err != nil {
+		return reason(err)
+	}
+	r, err := zip.NewReader(a.reader, info.Size())
+	if errors.Is(err, zip.ErrFormat) {
+		return errors.New("neither a directory nor a zip or jar file")
+	}
+	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+		return err
+	}
+	a.reader.left = -1
+	for _, f := range r.File {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := a.add(f); err != nil {
+			return err
+		}
+	}
+	return a.addParents(ctx)
+}
+
+// add enters one file. Of two with one name the last counts, as for jar and unzip: Gradle makes such
+// archives. What leads out of the tree, or is read differently by another system, is refused.
 func (a *archive) add(f *zip.File) error {
-	clean := strings.TrimSuffix(f.Name, "/")
-	if !fs.ValidPath(clean) || strings.ContainsAny(clean, "\\\x00") {
+	clean := path.Clean(f.Name)
+	if f.Name == "" || !fs.ValidPath(clean) || strings.ContainsAny(clean, "\\\x00") {
 		return fmt.Errorf("entry %q has no clean relative path; make the archive anew", f.Name)
 	}
 	if clean == "." {
 		return nil
 	}
-	if old, listed := a.files[clean]; listed && (old != nil || !f.Mode().IsDir()) {
-		return fmt.Errorf("entry %q is in it twice; make the archive anew", f.Name)
+	if len(clean) > maxPath {
+		return errPath
+	}
+	if old := a.files[clean]; old != nil && isDir(old) != isDir(f) {
+		return fmt.Errorf("entry %q is in it as a file and as a directory; make the archive anew", clean)
 	}
 	a.files[clean] = f
-	for parent := path.Dir(clean); parent != "."; parent = path.Dir(parent) {
-		above, listed := a.files[parent]
-		if listed && above != nil && !above.Mode().IsDir() {
-			return fmt.Errorf("entry %q is below %q, which is a file; make the archive anew", f.Name, parent)
+	return nil
+}
+
+func isDir(f *zip.File) bool { return f == nil || f.Mode().IsDir() }
+
+// addParents enters the directories that the archive does not list.
+func (a *archive) addParents(ctx context.Context) error {
+	for _, name := range slices.Collect(maps.Keys(a.files)) {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		if !listed {
+		for parent := path.Dir(name); parent != "."; parent = path.Dir(parent) {
+			above, listed := a.files[parent]
+			if !isDir(above) {
+				return fmt.Errorf("entry %q is below %q, which is a file; make the archive anew", name, parent)
+			}
+			if listed {
+				break
+			}
+			if len(a.files) > maxEntries {
+				return errTooMany
+			}
 			a.files[parent] = nil
 		}
 	}
 	return nil
 }
 
-func (a *archive) Close() error { return a.reader.Close() }
+func (a *archive) Close() error { return a.file.Close() }
 
 func (a *archive) readFile(path string) (io.ReadCloser, error) {
 	f := a.files[path]
-	if f == nil {
+	switch {
+	case f == nil:
 		return nil, fs.ErrNotExist
+	case !f.Mode().IsRegular():
+		return nil, errNoFile
 	}
 	return f.Open()
 }
@@ -106,7 +150,7 @@ func (a *archive) walk(ctx context.Context, visit func(entry) (bool, error)) err
 }
 
 func zipEntry(p string, f *zip.File) (entry, error) {
-	if f == nil || f.Mode().IsDir() {
+	if isDir(f) {
 		return entry{path: p, kind: directory, mode: directoryMode}, nil
 	}
 	e := entry{path: p, size: int64(f.UncompressedSize64), open: f.Open} //nolint:gosec // a size over 8 EiB cannot be in a file
@@ -119,18 +163,28 @@ func zipEntry(p string, f *zip.File) (entry, error) {
 	case hasModes(f):
 		e.mode = modeOf(f.Mode())
 		return e, nil
+	case madeBy(f) == madeByFAT || madeBy(f) == madeByVFAT:
+		e.mode = executableMode // as the Apps CLI has it for all files of such archives, most jars among them
+		return e, nil
 	}
 	var err error
 	e.mode, err = guessMode(f.Open)
 	return e, err
 }
 
-// hasModes tells archives made on Unix and macOS (APPNOTE.TXT 4.4.2, upper byte of "version made by") from those without
-// permission bits.
+// Systems that archives are made on (APPNOTE.TXT 4.4.2).
+const (
+	madeByFAT   = 0
+	madeByUnix  = 3
+	madeByVFAT  = 14
+	madeByMacOS = 19
+)
+
+func madeBy(f *zip.File) uint16 { return f.CreatorVersion >> 8 }
+
+// hasModes tells files with permission bits from those without.
 func hasModes(f *zip.File) bool {
-	const unix, macOS = 3, 19
-	madeBy := f.CreatorVersion >> 8
-	return (madeBy == unix || madeBy == macOS) && f.Mode().Perm() != 0
+	return (madeBy(f) == madeByUnix || madeBy(f) == madeByMacOS) && f.Mode().Perm() != 0
 }
 
 func readTarget(f *zip.File) (string, error) {
@@ -139,9 +193,12 @@ func readTarget(f *zip.File) (string, error) {
 		return "", err
 	}
 	defer r.Close()
-	target, err := io.ReadAll(io.LimitReader(r, maxLinkTarget))
+	target, err := io.ReadAll(io.LimitReader(r, maxPath+1))
 	if err != nil {
 		return "", fmt.Errorf("read the link's target: %w", err)
+	}
+	if len(target) > maxPath {
+		return "", errPath
 	}
 	return string(target), nil
 }

@@ -4,6 +4,7 @@ package pack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -29,8 +30,25 @@ func openDir(path string) (*dir, error) {
 
 func (d *dir) Close() error { return nil }
 
+// errNoFile is returned where a file is wanted and something else is there.
+var errNoFile = errors.New("it is no regular file")
+
+// readFile follows links within the tree only.
 func (d *dir) readFile(path string) (io.ReadCloser, error) {
-	return os.Open(filepath.Join(d.root, filepath.FromSlash(path)))
+	root, err := os.OpenRoot(d.root)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	// Opening a pipe would wait for its writer.
+	info, err := root.Stat(filepath.FromSlash(path))
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNoFile
+	}
+	return root.Open(filepath.FromSlash(path))
 }
 
 func (d *dir) walk(ctx context.Context, visit func(entry) (bool, error)) error {

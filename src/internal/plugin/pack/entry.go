@@ -31,25 +31,29 @@ type entry struct {
 	open   func() (io.ReadCloser, error)
 }
 
-// list walks the source, leaves out what is excluded, and sorts the rest as a walk of a directory does.
-func list(ctx context.Context, src source, opts Options) ([]entry, error) {
+// list walks the source, leaves out what is excluded, and sorts the rest as a walk of a directory does. The notice says how the
+// Apps CLI would choose otherwise.
+func list(ctx context.Context, src source, path string, opts Options) (entries []entry, notice string, err error) {
 	excluded, err := loadExclusions(src, opts)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var entries []entry
 	err = src.walk(ctx, func(e entry) (bool, error) {
-		if excluded.match(e.path, e.kind == directory) {
-			return false, nil
+		keep, err := excluded.keeps(e)
+		if !keep || err != nil {
+			return false, err
+		}
+		if len(entries) == maxEntries {
+			return false, fmt.Errorf("source %s: %w", path, errTooMany)
 		}
 		entries = append(entries, e)
 		return true, nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return comparePaths(a.path, b.path) })
-	return entries, nil
+	return entries, excluded.appsCLI.notice(), nil
 }
 
 // comparePaths orders paths element by element, so that a directory stands directly before its content. The root is first.

@@ -5,6 +5,7 @@ package pack
 import (
 	"archive/tar"
 	"bufio"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,7 +18,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-	"github.com/klauspost/compress/gzip"
 )
 
 // layer is a gzipped tar in a temporary file. It implements [v1.Layer]; Compressed can seek, which continued uploads need.
@@ -27,8 +27,8 @@ type layer struct {
 	digest, diffID v1.Hash
 }
 
-// writeLayer packs the entries. The compressor is pinned by go.mod and not the toolchain's: a new Go release must not change
-// the digest of an old tree.
+// writeLayer packs the entries. The compressor and its level are imgpkg's, and the Apps CLI's, which is built of it: whoever
+// packs a tree, the digest is the same.
 func writeLayer(ctx context.Context, entries []entry, tempDir string) (_ *layer, err error) {
 	f, err := os.CreateTemp(tempDir, "kubectl-lsp-*.tar.gz")
 	if err != nil {
@@ -71,7 +71,7 @@ func writeTar(ctx context.Context, w io.Writer, entries []entry) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := writeEntry(tw, e); err != nil {
+		if err := writeEntry(ctx, tw, e); err != nil {
 			return fmt.Errorf("pack %s: %w", e.path, reason(err))
 		}
 	}
@@ -83,17 +83,10 @@ func writeTar(ctx context.Context, w io.Writer, entries []entry) error {
 
 var errChanged = errors.New("the file changed while it was read; push again when nothing writes to it")
 
-func writeEntry(tw *tar.Writer, e entry) error {
-	header := &tar.Header{Name: e.path, Mode: e.mode}
-	switch e.kind {
-	case directory:
+func writeEntry(ctx context.Context, tw *tar.Writer, e entry) error {
+	header := &tar.Header{Name: e.path, Mode: e.mode, Typeflag: tar.TypeReg, Size: e.size}
+	if e.kind == directory {
 		header.Typeflag = tar.TypeDir
-	case link:
-		header.Typeflag, header.Linkname = tar.TypeSymlink, e.target
-	case file:
-		header.Typeflag, header.Size = tar.TypeReg, e.size
-	}
-	if e.kind != file {
 		return tw.WriteHeader(header)
 	}
 	r, err := e.open()
@@ -104,7 +97,7 @@ func writeEntry(tw *tar.Writer, e entry) error {
 	if err := tw.WriteHeader(header); err != nil {
 		return err
 	}
-	switch _, err := io.Copy(tw, r); {
+	switch _, err := io.Copy(tw, interruptible{ctx, r}); {
 	case errors.Is(err, tar.ErrWriteTooLong):
 		return errChanged
 	case err != nil:

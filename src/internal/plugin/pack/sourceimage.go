@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sourceimage packs a source tree into a container image of one layer.
+// Package pack makes a container image of one layer out of a source tree.
 //
 // A supply chain wants a developer's files as an image, and wants to see at once whether they changed. So the package makes
 // the same image from the same tree: entries are sorted, times are zero, owners are nobody's, and of the permissions only the
-// owner's are kept, as imgpkg does (the tar stream of a tree without links is the one that imgpkg makes). Two pushes of one
-// tree have one digest, whoever packs it, where and when.
+// owner's are kept. It is the image that imgpkg and the Apps CLI make, to the digest. Two pushes of one tree have one digest,
+// whoever packs it, where, when and with which of the three.
 //
-// It refuses to guess: a link that leaves the tree, a device, a file that changes while it is read, an archive with unclean
-// names and a tree without files are errors that name the entry. It knows no registry and sends nothing.
+// The package refuses to guess. A link, unless links are followed, a device, a file that changes while it is read, an archive
+// with unclean names and a tree without files are errors that name the entry. So is a source that is larger than its limits.
+// The package knows no registry and sends nothing.
 package pack
 
 import (
@@ -28,10 +29,13 @@ const DefaultExcludeFile = ".tanzuignore"
 
 // Options say what to pack and where to keep it meanwhile. The zero value packs everything but ".git".
 type Options struct {
-	// ExcludeFile is the name, relative to the root of the tree, of a file with patterns in .gitignore syntax. Empty: none.
+	// ExcludeFile is the name of files with patterns (gitignore(5)), one in each directory that needs one. With a slash it is the
+	// path, relative to the root, of the only one. Empty: none.
 	ExcludeFile string
 	// ExcludeFileOptional accepts that ExcludeFile does not exist.
 	ExcludeFileOptional bool
+	// FollowLinks stores what symbolic links lead to. Otherwise they are refused, because imgpkg drops them when it unpacks.
+	FollowLinks bool
 	// TempDir holds the packed layer until Close; empty means the system's directory for temporary files.
 	TempDir string
 }
@@ -39,10 +43,12 @@ type Options struct {
 // Image is a packed source tree. Close must be called; it frees the disk space.
 type Image struct {
 	v1.Image
-	// Files is the number of files and links in the tree; directories are not counted.
+	// Files is the number of files in the tree; directories are not counted.
 	Files int
 	// Bytes is the size of the files before compression.
 	Bytes int64
+	// Notice is a line for the developer when the Apps CLI would choose other files; else empty.
+	Notice string
 
 	layer *layer
 }
@@ -55,23 +61,25 @@ var ErrNothingToPack = errors.New("no files to push")
 
 // Pack packs the directory, zip or jar at path. The layer goes to a temporary file, so that memory does not grow with the tree.
 func Pack(ctx context.Context, path string, opts Options) (*Image, error) {
-	src, err := open(path)
+	src, err := open(ctx, path)
 	if err != nil {
 		return nil, err
 	}
 	defer src.Close()
-	entries, err := list(ctx, src, opts)
+	entries, notice, err := list(ctx, src, path, opts)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkLinks(entries); err != nil {
+	if entries, err = withoutLinks(ctx, entries, opts.FollowLinks); err != nil {
 		return nil, fmt.Errorf("source %s: %w", path, err)
 	}
-	img := &Image{}
+	img := &Image{Notice: notice}
+	if img.Bytes, err = total(entries); err != nil {
+		return nil, fmt.Errorf("source %s: %w", path, err)
+	}
 	for _, e := range entries {
-		if e.kind != directory {
+		if e.kind == file {
 			img.Files++
-			img.Bytes += e.size
 		}
 	}
 	if img.Files == 0 {
@@ -82,7 +90,7 @@ func Pack(ctx context.Context, path string, opts Options) (*Image, error) {
 	}
 	img.Image, err = mutate.Append(empty.Image, mutate.Addendum{
 		Layer:   img.layer,
-		History: v1.History{Author: "kubectl-lsp", CreatedBy: "kubectl lsp push"},
+		History: v1.History{Author: "imgpkg", CreatedBy: "imgpkg"}, // part of the digest
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("source %s: describe the image: %w", path, err), img.layer.close())
@@ -100,7 +108,7 @@ type source interface {
 	Close() error
 }
 
-func open(path string) (source, error) {
+func open(ctx context.Context, path string) (source, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("source %s: %w; name a directory, zip or jar with --local-path", path, reason(err))
@@ -108,7 +116,7 @@ func open(path string) (source, error) {
 	if info.IsDir() {
 		return openDir(path)
 	}
-	return openZip(path)
+	return openZip(ctx, path)
 }
 
 // reason strips the operation and path from an error of package os, which the caller has named already.

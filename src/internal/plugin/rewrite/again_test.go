@@ -144,7 +144,7 @@ func TestVerify(t *testing.T) {
 		"does not add the pull Secret": "resources: [../../base]\nimages: [{name: o/a, newName: " + through + "o/a}]\n",
 	} {
 		s.write("overlays/midstream/kustomization.yaml", text)
-		if err := s.plan.Verify(new(rewrite.Stage)); err == nil || !strings.Contains(err.Error(), name) {
+		if err := s.plan.Verify(t.Context(), new(rewrite.Stage)); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("error %v, want %s", err, name)
 		}
 	}

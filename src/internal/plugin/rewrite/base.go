@@ -3,6 +3,7 @@
 package rewrite
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,7 +38,7 @@ type Base struct {
 }
 
 // LoadBase reads and builds a base. The kustomization that it lacks is staged.
-func LoadBase(s *Stage, dir string) (*Base, error) {
+func LoadBase(ctx context.Context, s *Stage, dir string) (*Base, error) {
 	if info, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("read the base: %w", err)
 	} else if !info.IsDir() {
@@ -48,14 +49,14 @@ func LoadBase(s *Stage, dir string) (*Base, error) {
 		return nil, err
 	}
 	b := &Base{Dir: real}
-	found, err := walk(dir)
+	found, err := walk(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
 	if err := b.kustomization(s, found); err != nil {
 		return nil, err
 	}
-	objects, err := s.Build(real)
+	objects, err := s.Build(ctx, real)
 	if err != nil {
 		return nil, found.explain(err)
 	}

@@ -4,6 +4,7 @@ package rewrite
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,10 +35,11 @@ type manifest struct {
 }
 
 // walk reads every YAML and JSON file below a directory, except hidden ones.
-func walk(dir string) (*files, error) {
+func walk(ctx context.Context, dir string) (*files, error) {
 	found := &files{dir: dir, kustomize: map[string]string{}}
+	left := maxBase
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
+		if err := errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
 		relative, err := filepath.Rel(dir, path)
@@ -56,7 +58,11 @@ func walk(dir string) (*files, error) {
 		case slices.Contains(konfig.RecognizedKustomizationFileNames(), entry.Name()):
 			found.kustomize[filepath.ToSlash(filepath.Dir(relative))] = entry.Name()
 		case slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(name))):
-			found.manifests = append(found.manifests, read(path, name))
+			m, size := read(path, name)
+			if left -= size; left < 0 || len(found.manifests) == maxFiles {
+				return fmt.Errorf("%s has more than %d manifests, or more than %d MiB of them", dir, maxFiles, maxBase>>20)
+			}
+			found.manifests = append(found.manifests, m)
 		}
 		return nil
 	})
@@ -67,13 +73,13 @@ func walk(dir string) (*files, error) {
 }
 
 // read keeps an error for later: a file that the base's own kustomization does not list need not be readable.
-func read(path, name string) manifest {
-	content, err := os.ReadFile(path)
+func read(path, name string) (m manifest, size int) {
+	content, err := readFile(path)
 	if err != nil {
-		return manifest{path: name, err: err}
+		return manifest{path: name, err: err}, 0
 	}
 	docs, err := parse(content)
-	return manifest{name, docs, err}
+	return manifest{name, docs, err}, len(content)
 }
 
 // parse reads YAML documents; empty ones are none.
@@ -88,6 +94,9 @@ func parse(content []byte) ([]*yaml.Node, error) {
 		}
 		if err != nil {
 			return nil, errors.New(located(err))
+		}
+		if err := checkDocument(&doc); err != nil {
+			return nil, err
 		}
 		if len(doc.Content) == 1 && doc.Content[0].ShortTag() != "!!null" {
 			docs = append(docs, doc.Content[0])

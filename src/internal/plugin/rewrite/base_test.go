@@ -32,6 +32,29 @@ func writeBase(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
+// bomb is an object of a few hundred bytes that is 10^8 with its aliases written out.
+const bomb = `apiVersion: v1
+kind: ConfigMap
+metadata: {name: bomb}
+a: &a [x, x, x, x, x, x, x, x, x, x]
+b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]
+c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]
+d: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]
+e: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d, *d]
+f: &f [*e, *e, *e, *e, *e, *e, *e, *e, *e, *e]
+g: &g [*f, *f, *f, *f, *f, *f, *f, *f, *f, *f]
+h: &h [*g, *g, *g, *g, *g, *g, *g, *g, *g, *g]
+`
+
+// large is a base of small files that are too much together.
+func large() map[string]string {
+	files := map[string]string{}
+	for i := range 5 {
+		files[string(rune('a'+i))+".yaml"] = "# " + strings.Repeat("x", 7<<20) + "\n"
+	}
+	return files
+}
+
 func images(b *rewrite.Base) []string {
 	var all []string
 	for _, image := range b.Images {
@@ -49,7 +72,7 @@ func TestWithoutKustomization(t *testing.T) {
 		".hidden/six.yaml": "{{ broken", ".seven.yaml": "{{ broken", "values.yaml": "replicas: 1\n", "README.md": "{{", "empty.yaml": "",
 	})
 	var s rewrite.Stage
-	b, err := rewrite.LoadBase(&s, dir)
+	b, err := rewrite.LoadBase(t.Context(), &s, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +101,7 @@ func TestKeptUpToDate(t *testing.T) {
 	writeBase(t, dir, map[string]string{"one.yaml": basePod("one")})
 	load := func() *rewrite.Base {
 		var s rewrite.Stage
-		b, err := rewrite.LoadBase(&s, dir)
+		b, err := rewrite.LoadBase(t.Context(), &s, dir)
 		if err == nil {
 			err = s.Commit()
 		}
@@ -119,7 +142,7 @@ func TestApplication(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			writeBase(t, dir, files)
-			b, err := rewrite.LoadBase(&rewrite.Stage{}, dir)
+			b, err := rewrite.LoadBase(t.Context(), &rewrite.Stage{}, dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -146,6 +169,14 @@ func TestBaseRefuses(t *testing.T) {
 		{"nothing of that name", map[string]string{"kustomization.yaml": "resources: [none.yaml]\n"}, "none.yaml"},
 		{"a misspelt key", map[string]string{"kustomization.yaml": "resource: [a]\n"}, `unknown field "resource"`},
 		{"two kustomizations", map[string]string{"kustomization.yaml": "resources: [a.yaml]\n", "Kustomization": "resources: [a.yaml]\n", "a.yaml": basePod("a")}, "multiple kustomization files"},
+		{"a bomb", map[string]string{"bomb.yaml": bomb}, "bomb.yaml: line 8: aliases make more than 100000 nodes of it"},
+		{"a bomb, listed", map[string]string{"bomb.yaml": bomb, "kustomization.yaml": "resources: [bomb.yaml]\n"}, "bomb.yaml: line 8: aliases make more than 100000 nodes of it"},
+		{"a bomb of another name", map[string]string{"bomb": bomb, "kustomization.yaml": "resources: [bomb]\n"}, "bomb: line 8: aliases make more than 100000 nodes of it"},
+		{"a bomb for a patch", map[string]string{"a.yaml": basePod("a"), "patch": bomb, "kustomization.yaml": "resources: [a.yaml]\npatches: [{path: patch}]\n"}, "patch: line 8: aliases make"},
+		{"a kustomization that is a bomb", map[string]string{"kustomization.yaml": bomb}, "line 8: aliases make more"},
+		{"an alias in itself", map[string]string{"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: &m {name: a, x: *m}\n"}, "a.yaml: line 3: the alias *m stands in what it stands for"},
+		{"a large file", map[string]string{"a.yaml": basePod("a"), "b.yaml": "# " + strings.Repeat("x", 9<<20)}, "b.yaml: the file is larger than 8 MiB"},
+		{"large files", large(), "has more than 10000 manifests, or more than 32 MiB of them"},
 		{"two domains", map[string]string{"a.yaml": application, "b.yaml": other}, "keep one of them"},
 		{"namespaces of text", map[string]string{"a.yaml": "apiVersion: kots.io/v1beta1\nkind: Application\nmetadata: {name: app}\nspec: {additionalNamespaces: x}\n"}, "cannot unmarshal"},
 	}
@@ -153,7 +184,7 @@ func TestBaseRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			writeBase(t, dir, tt.files)
-			_, err := rewrite.LoadBase(&rewrite.Stage{}, dir)
+			_, err := rewrite.LoadBase(t.Context(), &rewrite.Stage{}, dir)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") && tt.name != "two kustomizations" {
 				t.Errorf("error %v, want %s", err, tt.want)
 			}
@@ -162,7 +193,7 @@ func TestBaseRefuses(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	writeBase(t, filepath.Dir(file), map[string]string{"file": ""})
 	for path, want := range map[string]string{file: "is not a directory", file + "-not": "no such file or directory"} {
-		if _, err := rewrite.LoadBase(&rewrite.Stage{}, path); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := rewrite.LoadBase(t.Context(), &rewrite.Stage{}, path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}

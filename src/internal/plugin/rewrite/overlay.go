@@ -3,6 +3,8 @@
 package rewrite
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -14,20 +16,36 @@ import (
 // overlay is the disk with the staged files over it. It answers what kustomize asks while it loads; the rest is the disk's.
 type overlay struct {
 	filesys.FileSystem
-	files map[string]File
+	ctx context.Context // kustomize passes none on
+	// refused is the first file over a limit, or with too many aliases. Kustomize's own error would hide it.
+	refused *error
+	files   map[string]File
 }
 
-// ReadFile implements [filesys.FileSystem].
+// ReadFile implements [filesys.FileSystem]. All that kustomize reads of files comes through here, so here the limits hold.
 func (o overlay) ReadFile(path string) ([]byte, error) {
+	if err := o.ctx.Err(); err != nil {
+		return nil, err
+	}
 	file, ok := o.staged(path)
+	content := file.Content
+	var err error
 	switch {
 	case !ok:
-		return o.FileSystem.ReadFile(path)
-	case file.Content == nil:
-		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
-	default:
-		return file.Content, nil
+		content, err = readFile(path)
+	case content == nil:
+		err = fs.ErrNotExist
 	}
+	if err == nil {
+		err = checkAliases(content)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && *o.refused == nil {
+		*o.refused = fmt.Errorf("%s: %w", path, err)
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return content, nil
 }
 
 // Exists implements [filesys.FileSystem].

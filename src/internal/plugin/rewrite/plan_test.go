@@ -70,7 +70,7 @@ func (s *site) kustomization() string { return s.read("overlays/midstream/kustom
 func (s *site) tryRewrite() (overridden []string, err error) {
 	s.Helper()
 	var files rewrite.Stage
-	base, err := rewrite.LoadBase(&files, filepath.Join(s.root, "base"))
+	base, err := rewrite.LoadBase(s.Context(), &files, filepath.Join(s.root, "base"))
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (s *site) tryRewrite() (overridden []string, err error) {
 	if overridden, err = s.plan.Stage(&files); err != nil {
 		return nil, err
 	}
-	if err := s.plan.Verify(&files); err != nil {
+	if err := s.plan.Verify(s.Context(), &files); err != nil {
 		return nil, err
 	}
 	return overridden, files.Commit()
@@ -124,7 +124,7 @@ func (s *site) tree() map[string]string {
 
 func (s *site) build() []*yaml.RNode {
 	s.Helper()
-	objects, err := new(rewrite.Stage).Build(s.plan.Dir)
+	objects, err := new(rewrite.Stage).Build(s.Context(), s.plan.Dir)
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package rewrite
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -99,12 +100,19 @@ func (s *Stage) Files() []File {
 }
 
 // Build lets kustomize build a directory, as "kubectl kustomize" does, with the staged files in place.
-func (s *Stage) Build(dir string) ([]*yaml.RNode, error) {
+func (s *Stage) Build(ctx context.Context, dir string) ([]*yaml.RNode, error) {
 	path, err := ResolvePath(dir)
 	if err != nil {
 		return nil, err
 	}
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(overlay{filesys.MakeFsOnDisk(), s.files}, path)
+	var refused error
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(overlay{filesys.MakeFsOnDisk(), ctx, &refused, s.files}, path)
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case refused != nil:
+		return nil, refused
+	}
 	if err != nil {
 		return nil, fmt.Errorf("kustomize cannot build %s: %w", dir, err)
 	}

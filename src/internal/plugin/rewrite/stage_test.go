@@ -160,7 +160,7 @@ func TestBuild(t *testing.T) {
 	put(t, &s, filepath.Join(root, "new", "deep", "kustomization.yaml"), "resources: [c.yaml]\n", 0o644)
 	put(t, &s, filepath.Join(root, "new", "deep", "c.yaml"), strings.Replace(configMap, "{name: a}", "{name: c}", 1), 0o644)
 	before := tree(t, root)
-	objects, err := s.Build(filepath.Join(link, "over"))
+	objects, err := s.Build(t.Context(), filepath.Join(link, "over"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,14 +177,14 @@ func TestBuild(t *testing.T) {
 	if err := s.Remove(filepath.Join(root, "base", "a.yaml")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Build(filepath.Join(root, "over")); err == nil {
+	if _, err := s.Build(t.Context(), filepath.Join(root, "over")); err == nil {
 		t.Error("a removed file was built")
 	}
 	put(t, &s, filepath.Join(root, "over", "kustomization.yaml"), "resources: [../base/old.yaml]\n", 0o644)
-	if _, err := s.Build(filepath.Join(root, "over")); err == nil || !strings.Contains(err.Error(), "security") {
+	if _, err := s.Build(t.Context(), filepath.Join(root, "over")); err == nil || !strings.Contains(err.Error(), "security") {
 		t.Errorf("a file outside of the root was built: %v", err)
 	}
-	if _, err := s.Build(filepath.Join(root, "none")); err == nil {
+	if _, err := s.Build(t.Context(), filepath.Join(root, "none")); err == nil {
 		t.Error("a directory that is not there was built")
 	}
 }

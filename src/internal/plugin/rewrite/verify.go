@@ -3,6 +3,7 @@
 package rewrite
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,8 +11,8 @@ import (
 
 // Verify lets kustomize build the staged midstream and compares the Pods of the base with what was decided about them. What the
 // user adds or renames in the midstream is the user's.
-func (p *Plan) Verify(s *Stage) error {
-	objects, err := s.Build(p.Dir)
+func (p *Plan) Verify(ctx context.Context, s *Stage) error {
+	objects, err := s.Build(ctx, p.Dir)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 
 export VERSION REGISTRY BASE_IMAGE PLAIN_HTTP CA_CERT_FILE CLUSTER TESTFLAGS
 
-.PHONY: help build run demo test package-test rewrite-test cluster-test cluster-up cluster-down bench lint verify render package publish krew clean
+.PHONY: help build run demo test package-test rewrite-test clients-test cluster-test cluster-up cluster-down bench lint verify render package publish krew clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ package-test: ## Run the tests of the packages, with the real tools
 
 rewrite-test: ## Run the tests of kubectl lsp rewrite, with the real kubectl and Helm
 	@scripts/test.sh rewrite
+
+clients-test: ## Run the tests with oras, notation, cosign, Helm, buildah, docker, crane and regctl as commands
+	@scripts/test.sh clients
 
 cluster-test: ## Install and use the package in a real Kubernetes cluster (root; TESTFLAGS='-test.run Health')
 	@scripts/cluster-test.sh

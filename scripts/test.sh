@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# scripts/test.sh [unit|blackbox|package|rewrite|clients]: runs the tests that need no root; without an argument those of the programs, unit and
+# scripts/test.sh [unit|blackbox|package|rewrite|clients]: runs the tests that need no root; without an argument those
+# of the programs, unit and
 # blackbox. CONTRIBUTING.md says what each proves. TESTFLAGS is given to "go test" (TESTFLAGS='-run Push -v').
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

@@ -72,7 +72,7 @@ func fluxArtifact(t *testing.T, content []byte) v1.Image {
 	image := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
 	image = mutate.ConfigMediaType(image, "application/vnd.cncf.flux.config.v1+json")
 	image = mutate.Annotations(image, map[string]string{
-		"org.opencontainers.image.source": "https://git.example.com/app",
+		"org.opencontainers.image.source":   "https://git.example.com/app",
 		"org.opencontainers.image.revision": "main@sha1:0123456",
 	}).(v1.Image)
 	layer := static.NewLayer(content, "application/vnd.cncf.flux.content.v1.tar+gzip")

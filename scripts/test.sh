@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# scripts/test.sh [unit|blackbox|package|rewrite|conformance]: runs the tests that need no root; without an argument those of the programs, unit and
+# scripts/test.sh [unit|blackbox|package|rewrite|conformance|clients]: runs the tests that need no root; without an argument
+# those of the programs, unit and
 # blackbox. CONTRIBUTING.md says what each proves. TESTFLAGS is given to "go test" (TESTFLAGS='-run Push -v').
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -9,8 +10,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 tier=${1:-all}
 case $tier in
-all | unit | blackbox | package | rewrite | conformance) ;;
-*) fail "no tier is called $tier: unit, blackbox, package, rewrite, conformance, or nothing for the first two" ;;
+all | unit | blackbox | package | rewrite | conformance | clients) ;;
+*) fail "no tier is called $tier: unit, blackbox, package, rewrite, conformance, clients, or nothing for the first two" ;;
 esac
 read -r -a flags <<<"${TESTFLAGS:-}"
 failed=()
@@ -70,7 +71,9 @@ if [[ $tier == rewrite ]]; then
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
 	say 'building kubectl, Helm and ours (five minutes from nothing)'
-	go -C tests/rewrite build -o "$work/" ./cmd/kubectl helm.sh/helm/v3/cmd/helm
+	# With the flags of scripts/tool, so that what both need is compiled once.
+	CGO_ENABLED=0 go -C tests/rewrite build -trimpath -ldflags '-s -w' -o "$work/" ./cmd/kubectl
+	cp "$(scripts/tool --path helm)" "$work/helm"
 	go build -o "$work/" ./src/cmd/kubectl-lsp ./src/cmd/local-source-proxy
 	export LSP_REWRITE_DIR=$work LSP_BINARY=$work/local-source-proxy
 	race=() # the tests only start programs, and with it all of kubectl would be compiled once more
@@ -83,6 +86,23 @@ if [[ $tier == conformance ]]; then
 	scripts/debian.sh docker-registry || echo "test: without docker-registry its verdicts are skipped"
 	race=() # the tests only start programs
 	run "the specification's own suites, at registries and through us" tests/conformance -count=1
+fi
+
+if [[ $tier == clients ]]; then
+	for name in registry crane oras notation cosign helm regctl; do
+		path=$(scripts/tool --path "$name")
+		export "LSP_TOOL_${name^^}=$path"
+	done
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	say "building the server${race[0]:+ with the race detector} and the plugin"
+	go build "${race[@]}" -o "$work/local-source-proxy" ./src/cmd/local-source-proxy
+	go build -o "$work/kubectl-lsp" ./src/cmd/kubectl-lsp
+	export LSP_BINARY=$work/local-source-proxy LSP_PLUGIN_DIR=$work
+	scripts/debian.sh docker-registry buildah docker.io ||
+		echo "test: without docker-registry, buildah or docker.io their tests are skipped"
+	race=() # the tests only start programs
+	run "the clients of others, each command a process of its own" tests/commands -count=1
 fi
 
 if [[ ${#failed[@]} -gt 0 ]]; then

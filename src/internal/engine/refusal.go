@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/html"
 
@@ -129,7 +130,14 @@ func text(page []byte) string {
 	}
 }
 
+// excerpt cuts a registry's text to a length that a message may have. What would steer the terminal that prints it becomes spaces.
 func excerpt(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cc, unicode.Cf) {
+			return ' '
+		}
+		return r
+	}, s)
 	if len(s) <= maxExcerpt {
 		return strings.ToValidUTF8(s, "")
 	}

@@ -28,8 +28,13 @@ func (r *Registry) Location(base *url.URL, location string) (*url.URL, error) {
 	if err != nil || !r.IsOwn(u) || !strings.HasPrefix(u.EscapedPath(), "/") {
 		return nil, ErrLocation
 	}
+	EncodeSpaces(u)
 	return u, nil
 }
+
+// EncodeSpaces encodes the spaces of a query. [url.Parse] takes them and leaves them there, where they would end the URL in a
+// request line.
+func EncodeSpaces(u *url.URL) { u.RawQuery = strings.ReplaceAll(u.RawQuery, " ", "%20") }
 
 // isBareHost reports whether the first part of a Location is this registry's name without a scheme before it.
 func (r *Registry) isBareHost(part string) bool {

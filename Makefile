@@ -9,10 +9,10 @@ MAKEFLAGS += --no-print-directory
 
 export VERSION REGISTRY BASE_IMAGE PLAIN_HTTP CA_CERT_FILE CLUSTER TESTFLAGS
 
-.PHONY: help build run demo test package-test rewrite-test cluster-test cluster-up cluster-down bench lint verify render package publish krew clean
+.PHONY: help build run demo test fresh package-test rewrite-test conformance-test cluster-test cluster-up cluster-down bench lint verify render package publish krew clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build the programs into bin/
 	@scripts/build.sh
@@ -26,11 +26,17 @@ demo: ## Push a source tree through the proxy into a registry that demands a tok
 test: ## Run the tests of the programs; under ten minutes from nothing (TIER=unit or blackbox for one part)
 	@scripts/test.sh $(TIER)
 
+fresh: ## Run make demo and make test in a clone, with an empty home and empty caches
+	@scripts/fresh.sh
+
 package-test: ## Run the tests of the packages, with the real tools
 	@scripts/test.sh package
 
 rewrite-test: ## Run the tests of kubectl lsp rewrite, with the real kubectl and Helm
 	@scripts/test.sh rewrite
+
+conformance-test: ## Run the specification's own suites at registries and through us (TESTFLAGS=-update writes the table)
+	@scripts/test.sh conformance
 
 cluster-test: ## Install and use the package in a real Kubernetes cluster (root; TESTFLAGS='-test.run Health')
 	@scripts/cluster-test.sh

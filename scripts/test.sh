@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# scripts/test.sh [unit|blackbox|package|rewrite]: runs the tests that need no root; without an argument those of the programs, unit and
+# scripts/test.sh [unit|blackbox|package|rewrite|conformance]: runs the tests that need no root; without an argument those of the programs, unit and
 # blackbox. CONTRIBUTING.md says what each proves. TESTFLAGS is given to "go test" (TESTFLAGS='-run Push -v').
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -9,8 +9,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 tier=${1:-all}
 case $tier in
-all | unit | blackbox | package | rewrite) ;;
-*) fail "no tier is called $tier: unit, blackbox, package, rewrite, or nothing for the first two" ;;
+all | unit | blackbox | package | rewrite | conformance) ;;
+*) fail "no tier is called $tier: unit, blackbox, package, rewrite, conformance, or nothing for the first two" ;;
 esac
 read -r -a flags <<<"${TESTFLAGS:-}"
 failed=()
@@ -75,6 +75,14 @@ if [[ $tier == rewrite ]]; then
 	export LSP_REWRITE_DIR=$work LSP_BINARY=$work/local-source-proxy
 	race=() # the tests only start programs, and with it all of kubectl would be compiled once more
 	run 'kubectl lsp rewrite and helm-values, used by the real kubectl and Helm' tests/rewrite -count=1
+fi
+
+if [[ $tier == conformance ]]; then
+	path=$(scripts/tool --path registry)
+	export LSP_TOOL_REGISTRY=$path
+	scripts/debian.sh docker-registry || echo "test: without docker-registry its verdicts are skipped"
+	race=() # the tests only start programs
+	run "the specification's own suites, at registries and through us" tests/conformance -count=1
 fi
 
 if [[ ${#failed[@]} -gt 0 ]]; then

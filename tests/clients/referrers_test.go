@@ -29,7 +29,7 @@ func TestReferrers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			signature := attach(t, repository, subject)
+			signature := attach(t, repository, subject, "a signature")
 			upstream.AssertArrived(t, signature.Digest.String(), signature.Digest.String())
 
 			var found []ocispec.Descriptor
@@ -54,14 +54,14 @@ func TestReferrers(t *testing.T) {
 }
 
 // attach does what "oras attach" does.
-func attach(t *testing.T, repository *remote.Repository, subject ocispec.Descriptor) ocispec.Descriptor {
+func attach(t *testing.T, repository *remote.Repository, subject ocispec.Descriptor, content string) ocispec.Descriptor {
 	t.Helper()
-	content, err := oras.PushBytes(t.Context(), repository, "application/octet-stream", []byte("a signature"))
+	blob, err := oras.PushBytes(t.Context(), repository, "application/octet-stream", []byte(content))
 	if err != nil {
 		t.Fatal(err)
 	}
 	manifest, err := oras.PackManifest(t.Context(), repository, oras.PackManifestVersion1_1, signatureType,
-		oras.PackManifestOptions{Subject: &subject, Layers: []ocispec.Descriptor{content}})
+		oras.PackManifestOptions{Subject: &subject, Layers: []ocispec.Descriptor{blob}})
 	if err != nil {
 		t.Fatal(err)
 	}

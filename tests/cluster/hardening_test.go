@@ -34,8 +34,7 @@ spec: {containers: [{name: careless, image: local-source-proxy}]}
 	mine, others := rights(t, "proxy-manager"), rights(t, "nobody")
 	mine = slices.DeleteFunc(mine, func(line string) bool { return slices.Contains(others, line) })
 	want := []string{
-		"secrets [] [] [create]",
-		"secrets [] [local-source-proxy-session-key] [get list watch]",
+		"secrets [] [local-source-proxy-session-key] [get list watch update]",
 		"secrets [] [local-source-proxy-values] [get list watch]",
 		"secrets [] [" + pushSecret + "] [get list watch]",
 	}

@@ -3,6 +3,7 @@
 package images_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
@@ -51,6 +53,7 @@ func TestSignaturesSurvive(t *testing.T) {
 			if err != nil || len(manifest.Manifests) != 1 || manifest.Manifests[0].Digest.String() != harness.Digest(t, signature) {
 				t.Errorf("the referrers are %+v, %v", manifest, err)
 			}
+			wantReferrer(t, server.Images+"/"+name(alias), acme.id, digest, harness.Digest(t, signature))
 			signed, err := remote.Image(here.Context().Tag(tag), auth, remote.WithContext(t.Context()))
 			if err != nil {
 				t.Fatal(err)
@@ -59,5 +62,31 @@ func TestSignaturesSurvive(t *testing.T) {
 				t.Errorf("the signature's tag is %s", got)
 			}
 		})
+	}
+}
+
+// wantReferrer lists what refers to an image with a client that does not know yet whether the registry has an
+// API for that (quirk D10).
+func wantReferrer(t *testing.T, repository, id, subject, want string) {
+	t.Helper()
+	here, err := orasRepository(t, repository, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := here.Resolve(t.Context(), subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	if err := here.Referrers(t.Context(), image, "", func(page []ocispec.Descriptor) error {
+		for _, one := range page {
+			found = append(found, one.Digest.String())
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(found, []string{want}) {
+		t.Errorf("oras finds %v, want %s", found, want)
 	}
 }

@@ -128,7 +128,10 @@ func TestServiceAccountReadsItsSecretsOnly(t *testing.T) {
 			APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "list", "watch"},
 			ResourceNames: []string{"local-source-proxy-values", "local-source-proxy-session-key", "lsp-push-credentials"},
 		},
-		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
+		{
+			APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"update"},
+			ResourceNames: []string{"local-source-proxy-session-key"},
+		},
 	}
 	if diff := cmp.Diff(want, role.Rules); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)

@@ -217,12 +217,12 @@ func TestInstallerMayDoWhatTheInstallationNeeds(t *testing.T) {
 		section := "local_source_proxy:\n  " + strings.ReplaceAll(strings.TrimSpace(values), "\n", "\n  ")
 		checkInstaller(t, name, mustRender(t, profile, section), product, resources)
 	}
-	checkInstaller(t, "the image proxy", mustRender(t, profile, doorB), product, resources)
+	checkInstaller(t, "the image proxy", mustRender(t, profile, withImageProxy), product, resources)
 	checkInstaller(t, "platform", mustRender(t, profile, platformValues(t)), product, resources)
 }
 
-// doorB has everything of the image proxy that a profile can have.
-const doorB = `local_source_proxy:
+// withImageProxy has everything of the image proxy that a profile can have.
+const withImageProxy = `local_source_proxy:
   push_secret: {name: lsp-push-credentials, namespace: tap-install}
   network_policy: {enabled: true, ingress_cidrs: [192.0.2.1/32]}
   monitoring: {prometheus_rule: true, grafana_dashboard: true}
@@ -264,7 +264,7 @@ func checkInstaller(t *testing.T, name string, all []object, product string, res
 
 func TestInstallerMayDoNoMore(t *testing.T) {
 	profile := profileTemplates(t)
-	for name, values := range map[string]string{"platform": platformValues(t), "the image proxy": doorB} {
+	for name, values := range map[string]string{"platform": platformValues(t), "the image proxy": withImageProxy} {
 		checkInstallerIsLimited(t, name, mustRender(t, profile, values))
 	}
 }

@@ -87,6 +87,7 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 		"tap-local-source-system/Deployment/local-source-proxy",
 		"tap-local-source-system/Secret/local-source-proxy-values",
 		"tap-local-source-system/Secret/local-source-proxy-registry",
+		"tap-local-source-system/Secret/local-source-proxy-session-key",
 		"tap-local-source-system/ServiceAccount/proxy-manager",
 		"tap-local-source-system/RoleBinding/proxy-manager",
 		"tap-local-source-system/Role/local-source-proxy-manager",
@@ -166,7 +167,7 @@ func serverValues(t *testing.T, all []object) map[string]any {
 func TestValuesReachTheServer(t *testing.T) {
 	const own, shared = "-----BEGIN CERTIFICATE-----\nb3du\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\nc2hhcmVk\n-----END CERTIFICATE-----\n"
 	off := map[string]any{
-		"repository": "", "ca_cert_data": "", "plain_http": false, "allow_pull": false, "allow_delete": false, "allow_sub_repositories": false,
+		"repository": "", "ca_cert_data": "", "plain_http": false, "token_realms": []any{}, "allow_pull": false, "allow_delete": false, "allow_sub_repositories": false,
 	}
 	with := func(changes map[string]any) map[string]any {
 		values := map[string]any{}
@@ -184,7 +185,7 @@ func TestValuesReachTheServer(t *testing.T) {
 	}{
 		{"nothing given", "{}", off},
 		{"everything", caseValues(t, "everything"), map[string]any{
-			"repository": "registry.example.com/apps/source", "ca_cert_data": own, "plain_http": true,
+			"repository": "registry.example.com/apps/source", "ca_cert_data": own, "plain_http": true, "token_realms": []any{"auth.example.net", "auth.example.org:8443"},
 			"allow_pull": true, "allow_delete": true, "allow_sub_repositories": true,
 		}},
 		{"shared repository and both CAs", caseValues(t, "shared"), with(map[string]any{

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,7 +15,8 @@ import (
 // RoundTrip implements [http.RoundTripper]. It sends the request to the registry, by way of what makes up for registries that
 // cannot do what the client asks.
 func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := x.send(req)
+	// ReverseProxy's own context passes informational answers (1xx) on, with whatever the registry puts into them.
+	resp, err := x.send(req.WithContext(x.ctx))
 	x.entry.StopReading()
 	if err != nil {
 		return nil, err
@@ -51,8 +53,9 @@ func (x *exchange) mountOrStart(req *http.Request) (*http.Response, error) {
 	if !strings.Contains(req.URL.RawQuery, "mount=") || err == nil && resp.StatusCode < 400 {
 		return resp, err
 	}
+	_, silent := errors.AsType[*upstream.Silence](err)
 	again, ok := upstream.RepeatBody(req)
-	if !ok || req.Context().Err() != nil {
+	if !ok || silent || req.Context().Err() != nil {
 		return resp, err
 	}
 	if err == nil {
@@ -60,7 +63,7 @@ func (x *exchange) mountOrStart(req *http.Request) (*http.Response, error) {
 	}
 	x.call.Scopes = x.call.Scopes[:1]
 	again = again.WithContext(upstream.WithCall(again.Context(), x.call))
-	again.URL.RawQuery = ""
+	again.URL.RawQuery = x.algorithm.Encode()
 	return x.target.Registry.RoundTrip(again)
 }
 
@@ -73,7 +76,9 @@ func (x *exchange) finishAndConfirm(req *http.Request) (*http.Response, error) {
 	if !doubtful || req.Body != nil && req.Body != http.NoBody || req.Context().Err() != nil {
 		return resp, err
 	}
-	look := req.Clone(req.Context())
+	call := x.call
+	call.Download, call.Commits = x.target.Download, false
+	look := req.Clone(upstream.WithCall(req.Context(), call))
 	look.Method, look.Header = http.MethodHead, http.Header{}
 	look.URL = x.address.ResolveReference(&url.URL{Path: "/v2/" + x.target.Repository + "/blobs/" + x.digest})
 	found, lookErr := x.target.Registry.RoundTrip(look)

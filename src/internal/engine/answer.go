@@ -3,12 +3,11 @@
 package engine
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"strconv"
+	"net/url"
 	"strings"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
@@ -38,7 +37,7 @@ func (x *exchange) answer(resp *http.Response) error {
 	case oci.Manifest, oci.Blob:
 		switch x.route.Method {
 		case http.MethodPut:
-			x.stored(resp)
+			x.stored(resp, upstream)
 		case http.MethodDelete:
 			empty(resp, http.StatusAccepted)
 		}
@@ -51,6 +50,7 @@ func (x *exchange) answer(resp *http.Response) error {
 		return x.mapTags(resp)
 	case oci.Referrers:
 		x.mapNext(resp, upstream)
+		return plainList(resp)
 	}
 	return nil
 }
@@ -85,8 +85,13 @@ func returned(upstream http.Header, discreet bool) http.Header {
 func (x *exchange) bounce(resp *http.Response) error {
 	reads := x.route.Method == http.MethodGet || x.route.Method == http.MethodHead
 	location, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
-	passed := x.target.Registry.PassesRedirects() && !x.target.Discreet
-	if !reads || err != nil || x.route.Kind != oci.Blob || !passed {
+	if x.route.Method == http.MethodHead && x.route.Kind == oci.Blob && !x.target.Download {
+		// The blob is probably there. But nobody here may ask where it is, and what redirects may be no registry at all (quirk D12). A
+		// client that is told "no" sends the blob once more, which is safe.
+		return oci.Errorf(oci.BlobUnknown, "the registry keeps this blob elsewhere, where nothing is looked for without allow_pull: upload it again")
+	}
+	passed := x.target.Registry.PassesRedirects() && x.call.Download && !x.target.Discreet
+	if !reads || err != nil || !passed {
 		return oci.Errorf(oci.Unavailable, "the registry answered with a redirect that cannot be followed; its address or scheme in the settings may be wrong")
 	}
 	upstream.EncodeSpaces(location)
@@ -97,15 +102,36 @@ func (x *exchange) bounce(resp *http.Response) error {
 	return nil
 }
 
-// stored answers for a manifest that the registry has taken.
-func (x *exchange) stored(resp *http.Response) {
+// stored answers for a manifest that the registry has taken. Its Location is the client's path to what the
+// registry names, which is the digest of what was pushed under a tag.
+func (x *exchange) stored(resp *http.Response, upstream http.Header) {
 	empty(resp, http.StatusCreated)
 	if resp.Header.Get(contentDigest) == "" && x.pushed != nil {
 		if digest, ok := x.pushed.digest(); ok {
 			resp.Header.Set(contentDigest, digest)
 		}
 	}
-	resp.Header.Set("Location", "/v2/"+x.route.Name+"/manifests/"+x.route.Reference)
+	reference := x.route.Reference
+	if location, err := url.Parse(upstream.Get("Location")); err == nil {
+		_, named, found := strings.Cut(location.Path, "/manifests/")
+		if found && (oci.IsDigest(named) || oci.IsTag(named)) {
+			reference = named
+		}
+	}
+	resp.Header.Set("Location", "/v2/"+x.route.Name+"/manifests/"+reference)
+}
+
+// plainList decompresses a list of referrers that the registry has compressed unasked (quirk D3).
+func plainList(resp *http.Response) error {
+	if resp.Header.Get("Content-Encoding") == "" {
+		return nil
+	}
+	content, err := read(resp, maxTags)
+	if err != nil {
+		return fmt.Errorf("read list of referrers: %w", err)
+	}
+	replace(resp, content)
+	return nil
 }
 
 // mapNext maps the link to a list's next page (quirk D4). The API server puts its prefix in front of a Location only, so the link
@@ -118,13 +144,12 @@ func (x *exchange) mapNext(resp *http.Response, upstream http.Header) {
 
 // mapTags puts the client's name in place of the registry's (quirk D4), and an empty list in place of none (quirk D5).
 func (x *exchange) mapTags(resp *http.Response) error {
-	content, err := io.ReadAll(io.LimitReader(resp.Body, maxTags+1))
-	discard(resp)
+	content, err := read(resp, maxTags)
+	if errors.Is(err, errTooLong) {
+		return oci.Errorf(oci.Unavailable, "the list of tags is longer than %d MiB: ask for it in pages, with ?n=%d", maxTags>>20, maxPage)
+	}
 	if err != nil {
 		return fmt.Errorf("read list of tags: %w", err)
-	}
-	if len(content) > maxTags {
-		return oci.Errorf(oci.Unavailable, "the list of tags is longer than %d MiB: ask for it in pages, with ?n=%d", maxTags>>20, maxPage)
 	}
 	var list struct {
 		Tags []string `json:"tags"`
@@ -139,9 +164,7 @@ func (x *exchange) mapTags(resp *http.Response) error {
 	if err != nil {
 		return fmt.Errorf("encode list of tags: %w", err)
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(mapped))
-	resp.ContentLength = int64(len(mapped))
-	resp.Header.Set("Content-Length", strconv.Itoa(len(mapped)))
+	replace(resp, mapped)
 	resp.Header.Set("Content-Type", "application/json")
 	return nil
 }

@@ -112,7 +112,7 @@ func (u *untouched) Read([]byte) (int, error) {
 // TestControlCharactersAreNotPassedOn: a terminal that prints the registry's message must not be steered by it.
 func TestControlCharactersAreNotPassedOn(t *testing.T) {
 	for name, body := range map[string]string{
-		"JSON": `{"errors":[{"code":"DENIED","message":"a\u001b[31mb\u0000c\r\nd\u009be\u202ef"}]}`,
+		"JSON": `{"errors":[{"code":"DENIED","message":"a\u001b[31mb\u0000c\r\nd\u009be\u202ef","detail":"x\u001b[1m"}]}`,
 		"text": "a\x1b[31mb\x00c\r\nd\u009be\u202ef",
 	} {
 		p, registry := proxytest.Simple(t, proxytest.Config{})
@@ -126,7 +126,7 @@ func TestControlCharactersAreNotPassedOn(t *testing.T) {
 		if strings.ContainsFunc(message, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf) }) {
 			t.Errorf("%s: the message is %q", name, message)
 		}
-		got.Says("[31mb")
+		got.Says("[31mb").Hides(`\u001b`)
 	}
 }
 
@@ -138,6 +138,7 @@ func TestQuirkU10ErrorPages(t *testing.T) {
 		code   oci.Code
 	}{
 		{413, oci.BodyTooLarge}, {502, oci.Unavailable}, {503, oci.Unavailable}, {504, oci.UpstreamTimeout}, {429, oci.TooManyRequests}, {418, oci.Unknown},
+		{431, oci.HeaderTooLarge},
 	} {
 		p, registry := proxytest.Simple(t, proxytest.Config{})
 		location := p.Start()

@@ -4,7 +4,6 @@ package engine
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -12,7 +11,6 @@ import (
 	"hash"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -80,35 +78,15 @@ func readManifest(resp *http.Response) error {
 		return nil
 	}
 	discard(resp)
-	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
-		if content, err = gunzip(content); err != nil {
-			return err
-		}
-		resp.Header.Del("Content-Encoding")
+	if content, err = decompressed(resp.Header, content, maxManifest); err != nil {
+		return err
 	}
 	if resp.Header.Get(contentDigest) == "" {
 		sum := sha256.Sum256(content)
 		resp.Header.Set(contentDigest, "sha256:"+hex.EncodeToString(sum[:]))
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(content))
-	resp.ContentLength = int64(len(content))
-	resp.Header.Set("Content-Length", strconv.Itoa(len(content)))
+	replace(resp, content)
 	return nil
-}
-
-func gunzip(compressed []byte) ([]byte, error) {
-	reader, err := gzip.NewReader(bytes.NewReader(compressed))
-	if err != nil {
-		return nil, fmt.Errorf("decompress manifest: %w", err)
-	}
-	content, err := io.ReadAll(io.LimitReader(reader, maxManifest+1))
-	if err != nil {
-		return nil, fmt.Errorf("decompress manifest: %w", err)
-	}
-	if len(content) > maxManifest {
-		return nil, errors.New("decompress manifest: more than 4 MiB")
-	}
-	return content, nil
 }
 
 // digester computes the digest of a manifest on its way up, for registries that do not tell it (quirk D2).

@@ -43,7 +43,7 @@ func TestQuirkD1RedirectsLeaveTheCredentialBehind(t *testing.T) {
 	}
 }
 
-// quirk D1: a redirect that comes back to the registry has the credential again, and one that never ends is given up.
+// quirk D1: a redirect within the registry has the credential again, and one that never ends is given up.
 func TestQuirkD1RedirectsToTheRegistryItself(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{AllowPull: true})
 	registry.GuardBy(registrytest.Basic(proxytest.User, proxytest.Password))
@@ -82,7 +82,7 @@ func TestQuirkD2MissingDigest(t *testing.T) {
 	})
 	digest := registrytest.Digest(manifest())
 	p.Do("PUT", manifests+"v1", proxytest.Body(manifest()), proxytest.Header("Content-Type", mediaType)).Is(201).
-		Has("Docker-Content-Digest", digest).Has("Location", manifests+"v1")
+		Has("Docker-Content-Digest", digest).Has("Location", manifests+digest)
 	p.Do("PUT", manifests+"v1", proxytest.Stream(bytes.NewReader(manifest())), proxytest.Header("Content-Type", mediaType)).Is(201).Has("Docker-Content-Digest", digest)
 	p.Do("PUT", manifests+digest, proxytest.Body(manifest()), proxytest.Header("Content-Type", mediaType)).Is(201).Has("Docker-Content-Digest", digest)
 	for _, reference := range []string{"v1", digest} {
@@ -206,7 +206,25 @@ func TestQuirkD6Referrers(t *testing.T) {
 	registry.When("GET", "/referrers/").Times(1).Answer(200, "{}", "Link", `<https://registry.example.com/v2/team/code/referrers/x?page=2>; rel="next"`)
 	p.Do("GET", "/v2/source/referrers/"+subject).Is(200).Has("Link", "</v2/source/referrers/"+subject+`?page=2>; rel="next"`)
 	registry.When("GET", "/referrers/").Answer(404, "404 page not found\n", "Content-Type", "text/plain")
-	p.Do("GET", "/v2/source/referrers/"+subject).Fails(404, oci.NameUnknown).Says("404 page not found")
+	p.Do("GET", "/v2/source/referrers/"+subject).Fails(404, oci.Unsupported).Says("404 page not found")
+}
+
+// quirk D10: a registry without referrers answers a bare 404. With NAME_UNKNOWN there, oras-go takes the
+// repository to be missing; with any other code it falls back to the tag.
+func TestQuirkD10ReferrersWithoutAnAPI(t *testing.T) {
+	for body, want := range map[string]oci.Code{
+		"404 page not found\n":            oci.Unsupported,
+		"":                                oci.Unsupported,
+		`{"errors":[]}`:                   oci.Unsupported,
+		`{"errors":[{"code":"UNKNOWN"}]}`: oci.Unsupported,
+		`{"errors":[{"code":"NOT_FOUND","message":"no"}]}`:    "NOT_FOUND",
+		`{"errors":[{"code":"MANIFEST_UNKNOWN"}]}`:            oci.ManifestUnknown,
+		`{"errors":[{"code":"NAME_UNKNOWN","message":"no"}]}`: oci.NameUnknown,
+	} {
+		p, registry := proxytest.Simple(t, proxytest.Config{})
+		registry.When("GET", "/referrers/").Answer(404, body)
+		p.Do("GET", "/v2/source/referrers/"+registrytest.Digest(manifest())).Fails(404, want)
+	}
 }
 
 // quirk D6: signatures live in tags of the form sha256-….sig too.

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"context"
 	"io"
 	"log"
 	"net/http"
@@ -35,6 +36,8 @@ type Target struct {
 	Prefix string
 	// Scope that the registry has to grant for it.
 	Scope upstream.Scope
+	// Download lets the content of a blob be fetched from wherever the registry keeps it.
+	Download bool
 	// Source gives the repository on the same registry that a client's name in a mount stands for; false when it stands for none.
 	Source func(name string) (repository string, ok bool)
 	// Discreet keeps the registry's own words from the client, who is not to know which registry it is; they go to the log.
@@ -83,9 +86,13 @@ func (e *Engine) Serve(w http.ResponseWriter, r *http.Request, side Side) error 
 		sessions: e.sessions, side: side.Name(), route: operation, target: target,
 		entry: httpserver.EntryOf(r.Context()), path: r.URL.Path,
 	}
+	if x.tags, err = tags(r, operation, side); err != nil {
+		return err
+	}
 	if err := x.prepare(r); err != nil {
 		return x.explain(err)
 	}
+	x.ctx = upstream.WithCall(r.Context(), x.call)
 	var failed error // what came in place of an answer
 	proxy := httputil.ReverseProxy{
 		Rewrite:        x.rewrite,
@@ -95,7 +102,7 @@ func (e *Engine) Serve(w http.ResponseWriter, r *http.Request, side Side) error 
 		ErrorLog:       e.quiet,
 		BufferPool:     e.buffers,
 	}
-	proxy.ServeHTTP(w, r.WithContext(upstream.WithCall(r.Context(), x.call)))
+	proxy.ServeHTTP(w, r.WithContext(x.ctx))
 	if failed != nil {
 		return x.explain(failed)
 	}
@@ -120,6 +127,8 @@ type exchange struct {
 	call     upstream.Call
 	entry    *httpserver.Entry
 
+	// ctx is the request's, without what ReverseProxy adds to it.
+	ctx context.Context
 	// address is where on the registry the request goes.
 	address *url.URL
 	// record is the upload session that the request continues.
@@ -130,6 +139,10 @@ type exchange struct {
 	path string
 	// digest is the one that the client says the blob has.
 	digest string
+	// tags are those that a manifest is to get beside its reference, and algorithm is what the digest of an
+	// upload is made by.
+	tags      []string
+	algorithm url.Values
 	// pushed has the digest of a manifest on its way up.
 	pushed *digester
 }

@@ -20,7 +20,10 @@ const maxPage = 1000
 
 // prepare works out where a request goes on the registry, and refuses what must not go there.
 func (x *exchange) prepare(r *http.Request) error {
-	x.call = upstream.Call{Operation: x.route.Operation(), Scopes: []upstream.Scope{x.target.Scope}}
+	x.call = upstream.Call{
+		Operation: x.route.Operation(), Scopes: []upstream.Scope{x.target.Scope},
+		Download: x.route.Kind == oci.Blob && x.target.Download, Commits: x.commits(r),
+	}
 	path, query, err := x.locate(r)
 	if err != nil {
 		return err
@@ -29,12 +32,17 @@ func (x *exchange) prepare(r *http.Request) error {
 	return err
 }
 
+// commits reports whether the request makes the registry put a whole blob together.
+func (x *exchange) commits(r *http.Request) bool {
+	return x.route.Kind == oci.Upload && r.Method == http.MethodPut || x.route.Kind == oci.UploadStart && r.URL.Query().Has("digest")
+}
+
 // locate returns the escaped path and the raw query of the request on the registry.
 func (x *exchange) locate(r *http.Request) (path, query string, err error) {
 	repository := "/v2/" + x.target.Repository
 	switch x.route.Kind {
 	case oci.Manifest:
-		return repository + "/manifests/" + x.route.Reference, "", nil
+		return repository + "/manifests/" + x.route.Reference, url.Values{"tag": x.tags}.Encode(), nil
 	case oci.Blob:
 		return repository + "/blobs/" + x.route.Reference, "", nil
 	case oci.Referrers:
@@ -47,6 +55,26 @@ func (x *exchange) locate(r *http.Request) (path, query string, err error) {
 	default:
 		return x.continued(r)
 	}
+}
+
+// tags returns the tags that a manifest is to get by its query (quirk U13). Each has to be one that the caller
+// may write.
+func tags(r *http.Request, operation oci.Route, side Side) ([]string, error) {
+	if operation.Kind != oci.Manifest || operation.Method != http.MethodPut {
+		return nil, nil
+	}
+	named := r.URL.Query()["tag"]
+	for _, tag := range named {
+		if !oci.IsTag(tag) {
+			return nil, oci.ErrTag()
+		}
+		one := operation
+		one.Reference = tag
+		if _, err := side.Admit(r, one); err != nil {
+			return nil, err
+		}
+	}
+	return named, nil
 }
 
 // capPage lowers n to what every registry takes. All else stays: the rest of the query is the registry's own (quirk D4).
@@ -71,6 +99,13 @@ func (x *exchange) startQuery(client url.Values) (string, error) {
 		}
 		query.Set("digest", digest)
 		x.digest = digest
+	}
+	if algorithm := client.Get("digest-algorithm"); client.Has("digest-algorithm") {
+		if !oci.IsAlgorithm(algorithm) {
+			return "", oci.Errorf(oci.DigestInvalid, "the digest algorithm is not valid: it is sha256 or sha512, for instance")
+		}
+		x.algorithm = url.Values{"digest-algorithm": {algorithm}}
+		query["digest-algorithm"] = x.algorithm["digest-algorithm"]
 	}
 	mount := client.Get("mount")
 	if !client.Has("mount") {

@@ -57,7 +57,13 @@ func (x *exchange) started(resp *http.Response, from http.Header) error {
 	if smallest := x.target.Registry.MinChunk(); smallest > 0 && resp.Header.Get(minChunk) == "" {
 		resp.Header.Set(minChunk, strconv.FormatInt(smallest, 10))
 	}
-	return x.accepted(resp, http.StatusAccepted, session.Record{Location: location})
+	if err := x.accepted(resp, http.StatusAccepted, session.Record{Location: location}); err != nil {
+		return err
+	}
+	if from.Get("Range") == "" { // the specification has none here (quirk U6)
+		resp.Header.Del("Range")
+	}
+	return nil
 }
 
 // advanced answers for a chunk or stream that the registry has taken. How far the upload is, the proxy has counted: what

@@ -71,7 +71,11 @@ func (limit limits) listen(ctx context.Context, logger *slog.Logger, all ...List
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		}
 		g.servers = append(g.servers, server)
-		g.listeners = append(g.listeners, netutil.LimitListener(listener, limit.connections))
+		listener = netutil.LimitListener(listener, limit.connections)
+		if l.TLS == nil {
+			listener = plainListener{listener}
+		}
+		g.listeners = append(g.listeners, listener)
 		g.names = append(g.names, l.Name)
 	}
 	return g, nil

@@ -42,6 +42,7 @@ func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, erro
 		Registry:   registry.Upstream,
 		Repository: repository,
 		Scope:      upstream.Pull(repository),
+		Download:   true,
 		Source:     func(string) (string, bool) { return "", false },
 		Discreet:   true,
 		Refused:    func(refusal *upstream.Refusal) *oci.Error { return v.unavailable(registry, refusal) },
@@ -116,6 +117,9 @@ func (v *visit) open(known *catalog.Catalog, credential *catalog.Credential, ope
 // unavailable answers for a registry that does not take the vendor's credential, or for which there is none. It is not the
 // customer's, who would be asked for another password by a 401; only the vendor's log says which registry it is.
 func (v *visit) unavailable(registry *catalog.Registry, cause error) *oci.Error {
+	if realm, ok := errors.AsType[*upstream.RealmError](cause); ok {
+		cause = fmt.Errorf("%w; %s", cause, realm.Remedy("spec.tokenRealms"))
+	}
 	return v.deny(UpstreamRefused, oci.Errorf(oci.Unavailable, "the vendor's registry cannot serve this image now; the license is not the reason; ask the vendor").
 		Because(fmt.Errorf("ExternalRegistry %s, %s: %w", registry.Name, registry.Hostname, cause)))
 }

@@ -19,10 +19,11 @@ const aliased = "/v2/proxy/other/inner/team/api"
 // TestNothingNamesTheUpstream, whatever it says: not in a body, nor in a header.
 func TestNothingNamesTheUpstream(t *testing.T) {
 	const speaks = "storage-7.vendor.example of registry.vendor.example says team/api of robot is at https://registry.vendor.example:5000/v2/"
-	hidden := append(upstreamNames(), "storage-7", "vendor.example", "team/secret", "10.1.2.3")
+	hidden := append(upstreamNames(), "storage-7", "vendor.example", "team/secret", "10.1.2.3", "STORAGE_SEVEN", "detail")
 	for _, status := range []int{400, 401, 403, 404, 405, 409, 413, 416, 429, 500, 501, 502, 503} {
 		for name, body := range map[string]string{
 			"JSON": fmt.Sprintf(`{"errors":[{"code":"DENIED","message":%q,"detail":{"host":"registry.vendor.example"}}]}`, speaks),
+			"list": fmt.Sprintf(`{"errors":[{"code":"STORAGE_SEVEN","message":"m"},{"code":"X","message":%q,"detail":"10.1.2.3"}]}`, speaks),
 			"HTML": "<html><title>" + speaks + "</title></html>",
 			"text": "upstream connect error: 10.1.2.3:443 team/secret",
 		} {
@@ -31,9 +32,10 @@ func TestNothingNamesTheUpstream(t *testing.T) {
 				c := w.licensed("other")
 				w.inner.When("GET", "/v2/team/").Answer(status, body,
 					"WWW-Authenticate", `Bearer realm="https://registry.vendor.example:5000/token"`, "Set-Cookie", "at=registry.vendor.example",
-					"Server", "storage-7", "Via", "1.1 storage-7", "Warning", `299 registry.vendor.example "old"`, "X-Backend", "10.1.2.3", "Location", "https://storage-7.vendor.example/")
+					"Server", "storage-7", "Via", "1.1 storage-7", "Warning", `299 registry.vendor.example "old"`, "X-Backend", "10.1.2.3", "Location", "https://storage-7.vendor.example/",
+					"Content-Range", "bytes */registry.vendor.example")
 				for _, path := range w.kinds() {
-					answer := w.Do("GET", aliased+path, c.basic()).Hides(hidden...).Lacks("WWW-Authenticate", "Set-Cookie", "Location", "Server", "Via")
+					answer := w.Do("GET", aliased+path, c.basic()).Hides(hidden...).Lacks("WWW-Authenticate", "Set-Cookie", "Location", "Server", "Via", "Content-Range")
 					if answer.Status == 401 || answer.Status == 403 {
 						t.Errorf("%s: the registry's %d became the client's %d", path, status, answer.Status)
 					}
@@ -84,12 +86,19 @@ func TestRedirectsAreFollowed(t *testing.T) {
 		_, _ = out.Write([]byte("from the storage"))
 	}))
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		for _, path := range []string{"/blobs/" + w.blob, "/manifests/v1"} {
-			w.inner.When("GET", path).Times(1).Answer(status, "", "Location", "https://storage-7.vendor.example/blob?signature=s")
-			w.Do("GET", aliased+path, c.basic()).Is(200).Says("from the storage").Lacks("Location").Hides("storage-7", "signature")
-		}
+		w.inner.When("GET", "/blobs/").Times(1).Answer(status, "", "Location", "https://storage-7.vendor.example/blob?signature=s")
+		w.Do("GET", aliased+"/blobs/"+w.blob, c.basic()).Is(200).Says("from the storage").Lacks("Location").Hides("storage-7", "signature")
 	}
 	w.network.None(registrytest.To("storage-7.vendor.example"), registrytest.With("Authorization"))
+	w.network.Forget()
+	for _, path := range w.kinds() {
+		if strings.Contains(path, "/blobs/") {
+			continue // no honest registry keeps anything else elsewhere
+		}
+		w.inner.When("GET", path).Times(1).Answer(307, "", "Location", "https://storage-7.vendor.example/blob?signature=s")
+		w.Do("GET", aliased+path, c.basic()).Fails(502, oci.Unavailable).Lacks("Location").Hides("storage-7", "signature")
+	}
+	w.network.None(registrytest.To("storage-7.vendor.example"))
 	for _, status := range []int{300, 304, 305, 307} {
 		for _, path := range w.kinds() {
 			w.inner.When("GET", path).Times(1).Answer(status, "", "Location", "https://nowhere.vendor.example/blob?signature=s")

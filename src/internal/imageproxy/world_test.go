@@ -52,6 +52,9 @@ type config struct {
 	without string
 	// passes is a mistake in how the registries were made: that redirects are left to clients.
 	passes bool
+	// silence and waiting bound a registry that does not answer; 0: as the server has it.
+	silence time.Duration
+	waiting int
 	// password with which the vendor's robot comes to quay; empty: the right one.
 	password string
 }
@@ -117,6 +120,7 @@ func newWorld(t *testing.T, cfg config) *world {
 		}
 		registry, err := upstream.New(upstream.Config{
 			Host: each.Hostname, CACertData: w.network.CA(), Dial: w.network.Dial, RetryDelay: time.Microsecond, PassRedirects: cfg.passes,
+			SilenceLimit: cfg.silence, MaxWaiting: cfg.waiting,
 			Keychain: proxytest.Fixed(keychain.Credential{Username: proxytest.User, Password: password}),
 		})
 		if err != nil {

@@ -24,41 +24,36 @@ const (
 	KeyField = "keys"
 )
 
-// Keys returns the key file (package keyfile) of that Secret, which all replicas share. The first replica creates it with a
-// random key, or puts one into it where it was made empty; those that come later, or at the same moment, read that one. The content
-// is not checked beyond being there.
+// Keys returns the key file (package keyfile) of that Secret, which all replicas share. The package makes the Secret empty. The
+// first replica puts a random key into it; those that come later, or at the same moment, read that one.
+//
+// The server creates no Secret: whoever may create one of any type could have it filled with another ServiceAccount's token. The
+// content is not checked beyond being there.
 func (c *Client) Keys(ctx context.Context, name string) ([]byte, error) {
 	var err error
-	for range 3 { // the Secret can be deleted between the steps, or filled by another replica
+	for range 3 { // another replica can fill the Secret between the steps
 		var secret *corev1.Secret
-		secret, err = c.Secrets.Create(ctx, newKey(name), metav1.CreateOptions{})
-		if err == nil {
+		if secret, err = c.filled(ctx, name); err == nil {
 			return c.keys(name, secret.Data)
 		}
-		// Without the right to create, there may still be one that the operator made.
-		if err = c.accessError("create", secretKind, name, err); !apierrors.IsAlreadyExists(err) && !apierrors.IsForbidden(err) {
-			return nil, err
-		}
-		secret, getErr := c.filled(ctx, name)
-		if getErr == nil {
-			return c.keys(name, secret.Data)
-		}
-		if !apierrors.IsNotFound(getErr) && !apierrors.IsConflict(getErr) {
-			return nil, c.accessError("read", secretKind, name, getErr)
+		if !apierrors.IsConflict(err) {
+			break
 		}
 	}
-	return nil, err
+	if apierrors.IsNotFound(err) {
+		err = errors.New("it does not exist: reconcile the package, which makes it empty")
+	}
+	return nil, c.accessError("read", secretKind, name, err)
 }
 
-// filled reads the Secret, and gives a key to one without. Whoever may change this one need not be able to create others: a Secret
-// of the right type and name would be given the token of another ServiceAccount.
+// filled reads the Secret, and puts a key into it where it has none.
 func (c *Client) filled(ctx context.Context, name string) (*corev1.Secret, error) {
 	found, err := c.Secrets.Get(ctx, name, metav1.GetOptions{})
 	if err != nil || hasKeys(found.Data) {
 		return found, err
 	}
 	empty := found.DeepCopy() // its version: a second replica's change is a conflict
-	empty.Data = newKey(name).Data
+	empty.Data = map[string][]byte{KeyField: keyfile.Generate()}
 	changed, err := c.Secrets.Update(ctx, empty, metav1.UpdateOptions{})
 	if apierrors.IsForbidden(err) {
 		return found, nil
@@ -76,7 +71,7 @@ func (c *Client) WatchKeys(ctx context.Context, name string, deliver func(keyFil
 		switch {
 		case err != nil:
 		case secret == nil:
-			err = c.accessError("read", secretKind, name, errors.New("it was deleted: the next replica that starts makes a new one"))
+			err = c.accessError("read", secretKind, name, errors.New("it was deleted: reconcile the package, which makes an empty one for the next replica to fill"))
 		default:
 			keys, err = c.keys(name, secret.Data)
 		}
@@ -88,21 +83,10 @@ func (c *Client) WatchKeys(ctx context.Context, name string, deliver func(keyFil
 	})
 }
 
-func newKey(name string) *corev1.Secret {
-	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:   name,
-			Labels: map[string]string{"app.kubernetes.io/managed-by": "local-source-proxy"},
-		},
-		Type: corev1.SecretTypeOpaque,
-		Data: map[string][]byte{KeyField: keyfile.Generate()},
-	}
-}
-
 func (c *Client) keys(name string, data map[string][]byte) ([]byte, error) {
 	if !hasKeys(data) {
 		return nil, c.accessError("read", secretKind, name, fmt.Errorf(
-			"it has no %q: put one base64 key of %d bytes a line there, or delete the Secret and restart", KeyField, keyfile.Size))
+			"it has no %q: put one base64 key of %d bytes a line there, or let the ServiceAccount update it", KeyField, keyfile.Size))
 	}
 	return data[KeyField], nil
 }

@@ -29,6 +29,7 @@ func keySecret(content, version string) *corev1.Secret {
 
 func TestKeysAreTheSameForReplicasThatRace(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
+		c.put(t, keySecret("", "1"))
 		const replicas = 4
 		var keys [replicas]string
 		var group sync.WaitGroup
@@ -58,6 +59,7 @@ func TestKeysDiffer(t *testing.T) {
 	var keys []string
 	for range 2 {
 		inCluster(t, func(t *testing.T, c *cluster) {
+			c.put(t, keySecret("", "1"))
 			key, err := c.client.Keys(t.Context(), kube.SessionKeySecret)
 			if err != nil {
 				t.Fatal(err)
@@ -70,23 +72,28 @@ func TestKeysDiffer(t *testing.T) {
 	}
 }
 
-func TestKeysWhenDeletedBetweenTheSteps(t *testing.T) {
-	inCluster(t, func(t *testing.T, c *cluster) {
-		conflict := true
-		c.PrependReactor("create", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
-			first := conflict
-			conflict = false
-			return first, nil, apierrors.NewAlreadyExists(corev1.Resource("secrets"), kube.SessionKeySecret)
+// TestKeysNeverCreateASecret: with that right a Secret could be filled with the token of another ServiceAccount.
+func TestKeysNeverCreateASecret(t *testing.T) {
+	for name, content := range map[string]string{"absent": "", "empty": "\n", "filled": "theirs"} {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(t *testing.T, c *cluster) {
+				c.PrependReactor("create", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
+					t.Error("a Secret was created")
+					return true, nil, forbidden()
+				})
+				if content != "" {
+					c.put(t, keySecret(content, "1"))
+				}
+				if _, err := c.client.Keys(t.Context(), kube.SessionKeySecret); (err != nil) != (content == "") {
+					t.Errorf("error %v", err)
+				}
+			})
 		})
-		if key, err := c.client.Keys(t.Context(), kube.SessionKeySecret); err != nil || len(key) == 0 {
-			t.Errorf("key of %d bytes, error %v", len(key), err)
-		}
-	})
+	}
 }
 
 func TestKeysMadeByTheOperator(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
-		c.PrependReactor("create", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, forbidden() })
 		c.put(t, keySecret("theirs", "1"))
 		if key, err := c.client.Keys(t.Context(), kube.SessionKeySecret); err != nil || string(key) != "theirs" {
 			t.Errorf("key %q, error %v", key, err)
@@ -94,12 +101,11 @@ func TestKeysMadeByTheOperator(t *testing.T) {
 	})
 }
 
-// An account that may not create Secrets, such as the image proxy's, finds an empty one.
+// TestKeysFillASecretThatWasMadeEmpty by the package, once for all replicas.
 func TestKeysFillASecretThatWasMadeEmpty(t *testing.T) {
 	for name, others := range map[string]string{"alone": "", "another replica was first": "theirs"} {
 		t.Run(name, func(t *testing.T) {
 			inCluster(t, func(t *testing.T, c *cluster) {
-				c.PrependReactor("create", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, forbidden() })
 				c.put(t, keySecret("", "1"))
 				c.PrependReactor("update", "secrets", func(action clienttesting.Action) (bool, runtime.Object, error) {
 					update, _ := action.(clienttesting.UpdateAction)
@@ -129,6 +135,9 @@ func TestKeysFillASecretThatWasMadeEmpty(t *testing.T) {
 func TestEachSecretHasKeysOfItsOwn(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
 		seen := map[string]string{}
+		for _, name := range []string{kube.SessionKeySecret, kube.TokenKeySecret} {
+			c.put(t, secret(name, "", "1"))
+		}
 		for range 2 {
 			for _, name := range []string{kube.SessionKeySecret, kube.TokenKeySecret} {
 				key, err := c.client.Keys(t.Context(), name)
@@ -155,20 +164,19 @@ func TestKeysErrors(t *testing.T) {
 		arrange func(*testing.T, *cluster)
 		want    string
 	}{
-		"forbidden": {fail("create", forbidden()), "create" + secretIn +
+		"forbidden": {fail("get", forbidden()), "read" + secretIn +
 			"the API server forbids it: bind the Role local-source-proxy-manager to the ServiceAccount proxy-manager"},
-		"token": {fail("create", apierrors.NewUnauthorized("x")), "create" + secretIn + "the API server does not accept the token of the pod: restart the pod"},
-		"down":  {fail("create", errors.New("connection refused")), "create" + secretIn + "connection refused"},
-		"get fails": {func(t *testing.T, c *cluster) {
-			c.put(t, keySecret("k", "1"))
-			fail("get", errors.New("connection refused"))(t, c)
-		}, "read" + secretIn + "connection refused"},
+		"token":  {fail("get", apierrors.NewUnauthorized("x")), "read" + secretIn + "the API server does not accept the token of the pod: restart the pod"},
+		"down":   {fail("get", errors.New("connection refused")), "read" + secretIn + "connection refused"},
+		"absent": {func(*testing.T, *cluster) {}, "read" + secretIn + "it does not exist: reconcile the package, which makes it empty"},
 		"empty": {func(t *testing.T, c *cluster) {
 			c.put(t, keySecret("\n", "1"))
 			fail("update", forbidden())(t, c)
-		}, "read" + secretIn + `it has no "keys": put one base64 key of 32 bytes a line there, or delete the Secret and restart`},
-		"never settles": {fail("create", apierrors.NewAlreadyExists(corev1.Resource("secrets"), kube.SessionKeySecret)),
-			"create" + secretIn + `secrets "` + kube.SessionKeySecret + `" already exists`},
+		}, "read" + secretIn + `it has no "keys": put one base64 key of 32 bytes a line there, or let the ServiceAccount update it`},
+		"never settles": {func(t *testing.T, c *cluster) {
+			c.put(t, keySecret("", "1"))
+			fail("update", apierrors.NewConflict(corev1.Resource("secrets"), kube.SessionKeySecret, errors.New("changed")))(t, c)
+		}, "read" + secretIn + `Operation cannot be fulfilled on secrets "` + kube.SessionKeySecret + `": changed`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inCluster(t, func(t *testing.T, cl *cluster) {

@@ -94,9 +94,9 @@ func exercise(t *testing.T, s Secrets) {
 	}
 	got, err := s.Get(ctx, "s", metav1.GetOptions{})
 	check("get", got, err)
-	created, err := s.Create(ctx, newKey(SessionKeySecret), metav1.CreateOptions{})
+	created, err := s.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: SessionKeySecret}}, metav1.CreateOptions{})
 	check("create", created, err)
-	updated, err := s.Update(ctx, newKey(SessionKeySecret), metav1.UpdateOptions{})
+	updated, err := s.Update(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: SessionKeySecret}}, metav1.UpdateOptions{})
 	check("update", updated, err)
 	list, err := s.List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=s"})
 	if err != nil || len(list.Items) != 1 || list.ResourceVersion != "7" {

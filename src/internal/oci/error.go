@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // Code is the machine-readable part of an error, in capitals and underscores.
@@ -36,6 +37,8 @@ const (
 	PathUnknown Code = "PATH_UNKNOWN"
 	// BodyTooLarge: something on the way takes no body of this size.
 	BodyTooLarge Code = "BODY_TOO_LARGE"
+	// HeaderTooLarge: the header of a request is larger than the proxy reads.
+	HeaderTooLarge Code = "HEADER_TOO_LARGE"
 	// Misconfigured: the operator has to mend the proxy's settings.
 	Misconfigured Code = "MISCONFIGURED"
 	// Unavailable: the upstream registry could not be reached or gave no usable answer.
@@ -69,6 +72,8 @@ func (c Code) Status() int {
 		return http.StatusRequestedRangeNotSatisfiable
 	case BodyTooLarge:
 		return http.StatusRequestEntityTooLarge
+	case HeaderTooLarge:
+		return http.StatusRequestHeaderFieldsTooLarge
 	case Unavailable:
 		return http.StatusBadGateway
 	case UpstreamTimeout:
@@ -95,6 +100,8 @@ func CodeForStatus(status int) Code {
 		return BodyTooLarge
 	case http.StatusRequestedRangeNotSatisfiable:
 		return RangeInvalid
+	case http.StatusRequestHeaderFieldsTooLarge:
+		return HeaderTooLarge
 	case http.StatusTooManyRequests:
 		return TooManyRequests
 	case http.StatusGatewayTimeout:
@@ -115,6 +122,7 @@ type Error struct {
 
 	cause    error
 	upstream int
+	entries  []ErrorEntry
 }
 
 // Errorf makes an error of a code with a message in fmt's format. An operand of %w becomes the cause: it is for the log, and its
@@ -124,9 +132,10 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: err.Error(), cause: errors.Unwrap(err)}
 }
 
-// RelayedError makes the error with which an upstream's own refusal is passed on: its status stays, because clients act on it.
-func RelayedError(status int, code Code, message string) *Error {
-	return &Error{Code: code, Message: message, upstream: status}
+// RelayedError makes the error with which an upstream's own refusal is passed on: its status stays, because
+// clients act on it, and every error of its list. The first is the error's code and message.
+func RelayedError(status int, first ErrorEntry, more ...ErrorEntry) *Error {
+	return &Error{Code: first.Code, Message: first.Message, upstream: status, entries: append([]ErrorEntry{first}, more...)}
 }
 
 // Because adds the cause, which only the log is told.
@@ -155,12 +164,34 @@ func (e *Error) Status() int {
 	return e.Code.Status()
 }
 
-// Error is the text for the log: code, message, and the cause where there is one.
+// maxLogged is how many errors of a list the log is told.
+const maxLogged = 5
+
+// Error is the text for the log: codes, messages, and the cause where there is one.
 func (e *Error) Error() string {
-	if e.cause != nil {
-		return fmt.Sprintf("%s: %s: %v", e.Code, e.Message, e.cause)
+	var text strings.Builder
+	for i, entry := range e.Entries() {
+		if i == maxLogged {
+			fmt.Fprintf(&text, "; and %d more", len(e.entries)-i)
+			break
+		}
+		if i > 0 {
+			text.WriteString("; ")
+		}
+		fmt.Fprintf(&text, "%s: %s", entry.Code, entry.Message)
 	}
-	return fmt.Sprintf("%s: %s", e.Code, e.Message)
+	if e.cause != nil {
+		fmt.Fprintf(&text, ": %v", e.cause)
+	}
+	return text.String()
+}
+
+// Entries are the errors of the answer's body.
+func (e *Error) Entries() []ErrorEntry {
+	if len(e.entries) > 0 {
+		return e.entries
+	}
+	return []ErrorEntry{{Code: e.Code, Message: e.Message}}
 }
 
 // Unwrap returns the cause.
@@ -188,7 +219,7 @@ type ErrorBody struct {
 
 // WriteError answers a request with an error. It must be the first to write.
 func WriteError(w http.ResponseWriter, e *Error) error {
-	body, err := json.Marshal(ErrorBody{Errors: []ErrorEntry{{Code: e.Code, Message: e.Message}}})
+	body, err := json.Marshal(ErrorBody{Errors: e.Entries()})
 	if err != nil {
 		return fmt.Errorf("encode error body: %w", err)
 	}

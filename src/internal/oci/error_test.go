@@ -56,7 +56,7 @@ func TestStatus(t *testing.T) {
 		if code := oci.CodeForStatus(status); code.Status() < 400 {
 			t.Errorf("status %d: code %s has status %d", status, code, code.Status())
 		}
-		if got := oci.RelayedError(status, oci.CodeForStatus(status), "").Status(); got != status {
+		if got := oci.RelayedError(status, oci.ErrorEntry{Code: oci.CodeForStatus(status)}).Status(); got != status {
 			t.Errorf("relayed %d as %d", status, got)
 		}
 	}

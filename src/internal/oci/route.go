@@ -31,6 +31,9 @@ type Route struct {
 	Name string
 	// Reference is a tag or digest for [Manifest], a digest for [Blob] and [Referrers], a session token for [Upload].
 	Reference string
+
+	// flaw says why nothing can have the reference; nil: something can.
+	flaw *Error
 }
 
 // Operation names the operation for logs and metrics, such as "manifest-put"; the set of them is small and closed.
@@ -99,6 +102,9 @@ func (r Route) For(method string, allowed ...string) (Route, error) {
 		allow := strings.Join(allowed, ", ")
 		return Route{}, Errorf(Unsupported, "%s is not possible here; possible are: %s", printable(method), cmp.Or(allow, "none")).
 			With("Allow", allow)
+	}
+	if r.flaw != nil {
+		return Route{}, r.refuse(method)
 	}
 	r.Method = method
 	return r, nil
@@ -169,19 +175,53 @@ func named(r Route) (Route, error) {
 
 func digest(r Route) (Route, error) {
 	if !IsDigest(r.Reference) {
-		return Route{}, Errorf(DigestInvalid, "the digest is not valid: it must look like sha256:<64 hex digits>")
+		r.flaw = Errorf(DigestInvalid, "the digest is not valid: it must look like sha256:<64 hex digits>")
 	}
 	return named(r)
 }
 
 func manifest(name, reference string) (Route, error) {
+	r := Route{Kind: Manifest, Name: name, Reference: reference}
 	if strings.Contains(reference, ":") {
-		return digest(Route{Kind: Manifest, Name: name, Reference: reference})
+		return digest(r)
 	}
 	if !IsTag(reference) {
-		return Route{}, Errorf(ManifestInvalid, "the tag is not valid: letters, digits and . _ -, 128 characters at most")
+		r.flaw = ErrTag()
 	}
-	return named(Route{Kind: Manifest, Name: name, Reference: reference})
+	return named(r)
+}
+
+// ErrTag returns the error for what cannot be a tag.
+func ErrTag() *Error {
+	return Errorf(ManifestInvalid, "the tag is not valid: letters, digits and . _ -, 128 characters at most")
+}
+
+// refuse returns the error for a reference that cannot exist: it is unknown, like one that does not. Who
+// writes a manifest is told what is wrong, and so is who asks for referrers (distribution-spec, "Listing
+// Referrers").
+func (r Route) refuse(method string) *Error {
+	if method == http.MethodPut || r.Kind == Referrers {
+		return r.flaw
+	}
+	return Errorf(r.Missing(), "%s", r.flaw.Message)
+}
+
+// Missing returns the code for what the route names, where it is not found.
+func (r Route) Missing() Code {
+	switch r.Kind {
+	case Manifest:
+		return ManifestUnknown
+	case Blob:
+		return BlobUnknown
+	case Upload:
+		return BlobUploadUnknown
+	case Referrers:
+		// Quirk D10: with NAME_UNKNOWN, oras-go takes the repository to be missing, and does not fall back to
+		// tags.
+		return Unsupported
+	default:
+		return NameUnknown
+	}
 }
 
 // printable keeps what a client may have put into a method out of logs and answers.

@@ -72,13 +72,6 @@ func TestParseRefuses(t *testing.T) {
 		{"GET", "/v2/source-/manifests/latest", oci.NameInvalid},
 		{"GET", "/v2/a___b/manifests/latest", oci.NameInvalid},
 		{"GET", "/v2/" + strings.Repeat("a", 256) + "/manifests/latest", oci.NameInvalid},
-		{"GET", "/v2/source/manifests/-latest", oci.ManifestInvalid},
-		{"GET", "/v2/source/manifests/" + strings.Repeat("a", 129), oci.ManifestInvalid},
-		{"GET", "/v2/source/manifests/sha256:abc", oci.DigestInvalid},
-		{"GET", "/v2/source/blobs/latest", oci.DigestInvalid},
-		{"GET", "/v2/source/blobs/" + strings.ToUpper(digest), oci.DigestInvalid},
-		{"GET", "/v2/source/blobs/sha512:" + digest[7:], oci.DigestInvalid},
-		{"GET", "/v2/source/referrers/latest", oci.DigestInvalid},
 		{"GET", "/v2/source/blobs/uploads/", oci.Unsupported},
 		{"POST", "/v2/source/blobs/uploads/dG9rZW4", oci.Unsupported},
 		{"PUT", "/v2/source/blobs/" + digest, oci.Unsupported},
@@ -95,6 +88,39 @@ func TestParseRefuses(t *testing.T) {
 		if e.Code == oci.Unsupported && e.Header.Get("Allow") == "" {
 			t.Errorf("Parse(%s %s): 405 without Allow (RFC 9110, section 15.5.6)", test.method, test.path)
 		}
+	}
+}
+
+// TestImpossibleReferences: a reference that cannot exist is unknown like one that does not. Only who writes
+// it is told what is wrong, and a subject's digest has to be valid (distribution-spec, "Listing Referrers").
+func TestImpossibleReferences(t *testing.T) {
+	impossible := map[string][]string{
+		"manifests": {"-latest", ".INVALID", ".bad", strings.Repeat("a", 129), "sha256:abc", "sha256:baddigeststring", "sha512:" + digest[7:]},
+		"blobs":     {"latest", strings.ToUpper(digest), "sha512:" + digest[7:], "sha256:abc"},
+		"referrers": {"latest", "sha256:abc"},
+	}
+	for kind, references := range impossible {
+		for _, reference := range references {
+			for method, want := range map[string]map[string]oci.Code{
+				"GET":    {"manifests": oci.ManifestUnknown, "blobs": oci.BlobUnknown, "referrers": oci.DigestInvalid},
+				"HEAD":   {"manifests": oci.ManifestUnknown, "blobs": oci.BlobUnknown, "referrers": oci.Unsupported},
+				"DELETE": {"manifests": oci.ManifestUnknown, "blobs": oci.BlobUnknown, "referrers": oci.Unsupported},
+				"PUT":    {"manifests": oci.ManifestInvalid, "blobs": oci.Unsupported, "referrers": oci.Unsupported},
+			} {
+				code := want[kind]
+				if method == "PUT" && kind == "manifests" && strings.Contains(reference, ":") {
+					code = oci.DigestInvalid
+				}
+				path := "/v2/source/" + kind + "/" + reference
+				if _, err := oci.ParseRoute(method, path); err == nil || oci.ErrorFrom(err).Code != code {
+					t.Errorf("%s %s: %v; want %s", method, path, err, code)
+				}
+			}
+		}
+	}
+	// A name that cannot exist is told first.
+	if _, err := oci.ParseRoute("GET", "/v2/Source/manifests/.bad"); oci.ErrorFrom(err).Code != oci.NameInvalid {
+		t.Errorf("a bad name with a bad tag: %v", err)
 	}
 }
 

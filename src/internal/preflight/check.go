@@ -69,6 +69,9 @@ func run(ctx context.Context, name string, do func(context.Context) (Step, error
 	defer cancel()
 	step, err := do(ctx)
 	step.Name = name
+	if _, busy := errors.AsType[*upstream.Busy](err); busy {
+		step.Remedy = "the registry asks to be left alone for a while: try again later"
+	}
 	if err != nil {
 		step.Result, step.Detail = Failed, oneLine(err)
 	} else if step.Result == "" {
@@ -147,6 +150,9 @@ func (c *checker) tls(ctx context.Context) (Step, error) {
 
 func (c *checker) ping(ctx context.Context) (Step, error) {
 	schemes, err := c.registry.Greet(ctx)
+	if errors.Is(err, upstream.ErrPage) {
+		return Step{Remedy: "a portal or block page answers in the registry's place: check the host and port in repository, and the HTTP proxy or filter on the way"}, err
+	}
 	detail := "the registry asks for no credential so far"
 	if len(schemes) > 0 {
 		detail = "the registry asks for " + strings.Join(schemes, " or ")
@@ -158,6 +164,9 @@ func (c *checker) token(ctx context.Context) (Step, error) {
 	shown, err := c.registry.Authorize(ctx, upstream.Push(c.repository))
 	if err == nil && !shown {
 		return Step{Result: Skipped, Detail: "no credential is shown: none is configured for this registry, or it asks for none"}, nil
+	}
+	if realm, ok := errors.AsType[*upstream.RealmError](err); ok {
+		return Step{Remedy: realm.Remedy("token_realms")}, err
 	}
 	return Step{
 		Detail: "there is a credential, and a token where the registry wants one",

@@ -87,7 +87,21 @@ func TestTheFirstStepThatFails(t *testing.T) {
 		"a foreign realm": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
 			double.GuardBy((&registrytest.Realm{URL: "https://auth.example.net/"}).Guard)
 			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}
-		}, "token", "push secret"},
+		}, "token", "if auth.example.net is the registry's token server and may be shown the credential, add it to token_realms"},
+		"a realm that is nowhere": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
+			double.GuardBy((&registrytest.Realm{URL: "/token"}).Guard)
+			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}
+		}, "token", "by a URL with https"},
+		// quirk D12
+		"a portal": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
+			double.When("", "/v2/").Answer(200, "<html>Please log in</html>", "Content-Type", "text/html")
+			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}
+		}, "ping", "portal"},
+		// quirk A14
+		"a registry that is busy": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
+			double.When("", "/v2/").Answer(429, "", "Retry-After", "60")
+			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}
+		}, "ping", "later"},
 		"a wrong password": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
 			double.GuardBy(registrytest.Basic(proxytest.User, "another"))
 			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}

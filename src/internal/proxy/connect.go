@@ -51,7 +51,7 @@ func connect(now *settings.Snapshot, cfg upstream.Config, place string) *source.
 	if s.Problem != nil {
 		return up
 	}
-	cfg.Host, cfg.PlainHTTP, cfg.CACertData = s.Registry, s.PlainHTTP, s.CACertData
+	cfg.Host, cfg.PlainHTTP, cfg.CACertData, cfg.TokenRealms = s.Registry, s.PlainHTTP, s.CACertData, s.TokenRealms
 	cfg.Keychain = credentials(now, place)
 	up.Registry, up.Problem = upstream.New(cfg)
 	return up

@@ -119,7 +119,9 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 func once(loaded <-chan struct{}, serve httpserver.HandlerFunc) httpserver.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if !isClosed(loaded) {
-			return oci.RelayedError(http.StatusServiceUnavailable, oci.Unavailable, "starting; try again in a moment").With("Retry-After", "1")
+			return oci.RelayedError(http.StatusServiceUnavailable, oci.ErrorEntry{
+				Code: oci.Unavailable, Message: "starting; try again in a moment",
+			}).With("Retry-After", "1")
 		}
 		return serve(w, r)
 	}

@@ -40,7 +40,7 @@ func TestNobodyIsAStrangerBeforeTheObjectsAreRead(t *testing.T) {
 // hanging is an API server that does not answer.
 type hanging struct{ kube.Secrets }
 
-func (hanging) Create(ctx context.Context, _ *corev1.Secret, _ metav1.CreateOptions) (*corev1.Secret, error) {
+func (hanging) Get(ctx context.Context, _ string, _ metav1.GetOptions) (*corev1.Secret, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }

@@ -86,6 +86,21 @@ func splitHost(place, key, value string) (registry, path string, err error) {
 	return registry, rest, nil
 }
 
+// checkRealm accepts a host, with or without a port.
+func checkRealm(place, key, host string) error {
+	const remedy = "write host or host:port, such as auth.example.com"
+	switch {
+	case host == "":
+		return &Error{Place: place, Key: key, Problem: "is empty", Remedy: remedy}
+	case strings.Contains(host, "://"), strings.Contains(host, "/"):
+		return &Error{Place: place, Key: key, Problem: "has a scheme or a path", Remedy: remedy + "; it is asked by https"}
+	case !oci.IsHost(host):
+		return &Error{Place: place, Key: key, Problem: "is not a host", Remedy: remedy}
+	default:
+		return nil
+	}
+}
+
 func digits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/strictyaml"
 )
@@ -20,6 +22,8 @@ type Settings struct {
 	// PlainHTTP says that the operator asked for HTTP without TLS. That a registry on loopback may be asked in plain HTTP
 	// without this is for the upstream to know.
 	PlainHTTP bool
+	// TokenRealms are hosts, in lower case, that may be shown the credential beside the registry's own.
+	TokenRealms []string
 	// CACertData holds PEM certificates that are trusted beside the system's roots; every block has been parsed.
 	CACertData []byte
 	// AllowPull, AllowDelete and AllowSubRepositories are the values of these names.
@@ -46,7 +50,7 @@ func (s Settings) Equal(t Settings) bool {
 		return err.Error()
 	}
 	return s.Registry == t.Registry && s.Repository == t.Repository && s.PlainHTTP == t.PlainHTTP &&
-		bytes.Equal(s.CACertData, t.CACertData) && s.AllowPull == t.AllowPull && s.AllowDelete == t.AllowDelete &&
+		slices.Equal(s.TokenRealms, t.TokenRealms) && bytes.Equal(s.CACertData, t.CACertData) && s.AllowPull == t.AllowPull && s.AllowDelete == t.AllowDelete &&
 		s.AllowSubRepositories == t.AllowSubRepositories && text(s.Problem) == text(t.Problem)
 }
 
@@ -71,6 +75,14 @@ func (v Values) Resolve(place string) Settings {
 		problems = append(problems, err)
 	} else {
 		s.CACertData = []byte(v.WithShared().CACertData)
+	}
+
+	for i, host := range v.TokenRealms {
+		if err := checkRealm(place, fmt.Sprintf("token_realms[%d]", i), host); err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		s.TokenRealms = append(s.TokenRealms, strings.ToLower(host))
 	}
 
 	key := "repository"

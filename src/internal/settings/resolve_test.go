@@ -4,6 +4,7 @@ package settings_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,6 +123,24 @@ func TestResolveNamesThePlace(t *testing.T) {
 	}
 }
 
+// quirk A12
+func TestQuirkA12TokenRealms(t *testing.T) {
+	for host, want := range map[string]string{
+		"auth.example.net": "", "Auth.Example.NET:8443": "", "[::1]:5001": "", "192.0.2.7": "", "localhost": "",
+		"":                         "is empty",
+		"https://auth.example.net": "has a scheme or a path", "auth.example.net/token": "has a scheme or a path", "auth.example.net/": "has a scheme or a path",
+		"user:secret@auth.example.net": "is not a host", "auth_.example.net": "is not a host", "*.example.net": "is not a host", "auth.example.net:0": "is not a host",
+	} {
+		s := settings.Values{Repository: "r.io/a", TokenRealms: []string{"first.example.net", host}}.Resolve("v.yml")
+		switch {
+		case want == "" && (s.Problem != nil || !slices.Equal(s.TokenRealms, []string{"first.example.net", strings.ToLower(host)})):
+			t.Errorf("%q: %v, %q", host, s.Problem, s.TokenRealms)
+		case want != "" && (s.Problem == nil || !strings.HasPrefix(s.Problem.Error(), "v.yml: token_realms[1]: "+want) || strings.Contains(s.Problem.Error(), "secret")):
+			t.Errorf("%q: %v", host, s.Problem)
+		}
+	}
+}
+
 func TestResolveFallsBackToShared(t *testing.T) {
 	shared := settings.Shared{ImageRegistry: settings.ImageRegistry{
 		ProjectPath: "r.io/platform", Secret: settings.SecretRef{Name: "s", Namespace: "n"}}}
@@ -196,6 +215,7 @@ func TestEqual(t *testing.T) {
 		"pull":       func(v *settings.Values) { v.AllowPull = true },
 		"delete":     func(v *settings.Values) { v.AllowDelete = true },
 		"sub":        func(v *settings.Values) { v.AllowSubRepositories = true },
+		"realms":     func(v *settings.Values) { v.TokenRealms = []string{"auth.example.net"} },
 	} {
 		other := base
 		change(&other)

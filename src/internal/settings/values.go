@@ -21,6 +21,8 @@ type Values struct {
 	CACertData string `yaml:"ca_cert_data"`
 	// PlainHTTP says that the registry speaks HTTP without TLS.
 	PlainHTTP bool `yaml:"plain_http"`
+	// TokenRealms are further hosts that may be shown the credential, over https.
+	TokenRealms []string `yaml:"token_realms"`
 	// KubernetesDistribution is "openshift" where the platform assigns user ids.
 	KubernetesDistribution string `yaml:"kubernetes_distribution"`
 	// KubernetesVersion is the version of the cluster, such as "1.34".
@@ -99,6 +101,14 @@ func (q *Quantity) UnmarshalText(text []byte) error {
 type NetworkPolicy struct {
 	Enabled      bool     `yaml:"enabled"`
 	IngressCIDRs []string `yaml:"ingress_cidrs"`
+	Egress       Egress   `yaml:"egress"`
+}
+
+// Egress is the value network_policy.egress.
+type Egress struct {
+	Enabled     bool     `yaml:"enabled"`
+	CIDRs       []string `yaml:"cidrs"`
+	ExceptCIDRs []string `yaml:"except_cidrs"`
 }
 
 // ImageProxy is the value image_proxy.

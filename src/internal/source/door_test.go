@@ -157,5 +157,5 @@ func TestQuirkK1Locations(t *testing.T) {
 	location := p.Start()
 	registry.When("PATCH", "").AnswerOnceRead(202, "", "Location", "/v2/x%2Fy?_state=//")
 	p.Do("PATCH", location, proxytest.Body(layer())).Is(202).Location()
-	p.Do("PUT", manifests+"v1", proxytest.Body([]byte("{}"))).Is(201).Has("Location", manifests+"v1").Location()
+	p.Do("PUT", manifests+"v1", proxytest.Body([]byte("{}"))).Is(201).Has("Location", manifests+registrytest.Digest([]byte("{}"))).Location()
 }

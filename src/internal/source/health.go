@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -37,8 +38,9 @@ type report struct {
 	Message    string `json:"message"`
 }
 
-// health answers /health for one configuration: whether a push would succeed, as far as the registry is concerned. The status of
-// the answer itself is never 401, 403 or 404, which clients read as a missing permission or a missing installation.
+// health answers /health for one configuration: whether a push would succeed, as far as the registry is
+// concerned. The status of the answer itself is never 401, 403 or 404, which clients read as a missing
+// permission or a missing installation.
 type health struct {
 	mu    sync.Mutex
 	last  outcome
@@ -80,7 +82,7 @@ func (h *health) look(ctx context.Context, now *Upstream) (outcome, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
 		defer cancel()
 		err := preflight.TryPush(ctx, now.Registry, now.Repository)
-		result, keep := outcome{describe(err), err}, healthyFor
+		result, keep := outcome{describe(err), explained(err)}, healthyFor
 		if err != nil {
 			keep = unhealthyFor
 		}
@@ -97,7 +99,8 @@ func (h *health) look(ctx context.Context, now *Upstream) (outcome, error) {
 	}
 }
 
-// describe puts the outcome of a handshake in the words of the report. What the network says names addresses: the log has it.
+// describe puts the outcome of a handshake in the words of the report. What the network says names
+// addresses: the log has it.
 func describe(err error) report {
 	if err == nil {
 		return report{"200", "the registry accepts pushes"}
@@ -106,9 +109,23 @@ func describe(err error) report {
 		return report{strconv.Itoa(failure.Status), failure.Message}
 	}
 	if refusal, ok := errors.AsType[*upstream.Refusal](err); ok {
+		if _, realm := errors.AsType[*upstream.RealmError](refusal); realm {
+			return report{strconv.Itoa(http.StatusBadGateway), strange(refusal)}
+		}
 		return report{strconv.Itoa(cmp.Or(refusal.Status, http.StatusBadGateway)), refusal.Reason}
 	}
+	if busy, ok := errors.AsType[*upstream.Busy](err); ok {
+		return report{strconv.Itoa(busy.Status), "the registry has too much to do; try again later"}
+	}
 	return report{strconv.Itoa(http.StatusBadGateway), "the registry cannot be reached: " + obstacle(err)}
+}
+
+// explained adds for the log what the operator can do.
+func explained(err error) error {
+	if realm, ok := errors.AsType[*upstream.RealmError](err); ok {
+		return fmt.Errorf("%w; %s", err, realm.Remedy(realmsSetting))
+	}
+	return err
 }
 
 func obstacle(err error) string {
@@ -120,6 +137,9 @@ func obstacle(err error) string {
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		return "it does not answer in time"
+	}
+	if errors.Is(err, upstream.ErrPage) {
+		return "a web page answers in its place; the operator has to look at its address and at what is between"
 	}
 	return "the connection fails; the proxy's log says how"
 }

@@ -50,6 +50,16 @@ func TestHealthOfARegistryThatRefuses(t *testing.T) {
 		status  string
 		says    string
 	}{
+		"a token server that is not its own": {func(_ *proxytest.Proxy, registry *registrytest.Registry) { // quirk A12
+			registry.GuardBy((&registrytest.Realm{URL: "https://auth.example.net/token"}).Guard)
+		}, "502", "the operator can allow it by token_realms"},
+		"a portal": {func(_ *proxytest.Proxy, registry *registrytest.Registry) { // quirk D12
+			registry.When("", "").Answer(200, "<html>Please log in</html>", "Content-Type", "text/html")
+		}, "502", "a web page answers in its place"},
+		"a token server with too much to do": {func(p *proxytest.Proxy, registry *registrytest.Registry) { // quirk A14
+			registry.GuardBy((&registrytest.Realm{URL: "https://auth.example.com/token"}).Guard)
+			p.Network.Serve("auth.example.com", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) }))
+		}, "429", "try again later"},
 		"credential": {func(_ *proxytest.Proxy, registry *registrytest.Registry) {
 			registry.GuardBy(registrytest.Basic("somebody", "else"))
 		}, "401", "authentication required"},

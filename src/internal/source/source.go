@@ -3,6 +3,8 @@
 package source
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -88,6 +90,7 @@ func (a admission) Admit(r *http.Request, operation oci.Route) (engine.Target, e
 		Repository: repository,
 		Prefix:     prefixOf(r),
 		Scope:      upstream.Push(repository),
+		Download:   a.AllowPull,
 		Source:     a.source,
 		Refused:    refused,
 	}, nil
@@ -127,6 +130,17 @@ func (a admission) allowed(operation oci.Route) error {
 // refused answers for the registry when it refuses the operator's credential. It is not the client's: a 401 would make clients ask
 // their users for a password, and a 5xx make them try again for minutes.
 func refused(refusal *upstream.Refusal) *oci.Error {
+	if realm, ok := errors.AsType[*upstream.RealmError](refusal); ok {
+		return oci.Errorf(oci.Denied, "%s", strange(refusal)).Because(fmt.Errorf("%w; %s", refusal, realm.Remedy(realmsSetting)))
+	}
 	return oci.Errorf(oci.Denied, "the registry refuses the proxy's own credential, not yours: ask the operator to check the push secret and its rights (%s)", refusal.Reason).
 		Because(refusal)
+}
+
+// realmsSetting is the value that lists further token servers.
+const realmsSetting = "token_realms"
+
+// strange tells clients of a token server that is not shown the credential. Which one it is, the log says.
+func strange(refusal *upstream.Refusal) string {
+	return refusal.Reason + ": the operator can allow it by " + realmsSetting
 }

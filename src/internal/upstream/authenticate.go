@@ -156,7 +156,7 @@ func (r *Registry) authorization(ctx context.Context, c keychain.Credential, cha
 		}
 	}
 	if unusable != nil {
-		return authorization{}, &Refusal{Reason: "the registry names a token server that is not its own", cause: unusable}
+		return authorization{}, &Refusal{Reason: "the registry names a token server that is not known to be its own, and it is not shown the credential", cause: unusable}
 	}
 	return authorization{}, nil
 }

@@ -14,6 +14,10 @@ type Call struct {
 	Operation string
 	// Scopes that a token needs.
 	Scopes []Scope
+	// Download: it is the content of a blob that may be read here, and that registries may keep elsewhere.
+	Download bool
+	// Commits: the registry has to put a blob together before it answers, which may take it minutes.
+	Commits bool
 }
 
 // repository is the one that the call is about; "" without one.
@@ -54,9 +58,10 @@ func callOf(ctx context.Context) Call {
 	return call
 }
 
-// scopeStrings returns the scopes of a call as a token server wants them, with what a challenge asks for besides. A challenge
-// may add actions on repositories that the call is about (distribution wants "delete" for a deletion, which must not be asked
-// for unasked: quirk A4), and scopes of other kinds, but no other repository (quirk A2).
+// scopeStrings returns the scopes of a call as a token server wants them, with what a challenge asks for
+// besides. A challenge may add actions on repositories that the call is about (distribution wants "delete"
+// for a deletion, which must not be asked for unasked: quirk A4), and scopes of other kinds, but no other
+// repository (quirk A2).
 func scopeStrings(call Call, asked string) []string {
 	scopes := make([]Scope, len(call.Scopes))
 	for i, s := range call.Scopes {

@@ -160,11 +160,14 @@ func (r *Registry) askWith(ctx context.Context, scheme string) error {
 	if resp.StatusCode == http.StatusUnauthorized {
 		r.greeting.guard()
 	}
+	if err := busy(resp, "ask "+r.api+" for its greeting"); err != nil {
+		return err
+	}
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode < 300:
 		r.greeting.learn(oci.ParseChallenges(resp.Header))
 		return nil
-	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode >= 500:
+	case resp.StatusCode >= 500:
 		return fmt.Errorf("ask %s for its greeting: %s", r.api, http.StatusText(resp.StatusCode))
 	default:
 		// A registry without a greeting may still say what it wants where it wants it.

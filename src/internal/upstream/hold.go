@@ -5,49 +5,122 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// continueTimeout is how long a registry may take to ask for a body before it is sent unasked.
-const continueTimeout = time.Second
+const (
+	// continueTimeout is how long a registry may take to ask for a body before it is sent unasked.
+	continueTimeout = time.Second
+	// muteTimeout is the same for a registry that never asked so far: long enough for one nearby to refuse
+	// a request.
+	muteTimeout = 50 * time.Millisecond
+	// expectMemory is how long a registry that refused to be announced a body (417) is not announced any.
+	expectMemory = 10 * time.Minute
+)
 
-// hold keeps a body that is announced (RFC 9110, section 10.1.1) until the registry asks for it, so that it is untouched when the
-// registry refuses the request instead. net/http would then send it all the same to keep the connection, or has to be told to end
-// every connection after one body; here only the connection of a refused request ends.
-type hold struct{ next http.RoundTripper }
+// manners is what a registry was seen to do with "Expect: 100-continue" (quirk U12).
+type manners struct {
+	// mute: it has never asked for a body, but took one unasked.
+	mute atomic.Bool
+	// until when it is announced no body, in nanoseconds of Unix time.
+	until atomic.Int64
+}
+
+func (m *manners) refuses() bool { return time.Now().UnixNano() < m.until.Load() }
+
+func (m *manners) refused() { m.until.Store(time.Now().Add(expectMemory).UnixNano()) }
+
+func (m *manners) patience() time.Duration {
+	if m.mute.Load() {
+		return muteTimeout
+	}
+	return continueTimeout
+}
+
+// hold keeps a body that is announced (RFC 9110, section 10.1.1) until the registry asks for it, so that it
+// is untouched when the registry refuses the request instead. net/http would then send it all the same to
+// keep the connection, or has to be told to end every connection after one body; here only the connection
+// of a refused request ends.
+type hold struct {
+	next    http.RoundTripper
+	manners *manners
+}
 
 func (t hold) RoundTrip(req *http.Request) (*http.Response, error) {
 	lent, ok := req.Body.(*Body)
 	if !ok || req.Header.Get("Expect") == "" {
 		return t.next.RoundTrip(req)
 	}
+	if t.manners.refuses() {
+		return t.next.RoundTrip(unannounced(req))
+	}
+	resp, err := t.announce(req, lent)
+	if err != nil || resp.StatusCode != http.StatusExpectationFailed {
+		return resp, err
+	}
+	// What cannot meet the expectation is asked without it (RFC 9110, sections 10.1.1 and 15.5.18).
+	t.manners.refused()
+	again, ok := RepeatBody(req)
+	if !ok {
+		return resp, nil
+	}
+	drain(resp)
+	return t.next.RoundTrip(unannounced(again))
+}
+
+func (t hold) announce(req *http.Request, lent *Body) (*http.Response, error) {
 	lent.Hold()
-	patience := time.AfterFunc(continueTimeout, lent.Ask)
+	var unasked, asked atomic.Bool
+	patience := time.AfterFunc(continueTimeout, func() {
+		unasked.Store(true)
+		lent.Ask()
+	})
 	patience.Stop()
 	trace := &httptrace.ClientTrace{
-		GotConn:        func(got httptrace.GotConnInfo) { lent.Broken(closed(got.Conn)) },
-		WroteHeaders:   func() { patience.Reset(continueTimeout) },
-		Got100Continue: lent.Ask,
+		GotConn:      func(got httptrace.GotConnInfo) { lent.Broken(closed(got.Conn)) },
+		WroteHeaders: func() { patience.Reset(t.manners.patience()) },
+		Got100Continue: func() {
+			asked.Store(true)
+			t.manners.mute.Store(false)
+			lent.Ask()
+		},
 	}
 	resp, err := t.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	patience.Stop()
 	if err != nil {
 		return nil, err
 	}
+	if unasked.Load() && !asked.Load() && resp.StatusCode < 300 {
+		t.manners.mute.Store(true)
+	}
 	resp.Body = &ending{ReadCloser: resp.Body, loan: lent}
 	return resp, nil
 }
 
-// watched is a connection that says when it is closed: net/http waits for the reader of a body before it says so.
+// unannounced is a request whose body is sent without asking.
+func unannounced(req *http.Request) *http.Request {
+	req = withHeaders(req)
+	req.Header.Del("Expect")
+	return req
+}
+
+// watched is a connection that says when it is closed, because net/http waits for the reader of a body
+// before it says so. It gives up a write of which nothing gets away for too long.
 type watched struct {
 	net.Conn
+	limit  time.Duration
 	closed chan struct{}
 	once   sync.Once
+	// theirs: a deadline was set by whoever uses the connection.
+	theirs atomic.Bool
 }
 
 func (c *watched) Close() error {
@@ -55,15 +128,44 @@ func (c *watched) Close() error {
 	return c.Conn.Close()
 }
 
+// Write implements [net.Conn].
+func (c *watched) Write(p []byte) (written int, err error) {
+	if c.theirs.Load() {
+		return c.Conn.Write(p)
+	}
+	for {
+		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.limit)); err != nil {
+			return written, err
+		}
+		n, err := c.Conn.Write(p[written:])
+		written += n
+		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.theirs.Load() {
+			return written, err
+		}
+	}
+}
+
+// SetDeadline implements [net.Conn].
+func (c *watched) SetDeadline(t time.Time) error {
+	c.theirs.Store(!t.IsZero())
+	return c.Conn.SetDeadline(t)
+}
+
+// SetWriteDeadline implements [net.Conn].
+func (c *watched) SetWriteDeadline(t time.Time) error {
+	c.theirs.Store(!t.IsZero())
+	return c.Conn.SetWriteDeadline(t)
+}
+
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-func watch(dial dialer) dialer {
+func watch(dial dialer, limit time.Duration) dialer {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		return &watched{Conn: conn, closed: make(chan struct{})}, nil
+		return &watched{Conn: conn, limit: limit, closed: make(chan struct{})}, nil
 	}
 }
 
@@ -78,7 +180,8 @@ func closed(conn net.Conn) <-chan struct{} {
 	return nil
 }
 
-// ending ends the loan of a body that was never asked for, once the answer that came in its place has been read.
+// ending ends the loan of a body that was never asked for, once the answer that came in its place has been
+// read.
 type ending struct {
 	io.ReadCloser
 	loan *Body

@@ -19,12 +19,14 @@ const (
 	// maxRetryAfter is how long a registry may make us wait, in place of our own delay.
 	maxRetryAfter = 5 * time.Second
 	retryDelay    = 200 * time.Millisecond
-	// drainLimit is how much of an unwanted answer is read so that its connection can be used again, in bytes.
+	// drainLimit is how much of an unwanted answer is read so that its connection can be used again, in
+	// bytes.
 	drainLimit = 64 << 10
 )
 
-// retry repeats what can be repeated. A request without a body is, on connection errors and on 502, 503 and 504. One with a
-// body is only when the connection broke before the body was asked for; a body that has begun is never replayed.
+// retry repeats what can be repeated. A request without a body is, on connection errors and on 502, 503 and
+// 504. One with a body is only when the connection broke before the body was asked for; a body that has
+// begun is never replayed.
 type retry struct {
 	next  http.RoundTripper
 	delay time.Duration
@@ -60,7 +62,8 @@ func worthRetrying(req *http.Request, resp *http.Response, err error) bool {
 	}
 	if err != nil {
 		_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-		return !untrusted && !speaksPlainHTTP(err)
+		_, silent := errors.AsType[*Silence](err)
+		return !untrusted && !silent && !speaksPlainHTTP(err) && !errors.Is(err, errAddress) && !errors.Is(err, errInformational)
 	}
 	if req.Body != nil && req.Body != http.NoBody {
 		return false

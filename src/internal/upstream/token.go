@@ -20,9 +20,11 @@ import (
 )
 
 const (
-	// defaultLifetime of a token that does not say (distribution token specification: "defaults to 60 seconds").
+	// defaultLifetime of a token that does not say (distribution token specification: "defaults to 60
+	// seconds").
 	defaultLifetime = time.Minute
-	// maxMargin is how long before its end at most a token is no longer used; a quarter of its life if that is less.
+	// maxMargin is how long before its end at most a token is no longer used; a quarter of its life if that
+	// is less.
 	maxMargin = time.Minute
 	// maxTokens bounds the cache; expired tokens leave first.
 	maxTokens = 1024
@@ -30,8 +32,8 @@ const (
 	maxTokenAnswer = 1 << 20
 )
 
-// tokenKey says for whom and for what a token is good: a token must never serve another credential, nor another repository
-// (quirk A2).
+// tokenKey says for whom and for what a token is good: a token must never serve another credential, nor
+// another repository (quirk A2).
 type tokenKey struct {
 	credential             fingerprint
 	realm, service, scopes string
@@ -43,7 +45,8 @@ func newTokenKey(c keychain.Credential, realm, service string, scopes []string) 
 
 type token struct {
 	value string
-	// stale is when the token is no longer used, ahead of its expiry: an upload that begins with it may last.
+	// stale is when the token is no longer used, ahead of its expiry: an upload that begins with it may
+	// last.
 	stale time.Time
 }
 
@@ -127,7 +130,8 @@ func (r *Registry) token(ctx context.Context, key tokenKey, c keychain.Credentia
 	})
 }
 
-// fetchToken asks the realm. An identity token is traded by OAuth2's POST, and by GET where the realm takes no POST (quirk A6).
+// fetchToken asks the realm. An identity token is traded by OAuth2's POST, and by GET where the realm takes
+// no POST (quirk A6).
 func (r *Registry) fetchToken(ctx context.Context, key tokenKey, c keychain.Credential) (token, error) {
 	if c.IdentityToken != "" {
 		t, status, err := r.askRealm(key, func() (*http.Request, error) { return postToken(ctx, key, c) })
@@ -180,11 +184,14 @@ func (r *Registry) askRealm(key tokenKey, ask func() (*http.Request, error)) (to
 		return token{}, 0, fmt.Errorf("ask for a token: %w", err)
 	}
 	received := time.Now()
-	resp, err := r.anonymous.RoundTrip(req)
+	resp, err := r.reachRealm(req)
 	if err != nil {
 		return token{}, 0, fmt.Errorf("ask %s for a token: %w", req.URL.Host, err)
 	}
 	defer drain(resp)
+	if err := busy(resp, "ask "+req.URL.Host+" for a token"); err != nil {
+		return token{}, resp.StatusCode, err
+	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxTokenAnswer))
 	if err != nil {
 		return token{}, resp.StatusCode, fmt.Errorf("ask %s for a token: read answer: %w", req.URL.Host, err)
@@ -202,12 +209,57 @@ func (r *Registry) askRealm(key tokenKey, ask func() (*http.Request, error)) (to
 			Reason: fmt.Sprintf("the registry's token server refuses the credential (%s)", http.StatusText(resp.StatusCode)),
 			cause:  fmt.Errorf("asked %s for scope %q", req.URL.Host, key.scopes),
 		}
+	case http.StatusNotFound:
+		if req.Method == http.MethodGet && req.Header.Get("Authorization") == "" {
+			return token{}, resp.StatusCode, &Refusal{
+				Status: resp.StatusCode,
+				Reason: "the registry's token server answers strangers 404 Not Found: a credential is needed",
+				cause:  fmt.Errorf("asked %s for scope %q", req.URL.Host, key.scopes),
+			}
+		}
+		fallthrough
 	default:
 		return token{}, resp.StatusCode, fmt.Errorf("ask %s for a token: status %d", req.URL.Host, resp.StatusCode)
 	}
 }
 
-// readToken reads the answer; its lifetime counts from when it was asked for, by our clock, because clocks differ (quirk A5).
+// reachRealm asks a token server, and follows its redirects to itself with the credential (quirk A14).
+// Those to other places are not followed.
+func (r *Registry) reachRealm(req *http.Request) (*http.Response, error) {
+	realm := req.URL
+	for range maxRedirects + 1 {
+		resp, err := r.anonymous.RoundTrip(req)
+		if err != nil || !isRedirect(resp.StatusCode) {
+			return resp, err
+		}
+		drain(resp)
+		to, err := req.URL.Parse(resp.Header.Get("Location"))
+		if err != nil || resp.Header.Get("Location") == "" {
+			return nil, fmt.Errorf("%w: the token server names no usable Location", ErrRedirect)
+		}
+		if to.Scheme == "http" && realm.Scheme == "https" && hostname(to.Host) == hostname(realm.Host) {
+			to.Scheme, to.Host = realm.Scheme, realm.Host // behind a box that speaks TLS for it (quirk A13)
+		}
+		if to.Scheme != realm.Scheme || listedAs(to) != listedAs(realm) || to.User != nil {
+			return nil, fmt.Errorf("%w: the token server sends the credential elsewhere, to %s", ErrRedirect, to.Host)
+		}
+		next := req.Clone(req.Context())
+		next.URL, next.Host = to, ""
+		switch {
+		case resp.StatusCode == http.StatusSeeOther && req.Method != http.MethodGet:
+			return nil, fmt.Errorf("%w: the token server answers %s by %d", ErrRedirect, req.Method, resp.StatusCode)
+		case req.GetBody != nil:
+			if next.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+		req = next
+	}
+	return nil, fmt.Errorf("%w: more than %d in a row from the token server %s", ErrRedirect, maxRedirects, realm.Host)
+}
+
+// readToken reads the answer; its lifetime counts from when it was asked for, by our clock, because clocks
+// differ (quirk A5).
 func readToken(data []byte, asked time.Time) (token, error) {
 	var answer struct {
 		Token       string `json:"token"`

@@ -13,18 +13,21 @@ import (
 	"time"
 )
 
-// The base transport's limits. None of them is on a body, nor on the time that a registry takes to commit one (quirk U8).
+// The base transport's limits. None of them is on a body (quirk U8); [bounded] ends what is silent.
 const (
 	dialTimeout      = 10 * time.Second
 	handshakeTimeout = 10 * time.Second
 	idleTimeout      = 90 * time.Second
+	keepAlive        = 30 * time.Second
 	idlePerHost      = 64
 	// bufferSize lets one chunk of 32 KiB and its frame leave in one write.
 	bufferSize = 40 << 10
+	// maxHeader is the size up to which the header of an answer is read, in bytes.
+	maxHeader = 128 << 10
 )
 
-// newTransport does not wait for "100 Continue": that is for [hold]. It speaks HTTP/1.1 with as many connections as there are requests: HTTP/2 would put all uploads into one TCP flow
-// (quirk D7).
+// newTransport does not wait for "100 Continue": that is for [hold]. It speaks HTTP/1.1 with as many
+// connections as there are requests: HTTP/2 would put all uploads into one TCP flow (quirk D7).
 func newTransport(caCertData []byte) (*http.Transport, error) {
 	pool, err := trust(caCertData)
 	if err != nil {
@@ -33,15 +36,16 @@ func newTransport(caCertData []byte) (*http.Transport, error) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(idlePerHost)},
-		TLSHandshakeTimeout: handshakeTimeout,
-		Protocols:           protocols,
-		IdleConnTimeout:     idleTimeout,
-		MaxIdleConnsPerHost: idlePerHost,
-		DisableCompression:  true,
-		WriteBufferSize:     bufferSize,
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext,
+		TLSClientConfig:        &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(idlePerHost)},
+		TLSHandshakeTimeout:    handshakeTimeout,
+		Protocols:              protocols,
+		IdleConnTimeout:        idleTimeout,
+		MaxIdleConnsPerHost:    idlePerHost,
+		DisableCompression:     true,
+		WriteBufferSize:        bufferSize,
+		MaxResponseHeaderBytes: maxHeader,
 	}, nil
 }
 
@@ -92,7 +96,8 @@ func (t measure) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// withHeaders returns a shallow copy of a request whose headers can be changed: a RoundTripper must not change its caller's.
+// withHeaders returns a shallow copy of a request whose headers can be changed: a RoundTripper must not
+// change its caller's.
 func withHeaders(req *http.Request) *http.Request {
 	shallow := new(http.Request)
 	*shallow = *req

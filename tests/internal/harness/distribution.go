@@ -31,6 +31,8 @@ type Distribution struct {
 	Address string
 	// Dir holds the blobs; empty: a directory that is removed with the test.
 	Dir string
+	// InMemory keeps blobs in the process instead: many small requests then wait for no disk.
+	InMemory bool
 	// Environment is added to the process's.
 	Environment []string
 
@@ -89,6 +91,9 @@ func (d *Distribution) config(t testing.TB) map[string]any {
 			"filesystem": map[string]any{"rootdirectory": d.Dir},
 			"delete":     map[string]any{"enabled": true},
 		},
+	}
+	if d.InMemory {
+		config["storage"] = map[string]any{"inmemory": map[string]any{}, "delete": map[string]any{"enabled": true}}
 	}
 	if d.Proxy != nil {
 		config["proxy"] = d.Proxy

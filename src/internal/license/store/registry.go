@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/ambient"
@@ -31,7 +32,9 @@ type wiring struct {
 	host, caCertData string
 	plainHTTP        bool
 	provider         string
-	config           *dockerconfig.Config
+	// tokenRealms with blanks between.
+	tokenRealms string
+	config      *dockerconfig.Config
 }
 
 // deliver takes the docker config that was read at a place, which messages call by another name. What cannot be used leaves what was
@@ -84,7 +87,10 @@ var errNotRead = errors.New("its credential has not been read yet")
 // access gives the keychain of a registry and where it is from. Without a keychain and with an error the registry cannot be asked; with
 // both, a newer credential cannot be used.
 func (s *set) access(r *registry) (keychain.Keychain, wiring, error) {
-	w := wiring{host: r.spec.Hostname, caCertData: r.spec.CACertData, plainHTTP: r.spec.PlainHTTP, provider: r.spec.Credentials.Provider}
+	w := wiring{
+		host: r.spec.Hostname, caCertData: r.spec.CACertData, plainHTTP: r.spec.PlainHTTP, provider: r.spec.Credentials.Provider,
+		tokenRealms: strings.Join(r.spec.TokenRealms, " "),
+	}
 	switch c := s.credentials[r.credential]; {
 	case w.provider != "":
 		found, err := ambient.Of(w.provider, w.host)
@@ -121,6 +127,7 @@ func (s *set) connect(o *object, r *registry) (*upstream.Registry, error) {
 	}
 	cfg := s.base
 	cfg.Host, cfg.PlainHTTP, cfg.CACertData, cfg.Keychain = w.host, w.plainHTTP, []byte(w.caCertData), credentials
+	cfg.TokenRealms = strings.Fields(w.tokenRealms)
 	made, err := upstream.New(cfg)
 	if err != nil {
 		return nil, err

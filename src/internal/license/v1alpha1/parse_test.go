@@ -40,6 +40,7 @@ spec:
     dockerConfigFile: ""
     provider: ""
   caCertData: ""
+  tokenRealms: [auth.example.net]
   plainHTTP: false
 `
 

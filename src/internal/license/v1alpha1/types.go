@@ -185,6 +185,15 @@ type ExternalRegistrySpec struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self.contains('-----BEGIN ') || self.trim() == ''",message="must be PEM certificates"
 	CACertData string `json:"caCertData,omitempty"`
+	// TokenRealms are hosts, with a port where it is not 443, that may be shown the credential beside the registry's own host and
+	// its registrable domain, always by https: for a registry that names a token server elsewhere.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=259
+	// +kubebuilder:validation:items:Pattern=`^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?$`
+	TokenRealms []string `json:"tokenRealms,omitempty"`
 	// PlainHTTP says that the registry does not speak TLS.
 	//
 	// +optional

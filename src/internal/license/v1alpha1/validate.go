@@ -97,6 +97,7 @@ func (r *ExternalRegistry) Validate(where Where) error {
 		seen[app] = true
 	}
 	f.registryCredentials(r.Spec.Credentials, where)
+	f.tokenRealms(r.Spec.TokenRealms)
 	for _, err := range flatten(strictyaml.CheckCABundle("", "spec.caCertData", r.Spec.CACertData)) {
 		f = append(f, err)
 	}
@@ -117,6 +118,26 @@ func (f *findings) hostname(host string) {
 		f.add(key, "is not a host name", "write host or host:port")
 	case !strings.ContainsAny(host, ".:") && !strings.EqualFold(host, "localhost"):
 		f.add(key, "would be read as a user of Docker Hub", "write a name with a dot or a port")
+	}
+}
+
+func (f *findings) tokenRealms(hosts []string) {
+	const most, longest = 16, 259
+	if len(hosts) > most {
+		f.add("spec.tokenRealms", fmt.Sprintf("has more than %d entries", most), "keep those that the registry names")
+	}
+	seen := map[string]bool{}
+	for i, host := range hosts {
+		key := fmt.Sprintf("spec.tokenRealms[%d]", i)
+		switch {
+		case strings.Contains(host, "://"), strings.Contains(host, "/"):
+			f.add(key, "has a scheme or a path", "write host or host:port; it is asked by https")
+		case len(host) > longest, !oci.IsHost(host):
+			f.add(key, "is not a host", "write host or host:port")
+		case seen[host]:
+			f.add(key, "is there twice", "keep one of them")
+		}
+		seen[host] = true
 	}
 }
 

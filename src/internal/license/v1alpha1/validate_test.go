@@ -88,6 +88,9 @@ func TestValidateRefusesARegistry(t *testing.T) {
 		where               v1alpha1.Where
 		before, after, want string
 	}{
+		"realm by URL": {0, "tokenRealms: [auth.example.net]", "tokenRealms: [\"https://a.io/token\"]", "spec.tokenRealms[0]: has a scheme or a path: write host or host:port; it is asked by https"},
+		"no realm":     {0, "tokenRealms: [auth.example.net]", "tokenRealms: [a.io, a_.io]", "spec.tokenRealms[1]: is not a host: write host or host:port"},
+		"realm twice":  {0, "tokenRealms: [auth.example.net]", "tokenRealms: [a.io, a.io]", "spec.tokenRealms[1]: is there twice: keep one of them"},
 		"no host":      {0, "hostname: quay.io", `hostname: ""`, "spec.hostname: is not set: write host or host:port"},
 		"scheme":       {0, "hostname: quay.io", "hostname: http://quay.io", "spec.hostname: has a scheme: write host or host:port; plainHTTP: true is for registries without TLS"},
 		"path":         {0, "hostname: quay.io", "hostname: quay.io/team", "spec.hostname: has a path: write host or host:port alone: an ExternalRegistry is a registry as a whole"},

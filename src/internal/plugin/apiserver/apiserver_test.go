@@ -263,7 +263,7 @@ func TestLocate(t *testing.T) {
 func FuzzOneLine(f *testing.F) {
 	f.Add("a\nb\x1b[31m")
 	f.Fuzz(func(t *testing.T, text string) {
-		if got := apiserver.OneLine(text); strings.ContainsAny(got, "\n\r\x1b\x00") || len(got) > 410 {
+		if got := apiserver.OneLine(text); strings.ContainsAny(got, "\n\r\x1b\x00") || len(got) > 1010 {
 			t.Errorf("OneLine(%q) = %q", text, got)
 		}
 	})

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +31,7 @@ type Error struct {
 	Origin Origin
 	// Code is the OCI error code, or the reason in a Kubernetes Status; may be empty.
 	Code string
-	// Message is the first message of the answer on one line; may be empty.
+	// Message has all messages of the answer on one line, with the digests that they are about; may be empty.
 	Message string
 	// RetryAfter is how long the answer asks to wait; zero when it does not.
 	RetryAfter time.Duration
@@ -71,8 +73,8 @@ func (e *Error) Temporary() bool {
 }
 
 const (
-	maxErrorBody    = 64 << 10 // bytes; more is an error page
-	maxErrorMessage = 400      // bytes on the terminal
+	maxErrorBody    = 256 << 10 // bytes; more is an error page
+	maxErrorMessage = 1000      // bytes on the terminal: a dozen digests
 )
 
 // ReadError reads the answer's body in both forms of an error: the API server's Status (quirk K5) and the OCI one. It leaves the
@@ -85,13 +87,13 @@ func ReadError(resp *http.Response) *Error {
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what arrived is all there is to say
 	var body struct {
 		Kind, Reason, Message string
-		Errors                []struct{ Code, Message string }
+		Errors                []entry
 	}
 	switch err := json.Unmarshal(raw, &body); {
 	case err == nil && body.Kind == "Status":
 		e.Origin, e.Code, e.Message = Cluster, body.Reason, body.Message
 	case err == nil && len(body.Errors) > 0:
-		e.Origin, e.Code, e.Message = Proxy, body.Errors[0].Code, body.Errors[0].Message
+		e.Origin, e.Code, e.Message = Proxy, body.Errors[0].Code, messages(body.Errors)
 	case err == nil && body.Message != "":
 		e.Message = body.Message
 	case strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain"):
@@ -99,6 +101,45 @@ func ReadError(resp *http.Response) *Error {
 	}
 	e.Message = OneLine(e.Message)
 	return e
+}
+
+// entry is one error of a list (distribution-spec, "Error Codes").
+type entry struct {
+	Code, Message string
+	Detail        json.RawMessage
+}
+
+// messages puts the errors of a list after each other. A code is told where it is not the first one's.
+func messages(entries []entry) string {
+	var texts []string
+	for _, one := range entries {
+		text := one.text()
+		if one.Code != entries[0].Code {
+			text = strings.TrimSuffix(one.Code+": "+text, ": ")
+		}
+		if text != "" && !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
+	return strings.Join(texts, "; ")
+}
+
+// text is the message with what the detail adds: the digest that is missing (quirk D11), or words.
+func (e entry) text() string {
+	var words string
+	more := []string{}
+	if json.Unmarshal(e.Detail, &words) == nil {
+		more = append(more, words)
+	} else {
+		more = regexp.MustCompile(`sha(?:256|512):[0-9a-f]{64,128}`).FindAllString(string(e.Detail), -1)
+	}
+	text := e.Message
+	for _, one := range more {
+		if one != "" && !strings.Contains(text, one) {
+			text = strings.TrimPrefix(text+": "+one, ": ")
+		}
+	}
+	return text
 }
 
 // OneLine makes text fit on one line of a terminal, without control characters.

@@ -67,8 +67,11 @@ func TestKrewManifest(t *testing.T) {
 		// Listing the packages evaluates all build constraints and imports, which a compilation would do at much greater cost.
 		cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Error}}{{.}}{{end}}", ".")
 		cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+arch, "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "" {
-			t.Errorf("platform %s: %v\n%s", platform, err, out)
+		// On standard error it tells, too, which modules it downloads.
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		if out, err := cmd.Output(); err != nil || strings.TrimSpace(string(out)) != "" {
+			t.Errorf("platform %s: %v\n%s%s", platform, err, out, stderr.String())
 		}
 	}
 	if len(seen) < 5 {

@@ -91,6 +91,26 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// quirk D11: a registry that misses a blob says which, and so does the plugin.
+func TestQuirkD11TheMissingDigestIsPrinted(t *testing.T) {
+	missing := "sha256:" + strings.Repeat("5", 64)
+	b := newBench(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") {
+				next.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Lsp-Registry-Path", lsptest.RegistryPath)
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = w.Write([]byte(`{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown","detail":{"digest":"` + missing + `"}}]}`))
+		})
+	})
+	_, err := push.Push(t.Context(), b.client, image(t, 1), b.opts)
+	if err == nil || !strings.Contains(err.Error(), "404 MANIFEST_BLOB_UNKNOWN: blob unknown: "+missing) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // The answer to the last request is lost, but the blob is there.
 func TestLostAnswer(t *testing.T) {
 	var once sync.Once

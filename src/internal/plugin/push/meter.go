@@ -14,6 +14,8 @@ type meter struct {
 	r    io.Reader
 	stop context.Context // it ends the reader, which has no other way to hear of it
 	add  func(int64)
+	// moved hears of every read; may be nil.
+	moved func()
 
 	mu     sync.Mutex
 	n      int64
@@ -29,6 +31,9 @@ func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.r.Read(p)
 	m.n += int64(n)
 	m.add(int64(n))
+	if m.moved != nil {
+		m.moved()
+	}
 	return n, err
 }
 

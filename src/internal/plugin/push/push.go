@@ -37,12 +37,14 @@ type Options struct {
 	Sessions *Sessions
 	// Progress is called with the bytes sent and the bytes to send, often and from several goroutines. The first may shrink.
 	Progress func(done, total int64)
-	// Notify hears of retries, each in one line for the developer. It may be called from several goroutines.
+	// Notify hears of retries and of long waits, each in one line for the developer. It may be called from several goroutines.
 	Notify func(line string)
 	// Pause waits between two tries; nil sleeps until then or until the context ends. Tests replace it.
 	Pause func(context.Context, time.Duration) error
 	// StopGrace is how long an interrupted upload may take to have what was sent so far confirmed; zero means one second.
 	StopGrace time.Duration
+	// Patience is how long nothing may happen before Notify hears what is waited for; zero means five seconds.
+	Patience time.Duration
 }
 
 // Result is a finished push.
@@ -96,6 +98,9 @@ func newPusher(client *apiserver.Client, opts Options) *pusher {
 	if opts.Pause == nil {
 		opts.Pause = pause
 	}
+	if opts.Patience == 0 {
+		opts.Patience = patience
+	}
 	if opts.StopGrace == 0 {
 		opts.StopGrace = time.Second
 	}
@@ -108,7 +113,7 @@ func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (str
 	p := newPusher(client, opts)
 	var repository string
 	err := p.retry(ctx, "ask the proxy", 3, func(ctx context.Context) (bool, error) {
-		resp, err := client.Do(ctx, apiserver.Request{Method: http.MethodGet, Target: "/v2/"})
+		resp, err := p.do(ctx, "ask the proxy", apiserver.Request{Method: http.MethodGet, Target: "/v2/"})
 		if err != nil {
 			if answer, ok := errors.AsType[*apiserver.Error](err); ok && answer.Temporary() {
 				return false, err
@@ -180,7 +185,7 @@ func (p *pusher) sendAll(ctx context.Context, blobs []blob) error {
 func (p *pusher) hasTag(ctx context.Context, tag string, digest v1.Hash) (bool, error) {
 	var there bool
 	err := p.retry(ctx, "look for the image", maxTries, func(ctx context.Context) (bool, error) {
-		resp, err := p.client.Do(ctx, apiserver.Request{
+		resp, err := p.do(ctx, "look for the image", apiserver.Request{
 			Method: http.MethodHead, Target: "/v2/" + Name + "/manifests/" + tag,
 			Header: http.Header{"Accept": {string(types.DockerManifestSchema2), string(types.OCIManifestSchema1)}},
 		})
@@ -211,7 +216,7 @@ func (p *pusher) tag(ctx context.Context, img v1.Image, tags ...string) error {
 	for _, tag := range tags {
 		group.Go(func() error {
 			return p.retry(ctx, "name the image "+tag, maxTries, func(ctx context.Context) (bool, error) {
-				resp, err := p.client.Do(ctx, apiserver.Request{
+				resp, err := p.do(ctx, "name the image "+tag, apiserver.Request{
 					Method: http.MethodPut, Target: "/v2/" + Name + "/manifests/" + tag,
 					Header: http.Header{"Content-Type": {string(mediaType)}},
 					Body:   strings.NewReader(string(manifest)), Length: int64(len(manifest)),

@@ -53,7 +53,7 @@ func (p *pusher) send(ctx context.Context, b blob) error {
 
 func (p *pusher) hasBlob(ctx context.Context, b blob) (there bool, err error) {
 	err = p.retry(ctx, "look for "+b.what, maxTries, func(ctx context.Context) (bool, error) {
-		resp, err := p.client.Do(ctx, apiserver.Request{Method: http.MethodHead, Target: "/v2/" + Name + "/blobs/" + b.digest})
+		resp, err := p.do(ctx, "look for "+b.what, apiserver.Request{Method: http.MethodHead, Target: "/v2/" + Name + "/blobs/" + b.digest})
 		if unseen(err) {
 			return true, nil
 		}
@@ -89,7 +89,7 @@ func (p *pusher) advance(ctx context.Context, u *upload) error {
 // ask finds out what the registry has (distribution-spec 1.1, "Pushing a blob in chunks"). Registries that keep no count, or
 // lost the session, get a new one.
 func (p *pusher) ask(ctx context.Context, u *upload) error {
-	resp, err := p.client.Do(ctx, apiserver.Request{Method: http.MethodGet, Target: u.target})
+	resp, err := p.do(ctx, "continue the upload of "+u.what, apiserver.Request{Method: http.MethodGet, Target: u.target})
 	if err != nil {
 		if answer, ok := errors.AsType[*apiserver.Error](err); ok && !answer.Temporary() && answer.Origin != apiserver.Cluster {
 			p.reset(u)
@@ -124,7 +124,7 @@ func received(header string) int64 {
 }
 
 func (p *pusher) begin(ctx context.Context, u *upload) error {
-	resp, err := p.client.Do(ctx, apiserver.Request{Method: http.MethodPost, Target: "/v2/" + Name + "/blobs/uploads/"})
+	resp, err := p.do(ctx, "start the upload of "+u.what, apiserver.Request{Method: http.MethodPost, Target: "/v2/" + Name + "/blobs/uploads/"})
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (p *pusher) sendRest(ctx context.Context, u *upload) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(p.opts.StopGrace, cancel) })()
 	u.unsure = true
-	resp, err := p.client.Do(sendCtx, request)
+	resp, err := p.do(sendCtx, "upload "+u.what, request)
 	sent := body.finish()
 	if err != nil {
 		if u.offset > 0 && isStatus(err, http.StatusRequestedRangeNotSatisfiable, http.StatusNotFound, http.StatusBadRequest) {
@@ -191,7 +191,7 @@ func (p *pusher) finish(ctx context.Context, u *upload) error {
 	if strings.Contains(u.target, "?") {
 		separator = "&"
 	}
-	resp, err := p.client.Do(ctx, apiserver.Request{
+	resp, err := p.do(ctx, "finish the upload of "+u.what, apiserver.Request{
 		Method: http.MethodPut, Target: u.target + separator + "digest=" + url.QueryEscape(u.digest),
 		Header: http.Header{"Content-Type": {"application/octet-stream"}},
 	})

@@ -43,6 +43,11 @@ type Config struct {
 	Keychain keychain.Keychain
 	// Plain: the registry does not speak TLS. Untrusted: its certificates are not trusted.
 	Plain, Untrusted bool
+	// TokenRealms may be shown the credential besides.
+	TokenRealms []string
+	// SilenceLimit and MaxWaiting in place of the registry's own.
+	SilenceLimit time.Duration
+	MaxWaiting   int
 	// PassRedirects, AllowPull, AllowDelete and AllowSubRepositories are the operator's switches.
 	PassRedirects, AllowPull, AllowDelete, AllowSubRepositories bool
 	// Key of the upload sessions, as in a key file; random when empty.
@@ -134,6 +139,7 @@ func New(t testing.TB, network *registrytest.Network, cfg Config) *Proxy {
 	registry, err := upstream.New(upstream.Config{
 		Host: cfg.Host, PlainHTTP: cfg.Plain, CACertData: trusted, Keychain: cfg.Keychain, PassRedirects: cfg.PassRedirects,
 		UserAgent: "local-source-proxy/test", Observer: cfg.Observer, Dial: network.Dial, RetryDelay: time.Microsecond,
+		TokenRealms: cfg.TokenRealms, SilenceLimit: cfg.SilenceLimit, MaxWaiting: cfg.MaxWaiting,
 	})
 	if err != nil {
 		t.Fatal(err)

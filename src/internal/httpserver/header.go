@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package httpserver
+
+import (
+	"bytes"
+	"net"
+	"net/http"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+)
+
+// headersTooLarge is how net/http begins its answer to a header that is too large. It writes that answer to
+// the connection before any handler is asked, and as plain text. No handler's answer begins so: it has more
+// headers, and JSON.
+const headersTooLarge = statusTooLarge + "Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+
+const statusTooLarge = "HTTP/1.1 431 Request Header Fields Too Large\r\n"
+
+// plainListener accepts connections on which that answer is OCI JSON, like any other error. With TLS
+// net/http's own words stay: the answer is encrypted before it gets here.
+type plainListener struct{ net.Listener }
+
+// Accept implements [net.Listener].
+func (l plainListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return plainConn{conn}, nil
+}
+
+type plainConn struct{ net.Conn }
+
+// Write implements [net.Conn].
+func (c plainConn) Write(p []byte) (int, error) {
+	if !bytes.HasPrefix(p, []byte(headersTooLarge)) {
+		return c.Conn.Write(p)
+	}
+	if _, err := c.Conn.Write(tooLarge()); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// tooLarge is the whole answer, written as a handler would write it.
+func tooLarge() []byte {
+	answer := answerWriter{header: http.Header{"Connection": {"close"}}}
+	// It is written to memory.
+	_ = oci.WriteError(&answer, oci.Errorf(oci.HeaderTooLarge,
+		"the header of the request is larger than %d KiB", maxHeaderBytes>>10))
+	var out bytes.Buffer
+	out.WriteString(statusTooLarge)
+	_ = answer.header.Write(&out)
+	out.WriteString("\r\n")
+	out.Write(answer.body)
+	return out.Bytes()
+}
+
+// answerWriter keeps an answer.
+type answerWriter struct {
+	header http.Header
+	body   []byte
+}
+
+func (w *answerWriter) Header() http.Header { return w.header }
+
+func (w *answerWriter) Write(p []byte) (int, error) {
+	w.body = append(w.body, p...)
+	return len(p), nil
+}
+
+func (*answerWriter) WriteHeader(int) {}

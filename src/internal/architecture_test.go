@@ -19,7 +19,7 @@ const internalPath = "github.com/local-source-proxy/local-source-proxy/src/inter
 func mayImport() map[string][]string {
 	return map[string][]string{
 		// Facts about the protocol and nothing else.
-		"oci": {}, "keyfile": {}, "version": {},
+		"oci": {}, "keyfile": {}, "version": {}, "diagnosis": {},
 		"session": {"keyfile"},
 		// One registry; knows no side and no request of a client.
 		"keychain": {}, "keychain/dockerconfig": {"keychain"}, "keychain/ambient": {"keychain"},
@@ -28,7 +28,7 @@ func mayImport() map[string][]string {
 		"settings/filewatch": {},
 		"httpserver":         {"oci", "settings/filewatch"},
 		"engine":             {"httpserver", "oci", "session", "upstream"},
-		"preflight":          {"oci", "upstream"},
+		"preflight":          {"diagnosis", "oci", "upstream"},
 		// The source proxy.
 		"source": {"engine", "httpserver", "oci", "preflight", "upstream"},
 		// The image proxy, and what it knows of licenses; not where it is from.
@@ -45,18 +45,18 @@ func mayImport() map[string][]string {
 		},
 		"httpserver/metrics": {"httpserver", "imageproxy"},
 		"proxy": {
-			"engine", "httpserver", "httpserver/metrics", "imageproxy", "keychain", "keychain/ambient", "keychain/dockerconfig", "keyfile",
-			"kube", "license/store", "oci", "preflight", "session", "settings", "settings/filewatch", "source", "upstream",
+			"diagnosis", "engine", "httpserver", "httpserver/metrics", "imageproxy", "keychain", "keychain/ambient",
+			"keychain/dockerconfig", "keyfile", "kube", "license/store", "oci", "preflight", "session", "settings", "settings/filewatch", "source", "upstream",
 		},
 		// kubectl-lsp.
 		"plugin/apiserver": {}, "plugin/pack": {}, "plugin/workload": {},
-		"plugin/push":     {"plugin/apiserver"},
-		"plugin/doctor":   {"plugin/apiserver"},
+		"plugin/push":     {"plugin/apiserver", "plugin/doctor"},
+		"plugin/doctor":   {"diagnosis", "plugin/apiserver"},
 		"plugin/registry": {"plugin/apiserver"},
 		"plugin/license":  {"license/v1alpha1", "oci", "settings/strictyaml"},
 		"plugin/rewrite":  {"plugin/license"},
 		"plugin/command": {
-			"license/v1alpha1", "plugin/apiserver", "plugin/doctor", "plugin/license", "plugin/pack", "plugin/push", "plugin/registry",
+			"diagnosis", "license/v1alpha1", "plugin/apiserver", "plugin/doctor", "plugin/license", "plugin/pack", "plugin/push", "plugin/registry",
 			"plugin/rewrite", "plugin/workload", "version",
 		},
 		// Doubles, for tests alone.

@@ -85,10 +85,10 @@ func TestPluginSaysWhy(t *testing.T) {
 		}
 		return nil
 	})
-	write(t, developer.tree+"/main.go", "package changed\n") // an unchanged tree needs no registry
+	write(t, developer.tree+"/main.go", "package changed\n") // another tree than before
 	reason{
 		fields: "reachable user_has_permission", message: "Local source proxy was unable to authenticate against the target registry.",
-		line: "the local source proxy answered 403 DENIED: ", step: "upstream token", remedy: "ask the operator to check push_secret and repository",
+		line: "the registry does not let the proxy push: ", step: "upstream token", remedy: "ask the operator to check push_secret and repository",
 	}.check(t, developer)
 	setCredential(t, u.dockerConfig(u.user, u.password))
 

@@ -153,7 +153,12 @@ func podmanPull(t *testing.T, image, id string) (string, error) {
 	if os.Geteuid() != 0 {
 		t.Skip("podman needs subordinate user ids where it does not run as root")
 	}
-	home := t.TempDir()
+	// Its paths may have 50 characters, and those of a test's directory have more.
+	home, err := os.MkdirTemp("", "podman") //nolint:usetesting // that of a test is too long
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(home) })
 	policy := harness.WriteFile(t, filepath.Join(home, "policy.json"), []byte(`{"default":[{"type":"insecureAcceptAnything"}]}`))
 	store := []string{"--root=" + filepath.Join(home, "root"), "--runroot=" + filepath.Join(home, "run"), "--storage-driver=vfs", "--cgroup-manager=cgroupfs"}
 	harness.WriteFile(t, filepath.Join(home, "config.json"), []byte("{}")) // it wants to look at one

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/diagnosis"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/preflight"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/proxy"
 )
@@ -42,19 +43,16 @@ starts and cancels. It pushes nothing. It stops at the first step that fails, sa
 }
 
 // reporter writes steps for people or for machines.
-func reporter(w io.Writer, output string) (func(preflight.Step), error) {
+func reporter(w io.Writer, output string) (func(diagnosis.Step), error) {
 	switch output {
 	case "text":
-		return func(s preflight.Step) {
-			fmt.Fprintf(w, "%-8s %-14s %s\n", s.Result, s.Name, s.Detail)
-			if s.Remedy != "" {
-				fmt.Fprintf(w, "%-8s %-14s %s\n", "", "what to do:", s.Remedy)
-			}
+		return func(s diagnosis.Step) {
+			_ = s.Print(w) // nobody is left to tell that the output is closed
 		}, nil
 	case "json":
 		encoder := json.NewEncoder(w)
 		encoder.SetEscapeHTML(false)
-		return func(s preflight.Step) { _ = encoder.Encode(s) }, nil
+		return func(s diagnosis.Step) { _ = encoder.Encode(s) }, nil
 	default:
 		return nil, fmt.Errorf("--output is %q: it can be text or json", output)
 	}

@@ -3,6 +3,7 @@
 package imageproxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -45,7 +46,7 @@ func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, erro
 		Download:   true,
 		Source:     func(string) (string, bool) { return "", false },
 		Discreet:   true,
-		Refused:    func(refusal *upstream.Refusal) *oci.Error { return v.unavailable(registry, refusal) },
+		Refused:    func(refusal *upstream.Refusal) *oci.Error { return v.refused(r.Context(), registry, refusal) },
 	}, nil
 }
 
@@ -114,6 +115,20 @@ func (v *visit) open(known *catalog.Catalog, credential *catalog.Credential, ope
 	}
 }
 
+// refused answers for a registry that refuses the vendor's credential. Many registries refuse it for a repository that does not exist.
+// That is a mistake of the customer's, and the vendor is not alarmed by it (quirk D13).
+func (v *visit) refused(ctx context.Context, registry *catalog.Registry, refusal *upstream.Refusal) *oci.Error {
+	if refusal.Status == 0 || registry.Upstream.RefusesCredential(ctx) {
+		return v.unavailable(registry, refusal)
+	}
+	return oci.Errorf(oci.NameUnknown, "there is no such repository: check the name of the image").Because(of(registry, refusal))
+}
+
+// of says which registry an error is of, for the vendor's log.
+func of(registry *catalog.Registry, err error) error {
+	return fmt.Errorf("ExternalRegistry %s, %s: %w", registry.Name, registry.Hostname, err)
+}
+
 // unavailable answers for a registry that does not take the vendor's credential, or for which there is none. It is not the
 // customer's, who would be asked for another password by a 401; only the vendor's log says which registry it is.
 func (v *visit) unavailable(registry *catalog.Registry, cause error) *oci.Error {
@@ -121,5 +136,5 @@ func (v *visit) unavailable(registry *catalog.Registry, cause error) *oci.Error 
 		cause = fmt.Errorf("%w; %s", cause, realm.Remedy("spec.tokenRealms"))
 	}
 	return v.deny(UpstreamRefused, oci.Errorf(oci.Unavailable, "the vendor's registry cannot serve this image now; the license is not the reason; ask the vendor").
-		Because(fmt.Errorf("ExternalRegistry %s, %s: %w", registry.Name, registry.Hostname, cause)))
+		Because(of(registry, cause)))
 }

@@ -41,7 +41,8 @@ type tokenResponse struct {
 }
 
 // serveToken answers [tokenPath]. The token covers what the license opens of what the client asked for. Which registries
-// are configured takes no part in that, so nobody can find it out here.
+// are configured takes no part in that, so nobody can find it out here. A license that has ended gets its token as well: what
+// the token is shown for is refused with the reason, and most clients print that answer only (quirk K7).
 func (v *visit) serveToken(w http.ResponseWriter, r *http.Request) error {
 	v.record.Action = Auth
 	httpserver.Started(r.Context(), "token", "", "")
@@ -57,9 +58,7 @@ func (v *visit) serveToken(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return v.wrong(UnknownLicense, errUnknown().With("WWW-Authenticate", basic))
 	}
-	if err := v.inForce(credential); err != nil {
-		return err
-	}
+	v.holder(credential)
 	granted := v.grant(asked.scopes, credential.License.App)
 	token, issued, err := v.cfg.Issuer.Issue(credential.Hash, granted)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keyfile"
@@ -177,5 +178,34 @@ func TestQuirkA11ChallengesNameTheDomainOfTheClient(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// quirk K7: most clients print of a refusal by the token server its status only. So a license that has ended gets a token, and what
+// the token is shown for is refused with the reason.
+func TestQuirkK7AnEndedLicenseGetsATokenThatIsRefusedWithTheReason(t *testing.T) {
+	past := time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC)
+	for says, end := range map[string]func(*customer){
+		"this license was revoked at 2020-02-03T04:05:06Z": func(c *customer) { c.license.Revoked, c.license.RevokedAt = true, past },
+		"this license expired at 2020-02-03T04:05:06Z":     func(c *customer) { c.license.Expires = past },
+		"this license id expired at 2020-02-03T04:05:06Z":  func(c *customer) { c.credential.Expires = past },
+	} {
+		t.Run(says, func(t *testing.T) {
+			w := newWorld(t, config{})
+			c := w.licensed("app")
+			end(c)
+			w.admit(c)
+			token := w.buy(c, "repository:proxy/app/quay.io/team/api:pull")
+			if r := w.pulls.last(); !r.Success || r.License != c.license.Name || r.Reason != "" {
+				t.Errorf("the token is recorded as %+v", r)
+			}
+			for _, path := range w.kinds() {
+				w.Do("GET", image+path, bearer(token)).Fails(403, oci.Denied).Says(says).Lacks("WWW-Authenticate")
+			}
+			w.Do("GET", "/v2/", bearer(token)).Fails(403, oci.Denied).Says(says)
+			w.unspoken()
+			w.admit() // the license is deleted
+			w.Do("GET", "/v2/token", c.basic()).Is(401)
+		})
 	}
 }

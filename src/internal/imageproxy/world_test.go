@@ -57,6 +57,8 @@ type config struct {
 	waiting int
 	// password with which the vendor's robot comes to quay; empty: the right one.
 	password string
+	// keychain of quay; nil: one with that password.
+	keychain keychain.Keychain
 }
 
 // world is the image proxy before the vendor's registries.
@@ -118,10 +120,14 @@ func newWorld(t *testing.T, cfg config) *world {
 		if each.Hostname == quay && cfg.password != "" {
 			password = cfg.password
 		}
+		keys := proxytest.Fixed(keychain.Credential{Username: proxytest.User, Password: password})
+		if each.Hostname == quay && cfg.keychain != nil {
+			keys = cfg.keychain
+		}
 		registry, err := upstream.New(upstream.Config{
 			Host: each.Hostname, CACertData: w.network.CA(), Dial: w.network.Dial, RetryDelay: time.Microsecond, PassRedirects: cfg.passes,
 			SilenceLimit: cfg.silence, MaxWaiting: cfg.waiting,
-			Keychain: proxytest.Fixed(keychain.Credential{Username: proxytest.User, Password: password}),
+			Keychain: keys,
 		})
 		if err != nil {
 			t.Fatal(err)

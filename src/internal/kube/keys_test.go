@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -30,6 +31,11 @@ func keySecret(content, version string) *corev1.Secret {
 func TestKeysAreTheSameForReplicasThatRace(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
 		c.put(t, keySecret("", "1"))
+		var changed atomic.Bool // the double takes any version, the API server only the newest
+		c.PrependReactor("update", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
+			conflict := apierrors.NewConflict(corev1.Resource("secrets"), kube.SessionKeySecret, errors.New("changed"))
+			return changed.Swap(true), nil, conflict
+		})
 		const replicas = 4
 		var keys [replicas]string
 		var group sync.WaitGroup

@@ -13,28 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/diagnosis"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
-
-// Result of a step.
-type Result string
-
-// The results of a step.
-const (
-	OK      Result = "ok"
-	Failed  Result = "failed"
-	Skipped Result = "skipped"
-)
-
-// Step is one step of the way.
-type Step struct {
-	Name   string `json:"step"`
-	Result Result `json:"result"`
-	// Detail is what was seen.
-	Detail string `json:"detail"`
-	// Remedy is what to do about a failure.
-	Remedy string `json:"remedy,omitempty"`
-}
 
 // ErrFailed is the error when a step has failed; the step has been reported.
 var ErrFailed = errors.New("check failed")
@@ -43,11 +24,11 @@ var ErrFailed = errors.New("check failed")
 const stepTimeout = 20 * time.Second
 
 // CheckPush checks the way of a push to a repository, and reports each step as it is done.
-func CheckPush(ctx context.Context, registry *upstream.Registry, repository string, report func(Step)) error {
+func CheckPush(ctx context.Context, registry *upstream.Registry, repository string, report func(diagnosis.Step)) error {
 	c := &checker{registry: registry, reach: registry.Reach(), repository: repository}
 	for _, step := range []struct {
 		name string
-		run  func(context.Context) (Step, error)
+		try  diagnosis.Check
 	}{
 		{"dns", c.dns},
 		{"tcp", c.tcp},
@@ -57,28 +38,24 @@ func CheckPush(ctx context.Context, registry *upstream.Registry, repository stri
 		{"push scope", c.start},
 		{"upload cancel", c.cancel},
 	} {
-		if failed := run(ctx, step.name, step.run, report); failed {
+		done := within(ctx, step.name, step.try)
+		if report(done); done.Status == diagnosis.Failed {
 			return ErrFailed
 		}
 	}
 	return nil
 }
 
-func run(ctx context.Context, name string, do func(context.Context) (Step, error), report func(Step)) (failed bool) {
+func within(ctx context.Context, name string, try diagnosis.Check) diagnosis.Step {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	step, err := do(ctx)
-	step.Name = name
-	if _, busy := errors.AsType[*upstream.Busy](err); busy {
-		step.Remedy = "the registry asks to be left alone for a while: try again later"
-	}
-	if err != nil {
-		step.Result, step.Detail = Failed, oneLine(err)
-	} else if step.Result == "" {
-		step.Result, step.Remedy = OK, ""
-	}
-	report(step)
-	return step.Result == Failed
+	return diagnosis.Do(ctx, name, func(ctx context.Context) (diagnosis.Step, error) {
+		step, err := try(ctx)
+		if _, busy := errors.AsType[*upstream.Busy](err); busy {
+			step.Remedy = "the registry asks to be left alone for a while: try again later"
+		}
+		return step, err
+	})
 }
 
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
@@ -90,29 +67,32 @@ type checker struct {
 	upload     *url.URL
 }
 
-func (c *checker) proxied() (Step, bool) {
+func (c *checker) proxied() (diagnosis.Step, bool) {
 	if c.reach.Proxy == "" {
-		return Step{}, false
+		return diagnosis.Step{}, false
 	}
-	return Step{Result: Skipped, Detail: "the environment sends requests through the HTTP proxy " + c.reach.Proxy}, true
+	return diagnosis.Step{
+		Status: diagnosis.Skipped,
+		Detail: "the environment sends requests through the HTTP proxy " + c.reach.Proxy,
+	}, true
 }
 
-func (c *checker) dns(ctx context.Context) (Step, error) {
+func (c *checker) dns(ctx context.Context) (diagnosis.Step, error) {
 	if step, yes := c.proxied(); yes {
 		return step, nil
 	}
 	host, _, err := net.SplitHostPort(c.reach.Host)
 	if err != nil {
-		return Step{Remedy: "write the registry in repository as host or host:port"}, err
+		return diagnosis.Step{Remedy: "write the registry in repository as host or host:port"}, err
 	}
 	addresses, err := net.DefaultResolver.LookupHost(ctx, host)
-	return Step{
+	return diagnosis.Step{
 		Detail: host + " is " + strings.Join(addresses, ", "),
 		Remedy: "check the registry's name in repository, and the DNS of the machine or cluster",
 	}, err
 }
 
-func (c *checker) tcp(ctx context.Context) (Step, error) {
+func (c *checker) tcp(ctx context.Context) (diagnosis.Step, error) {
 	if step, yes := c.proxied(); yes {
 		return step, nil
 	}
@@ -120,64 +100,79 @@ func (c *checker) tcp(ctx context.Context) (Step, error) {
 	if err == nil {
 		_ = conn.Close()
 	}
-	return Step{
+	return diagnosis.Step{
 		Detail: c.reach.Host + " accepts connections",
 		Remedy: "check the port in repository, that the registry runs, and firewalls and network policies on the way (egress)",
 	}, err
 }
 
-func (c *checker) tls(ctx context.Context) (Step, error) {
+func (c *checker) tls(ctx context.Context) (diagnosis.Step, error) {
 	if step, yes := c.proxied(); yes {
 		return step, nil
 	}
 	if c.reach.PlainHTTP {
-		return Step{Result: Skipped, Detail: "plain_http is set"}, nil
+		return diagnosis.Step{Status: diagnosis.Skipped, Detail: "plain_http is set"}, nil
 	}
 	conn, err := (&tls.Dialer{Config: c.reach.TLS}).DialContext(ctx, "tcp", c.reach.Host)
 	if err == nil {
 		state := conn.(*tls.Conn).ConnectionState()
 		_ = conn.Close()
-		return Step{Detail: fmt.Sprintf("%s, certificate issued by %q", tls.VersionName(state.Version), state.PeerCertificates[0].Issuer)}, nil
+		return diagnosis.Step{
+			Detail: fmt.Sprintf("%s, certificate issued by %q", tls.VersionName(state.Version), state.PeerCertificates[0].Issuer),
+		}, nil
 	}
 	if _, plain := errors.AsType[tls.RecordHeaderError](err); plain {
 		if c.reach.Loopback {
-			return Step{Result: Skipped, Detail: "the registry speaks plain HTTP, which is accepted on loopback"}, nil
+			return diagnosis.Step{
+				Status: diagnosis.Skipped,
+				Detail: "the registry speaks plain HTTP, which is accepted on loopback",
+			}, nil
 		}
-		return Step{Remedy: "the registry does not speak TLS: set plain_http: true if that is meant"}, err
+		return diagnosis.Step{
+			Remedy: "the registry does not speak TLS: set plain_http: true if that is meant",
+		}, err
 	}
-	return Step{Remedy: "put the certificate of the CA that issued the registry's into ca_cert_data"}, err
+	return diagnosis.Step{
+		Remedy: "put the certificate of the CA that issued the registry's into ca_cert_data",
+	}, err
 }
 
-func (c *checker) ping(ctx context.Context) (Step, error) {
+func (c *checker) ping(ctx context.Context) (diagnosis.Step, error) {
 	schemes, err := c.registry.Greet(ctx)
 	if errors.Is(err, upstream.ErrPage) {
-		return Step{Remedy: "a portal or block page answers in the registry's place: check the host and port in repository, and the HTTP proxy or filter on the way"}, err
+		return diagnosis.Step{Remedy: "a portal or block page answers in the registry's place: check the host and port in repository, and the HTTP proxy or filter on the way"}, err
 	}
 	detail := "the registry asks for no credential so far"
 	if len(schemes) > 0 {
 		detail = "the registry asks for " + strings.Join(schemes, " or ")
 	}
-	return Step{Detail: detail, Remedy: "the address answers, but not like a registry at /v2/: check the host and port in repository"}, err
+	return diagnosis.Step{
+		Detail: detail,
+		Remedy: "the address answers, but not like a registry at /v2/: check the host and port in repository",
+	}, err
 }
 
-func (c *checker) token(ctx context.Context) (Step, error) {
+func (c *checker) token(ctx context.Context) (diagnosis.Step, error) {
 	shown, err := c.registry.Authorize(ctx, upstream.Push(c.repository))
 	if err == nil && !shown {
-		return Step{Result: Skipped, Detail: "no credential is shown: none is configured for this registry, or it asks for none"}, nil
+		return diagnosis.Step{
+			Status: diagnosis.Skipped,
+			Detail: "no credential is shown: none is configured for this registry, or it asks for none",
+		}, nil
 	}
 	if realm, ok := errors.AsType[*upstream.RealmError](err); ok {
-		return Step{Remedy: realm.Remedy("token_realms")}, err
+		return diagnosis.Step{Remedy: realm.Remedy("token_realms")}, err
 	}
-	return Step{
+	return diagnosis.Step{
 		Detail: "there is a credential, and a token where the registry wants one",
 		Remedy: "check the user name and password in the push secret or docker config, under the registry's name",
 	}, err
 }
 
-func (c *checker) start(ctx context.Context) (Step, error) {
+func (c *checker) start(ctx context.Context) (diagnosis.Step, error) {
 	upload, err := StartUpload(ctx, c.registry, c.repository)
 	c.upload = upload
-	return Step{Detail: "an upload to the repository can be started", Remedy: startRemedy(err)}, err
+	return diagnosis.Step{Detail: "an upload to the repository can be started", Remedy: startRemedy(err)}, err
 }
 
 func startRemedy(err error) string {
@@ -195,10 +190,10 @@ func startRemedy(err error) string {
 	}
 }
 
-func (c *checker) cancel(ctx context.Context) (Step, error) {
+func (c *checker) cancel(ctx context.Context) (diagnosis.Step, error) {
 	if err := CancelUpload(ctx, c.registry, c.repository, c.upload); err != nil {
 		// Not every registry can cancel an upload; it forgets it in time.
-		return Step{Result: Skipped, Detail: oneLine(err)}, nil
+		return diagnosis.Step{Status: diagnosis.Skipped, Detail: oneLine(err)}, nil
 	}
-	return Step{Detail: "and cancelled again"}, nil
+	return diagnosis.Step{Detail: "and cancelled again"}, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/diagnosis"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/preflight"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
@@ -19,7 +20,7 @@ import (
 )
 
 // run checks a registry by its real address, as DNS and TCP are steps of their own.
-func run(t *testing.T, cfg upstream.Config) (steps []preflight.Step, err error) {
+func run(t *testing.T, cfg upstream.Config) (steps []diagnosis.Step, err error) {
 	t.Helper()
 	cfg.Keychain, cfg.RetryDelay = proxytest.Robot(), 1
 	registry, err := upstream.New(cfg)
@@ -27,14 +28,14 @@ func run(t *testing.T, cfg upstream.Config) (steps []preflight.Step, err error) 
 		t.Fatal(err)
 	}
 	t.Cleanup(registry.Close)
-	err = preflight.CheckPush(t.Context(), registry, proxytest.Repository, func(s preflight.Step) { steps = append(steps, s) })
+	err = preflight.CheckPush(t.Context(), registry, proxytest.Repository, func(s diagnosis.Step) { steps = append(steps, s) })
 	return steps, err
 }
 
-func results(steps []preflight.Step) []string {
+func results(steps []diagnosis.Step) []string {
 	var all []string
 	for _, s := range steps {
-		all = append(all, fmt.Sprint(s.Name, " ", s.Result))
+		all = append(all, fmt.Sprint(s.Name, " ", s.Status))
 	}
 	return all
 }
@@ -115,14 +116,14 @@ func TestTheFirstStepThatFails(t *testing.T) {
 			network, double := registrytest.NewNetwork(t), registrytest.NewRegistry(t)
 			steps, err := run(t, test.arrange(network, double))
 			last := steps[len(steps)-1]
-			if !errors.Is(err, preflight.ErrFailed) || last.Name != test.step || last.Result != preflight.Failed || !strings.Contains(last.Remedy, test.remedy) {
+			if !errors.Is(err, preflight.ErrFailed) || last.Name != test.step || last.Status != diagnosis.Failed || !strings.Contains(last.Remedy, test.remedy) {
 				t.Errorf("%v, %+v", err, steps)
 			}
 			if strings.Contains(last.Detail, "\n") || strings.Contains(fmt.Sprint(steps), proxytest.Password) {
 				t.Errorf("the detail is %q", last.Detail)
 			}
 			for _, s := range steps[:len(steps)-1] {
-				if s.Result == preflight.Failed {
+				if s.Status == diagnosis.Failed {
 					t.Errorf("went on after %+v", s)
 				}
 			}

@@ -29,19 +29,21 @@ func (e *Failure) Error() string {
 // maxAnswer is what is read of an answer, in bytes.
 const maxAnswer = 64 << 10
 
-// TryPush starts an upload to the repository and cancels it. The error is a [*Failure], a [*upstream.Refusal], or of the network.
+// TryPush starts an upload to the repository and cancels it. The error is a [*Failure], a
+// [*upstream.Refusal], or of the network.
 func TryPush(ctx context.Context, registry *upstream.Registry, repository string) error {
 	location, err := StartUpload(ctx, registry, repository)
 	if err != nil {
 		return err
 	}
-	// Whether the registry lets go of the session at once or forgets it in time makes no difference to a push.
+	// Whether the registry lets go of the session at once or forgets it in time makes no difference to a
+	// push.
 	_ = CancelUpload(ctx, registry, repository, location)
 	return nil
 }
 
-// StartUpload starts an upload and gives its location. A registry that says yes with another status than 202 is taken at its word, as
-// pushes do, provided it names a location.
+// StartUpload starts an upload and gives its location. A registry that says yes with another status than 202
+// is taken at its word, as pushes do, provided it names a location.
 func StartUpload(ctx context.Context, registry *upstream.Registry, repository string) (*url.URL, error) {
 	u, err := registry.URL(ctx, "/v2/"+repository+"/blobs/uploads/", "")
 	if err != nil {

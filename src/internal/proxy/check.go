@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/diagnosis"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/preflight"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
@@ -15,7 +16,7 @@ import (
 
 // Check reads the settings once, goes the way of a push with them, and reports each step. Its error is [preflight.ErrFailed] when a
 // step has failed, or a [UsageError].
-func Check(ctx context.Context, sources Sources, report func(preflight.Step)) error {
+func Check(ctx context.Context, sources Sources, report func(diagnosis.Step)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cluster, err := sources.cluster(kube.New, slog.New(slog.DiscardHandler))
@@ -38,13 +39,13 @@ func Check(ctx context.Context, sources Sources, report func(preflight.Step)) er
 	if up.Problem != nil {
 		return failedSettings(up.Problem, report)
 	}
-	report(preflight.Step{Name: "settings", Result: preflight.OK, Detail: "pushes go to " + up.Registry.Host() + "/" + up.Repository})
+	report(diagnosis.Step{Name: "settings", Status: diagnosis.OK, Detail: "pushes go to " + up.Registry.Host() + "/" + up.Repository})
 	return preflight.CheckPush(ctx, up.Registry, up.Repository, report)
 }
 
-func failedSettings(err error, report func(preflight.Step)) error {
+func failedSettings(err error, report func(diagnosis.Step)) error {
 	for _, problem := range flatten(err) {
-		report(preflight.Step{Name: "settings", Result: preflight.Failed, Detail: problem.Error()})
+		report(diagnosis.Step{Name: "settings", Status: diagnosis.Failed, Detail: problem.Error()})
 	}
 	return preflight.ErrFailed
 }

@@ -90,7 +90,7 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	counted := m.Images()
 	followed, err := store.Follow(ctx, store.Config{
 		Dir: cfg.Images.Dir, Cluster: cluster, Observer: counted, Log: cfg.Logger,
-		Upstream: upstream.Config{UserAgent: "local-source-proxy/" + cfg.Version, Observer: m},
+		Upstream: upstream.Config{UserAgent: "local-source-proxy/" + cfg.Version, Observer: counted},
 	})
 	if err != nil {
 		return p, err

@@ -59,6 +59,7 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 		p.note = "upload sessions end with it, and no other replica can continue them; see --session-key-file"
 	}
 	side := source.New(engine.New(sealer), c.upstream.Load)
+	side.Software = "local-source-proxy/" + cfg.Version
 	p.listener = httpserver.Listener{
 		Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address",
 		Handler: httpserver.AccessLog{Side: source.Side, Logger: cfg.Logger, Recorder: m}.Handler(side.Serve),

@@ -38,6 +38,10 @@ type Upstream struct {
 
 // Proxy is the handler of the source proxy.
 type Proxy struct {
+	// Software is the Server header of every response (RFC 9110, 10.2.4), such as local-source-proxy/0.3.0, so that
+	// "kubectl lsp version" can tell; empty for none.
+	Software string
+
 	engine  *engine.Engine
 	current func() *Upstream
 }
@@ -50,6 +54,9 @@ func New(e *engine.Engine, current func() *Upstream) *Proxy {
 // Serve answers a request; it is an [httpserver.HandlerFunc].
 func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
 	now := p.current()
+	if p.Software != "" {
+		httpserver.Stamp(w, "Server", p.Software)
+	}
 	if now.Registry != nil {
 		httpserver.Stamp(w, PathHeader, now.Registry.Host()+"/"+now.Repository)
 	}

@@ -54,6 +54,7 @@ func (t authenticate) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := t.next.RoundTrip(show(req, shown))
+	r.refusals.see(credential, shown, resp)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
@@ -85,6 +86,7 @@ func (t authenticate) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	drain(resp)
 	resp, err = t.next.RoundTrip(show(again, taught))
+	r.refusals.see(credential, taught, resp)
 	if err == nil && resp.StatusCode == http.StatusUnauthorized {
 		r.tokens.forget(taught)
 		r.refusals.remember(credential, taught, call)

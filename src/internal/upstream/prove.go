@@ -12,6 +12,23 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
+// RefusesCredential reports, of a registry that has refused its credential for some repository, whether it refuses it for all, or
+// wants one where there is none. Many registries deny a repository that does not exist (quirk D13).
+func (r *Registry) RefusesCredential(ctx context.Context) bool {
+	credential, err := r.keychain.Credential(ctx, r.host)
+	if err != nil {
+		return true
+	}
+	standing := r.refusals.stands(credential)
+	if standing == unknown && r.prove(ctx, credential) == nil {
+		standing = r.refusals.stands(credential)
+	}
+	if credential.Anonymous() {
+		return standing == refused
+	}
+	return standing != accepted
+}
+
 // prove finds out whether a credential that was refused for a repository is good for anything, once for all who want to know.
 func (r *Registry) prove(ctx context.Context, c keychain.Credential) error {
 	_, err := share(ctx, &r.refusals.group, fmt.Sprintf("%x", fingerprintOf(c)), func(ctx context.Context) (struct{}, error) {
@@ -43,14 +60,14 @@ func (r *Registry) standing(ctx context.Context, c keychain.Credential, challeng
 		}
 	}
 	shown, err := r.authorization(ctx, c, challenges, Call{}, "")
-	if err != nil || !shown.password {
+	if err != nil || !shown.password && !c.Anonymous() {
 		return unproven
 	}
 	status, err := r.statusOfPing(ctx, shown)
 	switch {
 	case err == nil && status == http.StatusUnauthorized:
 		return refused
-	case err == nil && status < 300 && r.greeting.isGuarded():
+	case err == nil && status < 300 && (c.Anonymous() || r.greeting.isGuarded()):
 		return accepted
 	default: // whoever greets anybody tells nothing by it
 		return unproven

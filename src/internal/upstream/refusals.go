@@ -19,6 +19,8 @@ import (
 const (
 	// refusalMemory is how long a refused password is not shown again: registries ban accounts that fail too often (quirk A10).
 	refusalMemory = 30 * time.Second
+	// takenMemory is for how long a credential counts as good that a registry took, where the registry does not tell.
+	takenMemory = 10 * time.Minute
 	// maxRefused bounds the repositories for which a refusal is remembered; the oldest leave first.
 	maxRefused = 1024
 	// maxUnproven is for how many repositories a credential is refused, within the memory's time, before it is no longer shown for
@@ -59,6 +61,7 @@ type refusals struct {
 	repositories *simplelru.LRU[string, time.Time] // until when
 	standing     standing
 	until        time.Time // when the standing is unknown again
+	taken        time.Time // when the registry last took it for a request
 	group        singleflight.Group
 }
 
@@ -89,10 +92,38 @@ func (f *refusals) settle(c keychain.Credential, s standing) {
 	f.standing, f.until = s, time.Now().Add(refusalMemory)
 }
 
+// see notes when an answer, if there is one, shows that the registry took the credential itself.
+func (f *refusals) see(c keychain.Credential, shown authorization, resp *http.Response) {
+	if resp == nil || resp.StatusCode >= http.StatusBadRequest || !shown.password || c.Anonymous() {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.turnTo(c)
+	f.taken = time.Now()
+}
+
+// wasTaken reports whether the registry took the credential not long ago. The lock is held.
+func (f *refusals) wasTaken() bool { return !f.taken.IsZero() && time.Since(f.taken) < takenMemory }
+
+// stands returns how a credential stands, as far as it is known. Where it cannot be found out, it is good if it was taken lately.
+func (f *refusals) stands(c keychain.Credential) standing {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.repositories == nil || f.of != fingerprintOf(c) || time.Now().After(f.until):
+		return unknown
+	case f.standing == unproven && f.wasTaken():
+		return accepted
+	default:
+		return f.standing
+	}
+}
+
 // turnTo forgets what another credential than this one was refused for.
 func (f *refusals) turnTo(c keychain.Credential) {
 	if of := fingerprintOf(c); f.repositories == nil || f.of != of {
-		f.of, f.standing = of, unknown
+		f.of, f.standing, f.taken = of, unknown, time.Time{}
 		f.repositories, _ = simplelru.NewLRU[string, time.Time](maxRefused, nil) // only a size that is not positive is an error
 	}
 }
@@ -101,7 +132,7 @@ func (f *refusals) turnTo(c keychain.Credential) {
 func (f *refusals) check(c keychain.Credential, call Call) (doubtful bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.repositories == nil || f.of != fingerprintOf(c) {
+	if f.repositories == nil || f.of != fingerprintOf(c) || c.Anonymous() {
 		return false, nil
 	}
 	now := time.Now()
@@ -114,7 +145,7 @@ func (f *refusals) check(c keychain.Credential, call Call) (doubtful bool, err e
 	if until, ok := f.repositories.Peek(call.repository()); ok {
 		return false, refusedUntil(until)
 	}
-	if f.standing == refused || f.standing == unproven && f.repositories.Len() >= maxUnproven {
+	if f.standing == refused || f.standing == unproven && !f.wasTaken() && f.repositories.Len() >= maxUnproven {
 		return false, refusedUntil(f.until)
 	}
 	return f.standing == unknown && f.repositories.Len() > 0, nil

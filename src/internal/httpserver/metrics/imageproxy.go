@@ -13,6 +13,7 @@ import (
 // ImageProxy counts what happens at the image proxy. Applications and customers are labels, because the vendor names them; nothing that a client
 // sends is. It is safe for concurrent use.
 type ImageProxy struct {
+	*Metrics
 	requests *prometheus.CounterVec
 	bytes    *prometheus.CounterVec
 	denials  *prometheus.CounterVec
@@ -22,6 +23,7 @@ type ImageProxy struct {
 // Images adds the metrics of the image proxy.
 func (m *Metrics) Images() *ImageProxy {
 	i := &ImageProxy{
+		Metrics: m,
 		requests: counter("lsp_image_requests_total", "Requests for images, by application and customer (empty: no license was found), action and status of the answer.",
 			"app", "customer", "action", "status"),
 		bytes:   counter("lsp_image_bytes_total", "Bytes of images sent, by application and customer.", "app", "customer"),
@@ -41,6 +43,15 @@ func (i *ImageProxy) Pulled(r imageproxy.Record) {
 	if r.Reason != "" {
 		i.denials.WithLabelValues(r.App, r.Customer, string(r.Reason)).Inc()
 	}
+}
+
+// TokenFetch counts a token that the image proxy did not get as "denied". Customers choose the repositories, and a name that does not
+// exist is refused as well (quirk D13). That the credential itself is refused shows in the denials.
+func (i *ImageProxy) TokenFetch(result string) {
+	if result == "refused" {
+		result = "denied"
+	}
+	i.Metrics.TokenFetch(result)
 }
 
 // Objects notes how many objects of a kind there are.

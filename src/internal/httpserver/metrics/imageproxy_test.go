@@ -47,3 +47,24 @@ func TestImages(t *testing.T) {
 		t.Errorf("series (-want +got):\n%s", diff)
 	}
 }
+
+// A repository that a customer mistyped raises no alert (quirk D13).
+func TestATokenThatACustomerIsDeniedIsNotRefused(t *testing.T) {
+	m := metrics.New("dev")
+	images := m.Images()
+	images.TokenFetch("refused")
+	images.TokenFetch("ok")
+	var got []string
+	for _, line := range scrape(t, m) {
+		if strings.HasPrefix(line, "lsp_token_fetches_total") {
+			got = append(got, line)
+		}
+	}
+	want := []string{
+		`lsp_token_fetches_total{result="denied"} 1`, `lsp_token_fetches_total{result="error"} 0`,
+		`lsp_token_fetches_total{result="ok"} 1`, `lsp_token_fetches_total{result="refused"} 0`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("series (-want +got):\n%s", diff)
+	}
+}

@@ -42,7 +42,7 @@ func New(version string) *Metrics {
 		upstream: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "lsp_upstream_request_duration_seconds", Help: "Time from a request to the registry to the header of its answer, body sent included, in seconds; status 0: no answer.", Buckets: seconds,
 		}, []string{"operation", "status"}),
-		tokens:  counter("lsp_token_fetches_total", "Tokens asked of the registry's token server, by result: ok, refused, error.", "result"),
+		tokens:  counter("lsp_token_fetches_total", "Tokens asked of the registry's token server, by result: ok, refused, denied (for a repository that a customer named), error.", "result"),
 		reloads: counter("lsp_settings_reloads_total", "Changes of the settings, by result: applied, refused.", "result"),
 	}
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -10,9 +10,9 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
 const many = 10_000
@@ -29,26 +29,30 @@ func numbered(i int) *v1alpha1.License {
 
 // BenchmarkOneEditOfMany puts one changed license among 10,000 custom resources in force.
 func BenchmarkOneEditOfMany(b *testing.B) {
-	s := newSet(upstream.Config{})
+	c := newCluster(&kube.Client{}, nil)
+	all := map[string]*object{}
 	for i := range many {
-		s.update(convert(numbered(i)))
+		l := numbered(i)
+		all[l.Name] = newObject("", l, nil)
 	}
-	s.settle()
+	c.replace(v1alpha1.LicenseKind, all)
+	now := resolve(c.current().objects, nil, nil, time.Now())
 	edited := numbered(many / 2)
 	b.ReportAllocs()
 	for b.Loop() {
 		edited.Spec.Revoked = !edited.Spec.Revoked
-		if !s.update(convert(edited)) {
+		edited.Generation++
+		if !c.set(newObject("", edited, edited.Validate(v1alpha1.InCluster))) {
 			b.Fatal("no change")
 		}
-		s.settle()
+		now = resolve(c.current().objects, now.standings, nil, time.Now())
 	}
 }
 
 // BenchmarkOneEditInAFileOfMany is the same in a directory, in a file of 2,500 licenses beside three others.
 func BenchmarkOneEditInAFileOfMany(b *testing.B) {
 	const perFile = 2_500
-	s, d := newSet(upstream.Config{}), newDirectory("dir")
+	d := newDirectory("dir")
 	write := func(i int, revoked bool) filewatch.File {
 		var text strings.Builder
 		for n := range perFile {
@@ -67,10 +71,12 @@ func BenchmarkOneEditInAFileOfMany(b *testing.B) {
 	for i := range many / perFile {
 		files[fmt.Sprintf("dir/%d.yml", i)] = write(i, false)
 	}
+	var now decision
 	take := func(files map[string]filewatch.File) {
-		reports, _ := d.read(files)
-		s.update(reports...)
-		if n := s.settle().numbers[v1alpha1.LicenseKind]; n.valid != many {
+		d.take(files)
+		read := d.current()
+		now = resolve(read.objects, now.standings, nil, time.Now())
+		if n := count(read, now.standings)[v1alpha1.LicenseKind]; n.valid != many {
 			b.Fatalf("%+v", n)
 		}
 	}

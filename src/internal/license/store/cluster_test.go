@@ -108,7 +108,7 @@ func secret(password string) *corev1.Secret {
 	}
 }
 
-// registry gives what stands for quay.io.
+// registry returns what stands for quay.io.
 func registry(t *testing.T, c *catalog.Catalog) *catalog.Registry {
 	t.Helper()
 	found, err := c.Registry("quay.io", "app")
@@ -187,7 +187,7 @@ func TestAnOutageLeavesWhatWasRead(t *testing.T) {
 			t.Error("the license is not in force during the outage")
 		}
 		if n := strings.Count(r.log.String(), "read licenses in namespace "+namespace); n != 1 {
-			t.Errorf("the outage is told of %d times:\n%s", n, r.log)
+			t.Errorf("the outage is logged %d times:\n%s", n, r.log)
 		}
 		server.Fail(nil)
 		server.Delete("licenses", "acme")
@@ -301,7 +301,7 @@ func TestWaitsForAClusterThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// conditions gives those of an object as "type status reason message".
+// conditions returns those of an object as "type status reason message".
 func conditions(all []metav1.Condition) []string {
 	var texts []string
 	for _, c := range all {

@@ -3,116 +3,97 @@
 package store
 
 import (
+	"bytes"
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
+	"maps"
 	"slices"
 	"sync"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/dockerconfig"
 )
 
-// deliver takes the docker config that was read at a place, which messages call by another name, or why it was not.
-type deliver func(place, called string, data []byte, err error)
+// deliver takes what was read of a docker config, which messages call by that name, or why it was not.
+type deliver func(called string, data []byte, err error)
 
-// files follows docker config files.
-type files struct {
-	deliver deliver
-	paths   []string
-	cancel  context.CancelFunc
+// credential is what was read of the docker config of a registry.
+type credential struct {
+	called string
+	// config is the last one that could be used, with its text; nil: none yet.
+	config *dockerconfig.Config
+	text   []byte
+	// err is why there is none, or no newer one.
+	err error
+}
+
+// credentials are docker configs by the Secret or file that holds them. One that is missing has not been read
+// yet.
+type credentials map[string]credential
+
+// credentialReader reads docker configs where registries name them.
+type credentialReader struct {
+	// watch reads one, again after each change, until the context ends.
+	watch   func(ctx context.Context, place string, deliver deliver)
+	changed func()
 	running sync.WaitGroup
+
+	mu     sync.Mutex
+	read   credentials
+	cancel map[string]context.CancelFunc // by place
 }
 
-// follow reads the files from now on, and no others.
-func (f *files) follow(ctx context.Context, paths []string) {
-	slices.Sort(paths)
-	if slices.Equal(paths, f.paths) {
-		return
+func newCredentialReader(from source, changed func()) *credentialReader {
+	return &credentialReader{
+		watch: from.credential, changed: changed, read: credentials{}, cancel: map[string]context.CancelFunc{},
 	}
-	f.stop()
-	f.paths = paths
-	if len(paths) == 0 {
-		return
-	}
-	ctx, f.cancel = context.WithCancel(ctx)
-	f.running.Go(func() {
-		err := filewatch.Watch(ctx, paths, func(read map[string]filewatch.File) {
-			for path, file := range read {
-				if errors.Is(file.Err, fs.ErrNotExist) {
-					file.Err = fmt.Errorf("%s does not exist: write it with docker login, or mend dockerConfigFile", path)
-				}
-				f.deliver(path, path, file.Data, file.Err)
-			}
-		})
-		if err != nil {
-			for _, path := range paths {
-				f.deliver(path, path, nil, err)
-			}
-		}
-	})
 }
 
-func (f *files) stop() {
-	if f.cancel != nil {
-		f.cancel()
-		f.running.Wait()
-	}
-	f.cancel, f.paths = nil, nil
-}
-
-// secrets follows Secrets with docker configs.
-type secrets struct {
-	cluster *kube.Client
-	deliver deliver
-	ends    map[string]context.CancelFunc // by name
-	running sync.WaitGroup
-}
-
-// follow reads the Secrets of these names from now on, and no others.
-func (s *secrets) follow(ctx context.Context, names []string) {
-	for name, end := range s.ends {
-		if !slices.Contains(names, name) {
-			end()
-			delete(s.ends, name)
+// follow reads these places from now on, and no others. It returns what is known of them, and whether all
+// have been tried.
+func (c *credentialReader) follow(ctx context.Context, places []string) (read credentials, complete bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for place, cancel := range c.cancel {
+		if !slices.Contains(places, place) {
+			cancel()
+			delete(c.cancel, place)
+			delete(c.read, place)
 		}
 	}
-	for _, name := range names {
-		if _, known := s.ends[name]; known {
+	for _, place := range places {
+		if _, known := c.cancel[place]; known {
 			continue
 		}
-		ctx, end := context.WithCancel(ctx)
-		s.ends[name] = end
-		s.running.Go(func() {
-			s.cluster.Watch(ctx, name, func(secret *kube.Secret, err error) {
-				if ctx.Err() != nil {
-					return
-				}
-				var data []byte
-				if err == nil {
-					data, err = s.dockerConfig(name, secret)
-				}
-				s.deliver(name, "Secret "+name, data, err)
-			})
+		ctx, cancel := context.WithCancel(ctx)
+		c.cancel[place] = cancel
+		c.running.Go(func() {
+			c.watch(ctx, place, func(called string, data []byte, err error) { c.take(ctx, place, called, data, err) })
 		})
 	}
+	return maps.Clone(c.read), len(c.read) == len(c.cancel)
 }
 
-func (s *secrets) dockerConfig(name string, secret *kube.Secret) ([]byte, error) {
-	if secret == nil {
-		return nil, fmt.Errorf("the Secret %s does not exist in namespace %s: create it with kubectl create secret docker-registry", name, s.cluster.Namespace)
+// take keeps what was there before where the new text cannot be used.
+func (c *credentialReader) take(ctx context.Context, place, called string, data []byte, err error) {
+	c.mu.Lock()
+	if ctx.Err() != nil {
+		c.mu.Unlock()
+		return
 	}
-	data, err := secret.DockerConfig()
-	if err != nil {
-		return nil, fmt.Errorf("the Secret %s: %w", name, err)
+	known := c.read[place]
+	known.called, known.err = called, err
+	if err == nil && (known.config == nil || !bytes.Equal(known.text, data)) {
+		var config *dockerconfig.Config
+		if config, known.err = dockerconfig.Parse(called, data); known.err == nil {
+			known.config, known.text = config, data
+		}
 	}
-	return data, nil
+	c.read[place] = known
+	c.mu.Unlock()
+	c.changed()
 }
 
-func (s *secrets) stop() {
-	for _, end := range s.ends {
-		end()
-	}
-	s.running.Wait()
+// stop ends the reading, and waits for its end.
+func (c *credentialReader) stop() {
+	c.follow(context.Background(), nil)
+	c.running.Wait()
 }

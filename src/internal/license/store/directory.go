@@ -3,13 +3,18 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
@@ -17,47 +22,26 @@ import (
 
 // directory reads objects from the YAML files of a directory.
 type directory struct {
-	path  string
+	path string
+
+	mu    sync.Mutex
 	files map[string]*file // by path
+	// fault is why the directory cannot be read, while that is so.
+	fault error
 }
-
-// file is what is known of one.
-type file struct {
-	reads   int
-	objects map[key]sight
-	// strays are documents of which it cannot be told which object they are, and when each was first read.
-	strays map[sum]int
-}
-
-// sight is when an object was last read, at which place of the file, and in which document, if it was valid.
-type sight struct {
-	read     int
-	position int32
-	sum      sum
-}
-
-// sum is enough of a digest to tell documents apart that nobody forges: they are the author's own.
-type sum [16]byte
-
-func sumOf(d *v1alpha1.Document) sum { return sum(d.Sum[:16]) }
 
 func newDirectory(path string) *directory { return &directory{path: path, files: map[string]*file{}} }
 
 // run implements [source].
-func (d *directory) run(ctx context.Context, s *set, changed func()) error {
+func (d *directory) run(ctx context.Context, changed func()) error {
 	if _, err := os.ReadDir(d.path); err != nil {
 		return fmt.Errorf("read objects: %w: make the directory, or name another one", err)
 	}
-	return filewatch.Dir(ctx, d.path, isYAML, func(read map[string]filewatch.File) {
-		reports, strays := d.read(read)
-		s.update(reports...)
-		s.stray(strays)
+	return filewatch.Dir(ctx, d.path, isYAML, func(files map[string]filewatch.File) {
+		d.take(files)
 		changed()
 	})
 }
-
-// credentials implements [source].
-func (d *directory) credentials(to deliver) reader { return &files{deliver: to} }
 
 // isYAML leaves out hidden files, which are an editor's.
 func isYAML(name string) bool {
@@ -65,112 +49,164 @@ func isYAML(name string) bool {
 	return (extension == ".yml" || extension == ".yaml") && !strings.HasPrefix(name, ".")
 }
 
-// read gives what is new in files, and what is wrong with places in which no object can be told, without an error: nothing any more.
-func (d *directory) read(files map[string]filewatch.File) (reports []report, strays map[string]stray) {
-	strays = map[string]stray{d.path: {}}
+// credential implements [source].
+func (d *directory) credential(ctx context.Context, path string, deliver deliver) {
+	err := filewatch.Watch(ctx, []string{path}, func(read map[string]filewatch.File) {
+		found := read[path]
+		if errors.Is(found.Err, fs.ErrNotExist) {
+			found.Err = fmt.Errorf("%s does not exist: write it with docker login, or mend dockerConfigFile", path)
+		}
+		deliver(path, found.Data, found.Err)
+	})
+	if err != nil {
+		deliver(path, nil, err)
+	}
+}
+
+// take reads the files that have changed.
+func (d *directory) take(files map[string]filewatch.File) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fault = nil
 	for path, content := range files {
 		delete(files, path) // its content is not needed twice
-		known := d.files[path]
-		if known == nil {
-			known = &file{}
-		}
+		before := cmp.Or(d.files[path], &file{})
 		switch {
 		case path == d.path:
-			err := fmt.Errorf("the directory cannot be read, what was read last stays in force: %w", content.Err)
-			strays[path] = stray{err: err, kept: len(d.files) > 0}
+			d.fault = fmt.Errorf("the directory cannot be read, what was read last stays in force: %w", content.Err)
 		case errors.Is(content.Err, fs.ErrNotExist):
-			for each := range known.objects {
-				reports = append(reports, report{key: each, gone: true})
-			}
-			strays[path] = stray{}
 			delete(d.files, path)
 		case content.Err != nil:
-			strays[path] = stray{err: content.Err, kept: len(known.objects) > 0}
+			unread := *before
+			unread.fault = fault{content.Err.Error(), len(before.items) > 0}
+			d.files[path] = &unread
 		default:
-			var found []report
-			found, strays[path] = known.read(path, content)
-			reports = append(reports, found...)
-			d.files[path] = known
+			d.files[path] = before.next(path, content)
 		}
 	}
-	return reports, strays
 }
 
-// read compares a file with what it held. An object that is missing is gone, unless it may be the one in a document that has become
-// unreadable since: what is not valid changes nothing.
-func (f *file) read(path string, content filewatch.File) (reports []report, wrong stray) {
-	now := file{reads: f.reads + 1, objects: make(map[key]sight, len(f.objects)), strays: map[sum]int{}}
-	valid := make(map[sum]key, len(f.objects))
-	for k, s := range f.objects {
-		valid[s.sum] = k
+// current implements [source]. What was written last comes last: by full seconds, as a mounted ConfigMap's
+// files are written in any order, and then by name.
+func (d *directory) current() reading {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := reading{faults: map[string]fault{}, complete: true}
+	if d.fault != nil {
+		now.faults[d.path] = fault{d.fault.Error(), len(d.files) > 0}
 	}
-	delete(valid, sum{})
-	newest := 0 // when the newest stray came
-	kept := false
+	paths := make([]string, 0, len(d.files))
+	for path := range d.files {
+		paths = append(paths, path)
+	}
+	slices.SortFunc(paths, func(a, b string) int {
+		return cmp.Or(cmp.Compare(d.files[a].modified.Unix(), d.files[b].modified.Unix()), cmp.Compare(a, b))
+	})
+	for _, path := range paths {
+		f := d.files[path]
+		for _, each := range f.items {
+			now.objects = append(now.objects, each.object)
+		}
+		if f.fault.problem != "" {
+			now.faults[path] = f.fault
+		}
+	}
+	return now
+}
+
+// file is what is known of one.
+type file struct {
+	modified time.Time
+	items    []item
+	fault    fault
+	// reads counts how often the file was read.
+	reads int
+	// nameless are documents of which it is not known which object they are, and the reading that saw each first.
+	nameless map[digest]int
+}
+
+// item is an object of a file, with the digest of its document and the reading that saw it last.
+type item struct {
+	*object
+	digest digest
+	read   int
+}
+
+// digest tells the texts of documents apart.
+type digest = [sha256.Size]byte
+
+// next reads a file again. An object that is missing is gone, unless it may be the one in a document that has become
+// unreadable since: what is not valid changes nothing. A valid document that is the same is not read again.
+func (f *file) next(path string, content filewatch.File) *file {
+	now := &file{modified: content.Modified, reads: f.reads + 1}
+	valid, seen := map[digest]*object{}, map[id]bool{}
+	for _, before := range f.items {
+		if before.problem == "" {
+			valid[before.digest] = before.object
+		}
+	}
 	var problems []error
-	for i, document := range v1alpha1.Split(path, content.Data) {
-		seen := sight{now.reads, int32(i), sumOf(&document)}
-		r, ok := reportOf(path, &document, valid)
-		switch _, twice := now.objects[r.key]; {
-		case !ok && document.Err == nil: // nothing in it
-		case !ok:
-			since, known := f.strays[seen.sum]
-			if !known {
-				since = now.reads
-			}
-			now.strays[seen.sum], newest = since, max(newest, since)
+	newest := 0 // the reading that saw the newest nameless document first
+	for _, document := range v1alpha1.Split(path, content.Data) {
+		o, known := valid[document.Sum]
+		if !known && !document.Read() {
+			continue // there is nothing in it
+		}
+		if !known {
+			o = newDocument(path, &document, content.Modified)
+		}
+		switch {
+		case o == nil:
+			newest = max(newest, now.noteNameless(document.Sum, f.nameless))
 			problems = append(problems, document.Err)
-		case twice:
-			problems = append(problems, fmt.Errorf("%s: %s %s is there twice: keep one of them", path, r.key.kind(), r.key.name))
+		case seen[o.id]:
+			problems = append(problems, fmt.Errorf("%s: %s %s is there twice: keep one of them", path, o.kind, o.name))
 		default:
-			if r.problem != nil {
-				seen.sum = sum{}
-			}
-			if r.position = seen.position; r.revokedAt == 0 {
-				r.revokedAt = content.Modified.Unix()
-			}
-			now.objects[r.key] = seen
-			if !r.same || f.objects[r.key].position != seen.position {
-				reports = append(reports, r)
-			}
+			seen[o.id] = true
+			now.items = append(now.items, item{o, document.Sum, now.reads})
 		}
 	}
-	for k, seen := range f.objects {
-		if _, there := now.objects[k]; there {
-			continue
+	for _, before := range f.items {
+		if !seen[before.id] && newest > before.read {
+			now.items, now.fault.kept = append(now.items, before), true
 		}
-		if newest > seen.read {
-			now.objects[k], kept = sight{read: seen.read, position: seen.position}, true
-			continue
-		}
-		reports = append(reports, report{key: k, gone: true})
 	}
-	*f = now
-	return reports, stray{err: errors.Join(problems...), kept: kept}
+	if err := errors.Join(problems...); err != nil {
+		now.fault.problem = oneLine(err)
+	}
+	return now
 }
 
-// reportOf makes a report of a document, unless it cannot be told which object it is. One that is the same as before is not read again.
-func reportOf(path string, document *v1alpha1.Document, valid map[sum]key) (r report, ok bool) {
-	if known, same := valid[sumOf(document)]; same {
-		return report{key: known, same: true}, true
+// noteNameless takes note of a document, and returns the reading that saw it first.
+func (f *file) noteNameless(document digest, before map[digest]int) (first int) {
+	if f.nameless == nil {
+		f.nameless = map[digest]int{}
 	}
-	if !document.Read() {
-		return report{}, false
-	}
+	f.nameless[document] = cmp.Or(before[document], f.reads)
+	return f.nameless[document]
+}
+
+// newDocument returns the object of a document, or nil where it is not known which one it is. Without a
+// better time, a license is revoked since its file was written.
+func newDocument(path string, document *v1alpha1.Document, modified time.Time) *object {
 	document.Validate(v1alpha1.InDirectory)
-	return describe(path, document), document.Identified()
-}
-
-// describe makes a report of a document of which it is known which object it is.
-func describe(path string, document *v1alpha1.Document) report {
+	if !document.Identified() {
+		return nil
+	}
 	if document.Object == nil {
-		return report{key: newKey(path, document.Kind, document.Name), state: state{problem: document.Err, revoked: document.Revoked}}
+		return &object{
+			id: id{document.Kind, document.Name, path}, problem: oneLine(document.Err), revoked: document.Revoked,
+			revokedAt: modified.Truncate(time.Second).UTC(),
+		}
 	}
-	r := read(path, document.Object, nil)
-	if r.registry != nil {
-		r.registry.credential = relative(path, r.registry.spec.Credentials.DockerConfigFile)
+	o := newObject(path, document.Object, nil)
+	if o.revokedAt.IsZero() {
+		o.revokedAt = modified.Truncate(time.Second).UTC()
 	}
-	return r
+	if o.registry != nil {
+		o.registry.credential = relative(path, o.registry.spec.Credentials.DockerConfigFile)
+	}
+	return o
 }
 
 // relative is the path of a file that another one names.

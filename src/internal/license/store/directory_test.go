@@ -203,7 +203,7 @@ func TestAnObjectThatWasNeverValidIsNotThere(t *testing.T) {
 	}
 }
 
-// What is left of a document that cannot be told depends on whether it was ever another.
+// What the log says of a document of which nobody knows which object it is depends on whether it was ever another.
 func TestWhatIsSaidOfADocumentThatCannotBeTold(t *testing.T) {
 	const left, kept = `consequence="it is left out"`, `consequence="what it said before stays in force"`
 	f := follow(t, map[string]string{"a.yml": "kind: [\n", "b.yml": license("b", "one") + "---\nkind: [\n", "c.yml": license("c", "two")})
@@ -219,9 +219,9 @@ func TestWhatIsSaidOfADocumentThatCannotBeTold(t *testing.T) {
 
 // A document that was wrong before and stays so does not keep another from being removed.
 func TestARemovalCountsBesideAnOldMistake(t *testing.T) {
-	const stray = "---\nkind: Secret\n"
-	f := follow(t, map[string]string{"a.yml": license("a", "one") + stray, "b.yml": license("b", "two")})
-	f.write(t, "a.yml", stray)
+	const other = "---\nkind: Secret\n"
+	f := follow(t, map[string]string{"a.yml": license("a", "one") + other, "b.yml": license("b", "two")})
+	f.write(t, "a.yml", other)
 	f.until(func(c *catalog.Catalog) bool { return !admits("one")(c) })
 }
 

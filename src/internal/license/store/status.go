@@ -9,10 +9,9 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 )
 
@@ -25,59 +24,72 @@ const (
 	lastWrites = 10 * time.Second
 )
 
-// statuses writes the status of custom resources: at once what is new, and then at most once a minute for each object.
+// statuses writes the status of custom resources: at once what is new, and then at most once a minute for
+// each object.
 //
-// Replicas write the same objects. Each adds what it has seen itself to what is there, and begins anew when another one was faster. A write
-// whose answer is lost is made again, so that a pull may count twice, but never not at all.
+// Replicas write the same objects. Each adds what it has seen itself to what is there, and begins anew when
+// another one was faster. A write whose answer is lost is made again, so a pull may be counted twice.
 type statuses struct {
-	resources map[string]kube.Resources // by kind
-	log       *slog.Logger
-	wake      chan struct{}
+	// update changes the status of one object, as [cluster.update] does.
+	update func(ctx context.Context, which id, change func(v1alpha1.Object) bool) error
+	log    *slog.Logger
+	wake   chan struct{}
 
 	mu      sync.Mutex
-	entries map[key]*entry
+	entries map[id]*entry
 	outage  string // the last error, while it lasts
 }
 
 // entry is what is to be written about one object.
 type entry struct {
-	seen
+	news
 	notBefore time.Time
 }
 
-// seen is something to write; the zero value is nothing.
-type seen struct {
+// news is something to write; the zero value is nothing.
+type news struct {
 	pulls      int64
 	lastPulled time.Time
-	wish       *wish
+	standing   *standing
 }
 
-// add joins what was seen later.
-func (s *seen) add(later seen) {
-	s.pulls += later.pulls
-	if later.lastPulled.After(s.lastPulled) {
-		s.lastPulled = later.lastPulled
+// add joins what was learnt later.
+func (n *news) add(later news) {
+	n.pulls += later.pulls
+	if later.lastPulled.After(n.lastPulled) {
+		n.lastPulled = later.lastPulled
 	}
-	if later.wish != nil {
-		s.wish = later.wish
+	if later.standing != nil {
+		n.standing = later.standing
 	}
 }
 
-func newStatuses(client *kube.Client, log *slog.Logger) *statuses {
-	return &statuses{
-		resources: map[string]kube.Resources{v1alpha1.LicenseKind: client.Licenses, v1alpha1.RegistryKind: client.Registries},
-		log:       log, wake: make(chan struct{}, 1), entries: map[key]*entry{},
+func newStatuses(c *cluster, log *slog.Logger) *statuses {
+	return &statuses{update: c.update, log: log, wake: make(chan struct{}, 1), entries: map[id]*entry{}}
+}
+
+// follow writes what has changed since before. What a server that has just started finds confirmed needs no
+// writing.
+func (s *statuses) follow(now, before map[id]*standing) {
+	for which, each := range now {
+		was := each.since(before)
+		unknown := was.verdict.reason == ""
+		switch {
+		case each.verdict.reason == "", unknown && each.verdict.reason == inForce && each.object.confirmed:
+		case unknown, each.verdict != was.verdict, each.object.generation != was.object.generation:
+			s.note(which, news{standing: each})
+		}
 	}
 }
 
 // note adds something to write.
-func (s *statuses) note(k key, what seen) {
+func (s *statuses) note(which id, what news) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, known := s.entries[k]
+	e, known := s.entries[which]
 	if !known {
 		e = &entry{}
-		s.entries[k] = e
+		s.entries[which] = e
 	}
 	e.add(what)
 	if time.Now().Before(e.notBefore) {
@@ -106,98 +118,102 @@ func (s *statuses) run(ctx context.Context) {
 
 // write writes what may be written at that time, and says when to come again.
 func (s *statuses) write(ctx context.Context, now time.Time) (next <-chan time.Time) {
+	due, earliest := s.take(now)
 	var group errgroup.Group
 	group.SetLimit(writers)
-	for k, what := range s.take(now) {
+	for which, what := range due {
 		group.Go(func() error {
-			if err := s.writeOne(ctx, k, what); err != nil {
-				s.failed(k, what, err)
+			if err := s.update(ctx, which, what.apply); err != nil {
+				s.failed(which, what, err)
 			}
 			return nil
 		})
 	}
 	_ = group.Wait() // failed has them
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var earliest time.Time
-	for _, e := range s.entries {
-		if earliest.IsZero() || e.notBefore.Before(earliest) {
-			earliest = e.notBefore
-		}
-	}
 	if earliest.IsZero() {
 		return nil
 	}
 	return time.After(time.Until(earliest))
 }
 
-// take gives what may be written at that time, and leaves it alone from now on.
-func (s *statuses) take(now time.Time) map[key]seen {
+// take returns what may be written at that time, which is left alone from then on, and when there may be
+// more; never is zero.
+func (s *statuses) take(now time.Time) (due map[id]news, earliest time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	due := map[key]seen{}
-	for k, e := range s.entries {
-		switch {
-		case e.notBefore.After(now):
-		case e.seen == seen{}:
-			delete(s.entries, k)
-		default:
-			due[k] = e.seen
+	due = map[id]news{}
+	for which, e := range s.entries {
+		if !e.notBefore.After(now) {
+			if e.news == (news{}) {
+				delete(s.entries, which)
+				continue
+			}
+			due[which] = e.news
 			*e = entry{notBefore: now.Add(writePause)}
 		}
+		if earliest.IsZero() || e.notBefore.Before(earliest) {
+			earliest = e.notBefore
+		}
 	}
-	return due
+	return due, earliest
 }
 
 // failed keeps what could not be written for the next time.
-func (s *statuses) failed(k key, what seen, err error) {
+func (s *statuses) failed(which id, what news, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e, known := s.entries[k]; known {
-		what.add(e.seen)
-		e.seen = what
+	if e, known := s.entries[which]; known {
+		what.add(e.news)
+		e.news = what
 	}
 	if text := err.Error(); s.outage != text {
 		s.outage = text
-		s.log.Warn("status not written, it will be tried again", "object", k.String(), "error", err)
+		s.log.Warn("status not written, it will be tried again", "object", which.String(), "error", err)
 	}
 }
 
-// writeOne brings one object's status up to date.
-func (s *statuses) writeOne(ctx context.Context, k key, what seen) error {
-	const attempts = 5
-	var err error
-	for range attempts {
-		var object v1alpha1.Object
-		if object, err = s.resources[k.kind()].Get(ctx, k.name); err != nil {
-			break
-		}
-		if !apply(object, what) {
-			return nil
-		}
-		if err = s.resources[k.kind()].UpdateStatus(ctx, object); !apierrors.IsConflict(err) {
-			break
-		}
-	}
-	if apierrors.IsNotFound(err) {
-		return nil // nobody will miss it
-	}
-	return err
-}
-
-// apply reports whether it changed anything.
-func apply(object v1alpha1.Object, what seen) bool {
+// apply brings a status up to date, and reports whether that changed anything.
+func (n news) apply(object v1alpha1.Object) bool {
 	switch o := object.(type) {
 	case *v1alpha1.License:
-		changed := what.pulls > 0
-		o.Status.Pulls += what.pulls
-		if at := what.lastPulled.Truncate(time.Second); !at.IsZero() && (o.Status.LastPulled == nil || o.Status.LastPulled.Time.Before(at)) {
+		changed := n.pulls > 0
+		o.Status.Pulls += n.pulls
+		at := n.lastPulled.Truncate(time.Second)
+		if !at.IsZero() && (o.Status.LastPulled == nil || o.Status.LastPulled.Time.Before(at)) {
 			o.Status.LastPulled, changed = &metav1.Time{Time: at}, true
 		}
-		return what.wish != nil && what.wish.apply(&o.Status.Conditions) || changed
+		return n.conditions(&o.Status.Conditions) || changed
 	case *v1alpha1.ExternalRegistry:
-		return what.wish != nil && what.wish.apply(&o.Status.Conditions)
+		return n.conditions(&o.Status.Conditions)
 	default:
 		return false
 	}
+}
+
+// conditions does that for conditions. A license that was never revoked has no condition that says so.
+func (n news) conditions(all *[]metav1.Condition) (changed bool) {
+	s := n.standing
+	if s == nil {
+		return false
+	}
+	valid := metav1.Condition{
+		Type: v1alpha1.Valid, Status: metav1.ConditionTrue, Reason: s.verdict.reason,
+		Message: "the object is in force", ObservedGeneration: s.object.generation,
+	}
+	if s.verdict.message != "" {
+		valid.Status, valid.Message = metav1.ConditionFalse, s.verdict.message
+	}
+	changed = meta.SetStatusCondition(all, valid)
+	revoked := metav1.Condition{
+		Type: v1alpha1.Revoked, Status: metav1.ConditionFalse, Reason: "NotRevoked",
+		ObservedGeneration: s.object.generation,
+	}
+	switch {
+	case s.revoked:
+		revoked.Status, revoked.Reason = metav1.ConditionTrue, "Revoked"
+		revoked.LastTransitionTime = metav1.NewTime(s.revokedAt)
+	case meta.FindStatusCondition(*all, v1alpha1.Revoked) == nil:
+		return changed
+	}
+	return meta.SetStatusCondition(all, revoked) || changed
 }

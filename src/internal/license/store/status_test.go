@@ -20,14 +20,14 @@ import (
 
 const inForce = "Valid True InForce the object is in force"
 
-// status gives the status of a license as it is in the cluster.
+// status returns the status of a license as it is in the cluster.
 func status(server *kubetest.Server, name string) v1alpha1.LicenseStatus {
 	var l v1alpha1.License
 	server.Get("licenses", name, &l)
 	return l.Status
 }
 
-// writes gives how often a status was written since the last time.
+// writes returns how often a status was written since the last time.
 func writes(server *kubetest.Server) int {
 	n := 0
 	for _, each := range server.Requests() {
@@ -146,7 +146,7 @@ func TestAnOutageLosesNoPull(t *testing.T) {
 			t.Errorf("%d pulls", s.Pulls)
 		}
 		if n := strings.Count(r.log.String(), "status not written"); n != 1 {
-			t.Errorf("told of %d times:\n%s", n, r.log)
+			t.Errorf("logged %d times:\n%s", n, r.log)
 		}
 	})
 }
@@ -216,7 +216,7 @@ func TestConditionsFollowTheObject(t *testing.T) {
 	})
 }
 
-// A mistake and its repair within a minute: the mistake is told at once, the repair a minute later.
+// A mistake and its repair within a minute: the mistake is written at once, the repair a minute later.
 func TestConditionsAreWrittenAtMostOnceAMinute(t *testing.T) {
 	inCluster(t, func(t *testing.T, server *kubetest.Server) {
 		server.Put(acme())
@@ -238,7 +238,7 @@ func TestConditionsAreWrittenAtMostOnceAMinute(t *testing.T) {
 	})
 }
 
-// A trouble that is over within the minute is not told after it, though telling it waited in line.
+// A trouble that is over within the minute is not written after it, though it waited in line.
 func TestAShortTroubleIsNotToldAfterIt(t *testing.T) {
 	inCluster(t, func(t *testing.T, server *kubetest.Server) {
 		server.Put(quay())

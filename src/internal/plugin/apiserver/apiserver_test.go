@@ -146,7 +146,7 @@ func TestQuirkK5Errors(t *testing.T) {
 				http.Redirect(w, r, "https://elsewhere.example.com/", http.StatusTemporaryRedirect)
 			},
 			want: apiserver.Error{Status: http.StatusTemporaryRedirect},
-			line: "a redirect, which is not followed",
+			line: "a redirect to another address, which would get your credential and is not followed",
 		},
 	}
 	for _, tt := range tests {

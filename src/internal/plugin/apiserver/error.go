@@ -77,8 +77,8 @@ const (
 	maxErrorMessage = 1000      // bytes on the terminal: a dozen digests
 )
 
-// ReadError reads the answer's body in both forms of an error: the API server's Status (quirk K5) and the OCI one. It leaves the
-// body open.
+// ReadError reads the answer's body in both forms of an error: the API server's Status (quirk K5) and the OCI
+// one. It leaves the body open.
 func ReadError(resp *http.Response) *Error {
 	e := &Error{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
 	if _, ours := resp.Header[http.CanonicalHeaderKey(RegistryPathHeader)]; ours {

@@ -46,8 +46,8 @@ type process struct {
 	peak     atomic.Int64 // bytes of resident memory when the manifest arrived
 }
 
-// run starts the process and waits for its end. What was set up before is seen by the registry's goroutines, which no code of
-// the test's starts: Log takes the registry's lock.
+// run starts the process and waits for its end. What was set up before is seen by the registry's goroutines,
+// which no code of the test's starts: Log takes the registry's lock.
 func (p *process) run() error {
 	p.world.registry.Log()
 	if err := p.Start(); err != nil {
@@ -57,7 +57,8 @@ func (p *process) run() error {
 	return p.Wait()
 }
 
-// newProcess prepares a push of the world's tree, and measures its memory at the last moment that the registry sees.
+// newProcess prepares a push of the world's tree, and measures its memory at the last moment that the
+// registry sees.
 func newProcess(w *world, binary string) *process {
 	p := &process{
 		Cmd:   exec.CommandContext(w.Context(), binary, "push", "--name", "web", "--local-path", w.tree),
@@ -74,7 +75,8 @@ func newProcess(w *world, binary string) *process {
 	return p
 }
 
-// peakMemory reads VmHWM; the exit status's figure would include the memory of the test that started the process.
+// peakMemory reads VmHWM; the exit status's figure would include the memory of the test that started the
+// process.
 func peakMemory(t *testing.T, pid int) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

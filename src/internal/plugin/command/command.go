@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package command holds the commands of "kubectl lsp".
 package command
 
 import (

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/diagnosis"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/doctor"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/lsptest"
 )
@@ -201,7 +202,7 @@ func TestHealthOutput(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || out.code != 0 || out.err != "" {
 		t.Errorf("%+v\n%s", out, diff)
 	}
-	var steps []doctor.Step
+	var steps []diagnosis.Step
 	out = w.run("doctor", "-o", "yaml")
 	if err := yaml.Unmarshal([]byte(out.out), &steps); err != nil || len(steps) != 7 || out.code != 0 {
 		t.Errorf("%v: %+v", err, out)

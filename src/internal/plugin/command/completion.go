@@ -10,8 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/workload"
 )
@@ -21,7 +19,7 @@ const completionTimeout = 3 * time.Second
 
 type completer = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
 
-// registerCompletion completes a flag that exists; whether it does is a matter of this program alone.
+// registerCompletion completes a flag. Its error would be a mistake of this program: the flag does not exist.
 func registerCompletion(cmd *cobra.Command, flag string, complete completer) {
 	if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
 		cmd.PrintErrln("completion of --"+flag+":", err)
@@ -59,14 +57,15 @@ func (a *app) completeKubeFlags(root *cobra.Command) {
 	offer("namespace", a.namespaces)
 }
 
-// namespaces and workloadNames offer nothing when the cluster does not answer: the shell has no place for errors.
+// namespaces and workloadNames return nothing when the cluster does not answer: the shell has no place for
+// errors.
 func (a *app) namespaces(ctx context.Context) []string {
 	config, err := a.config()
 	if err != nil {
 		return nil
 	}
 	config.Timeout = completionTimeout
-	set, err := kubernetes.NewForConfig(config)
+	set, err := clientset(config)
 	if err != nil {
 		return nil
 	}
@@ -87,7 +86,7 @@ func (a *app) workloadNames(ctx context.Context) []string {
 		return nil
 	}
 	config.Timeout = completionTimeout
-	client, err := dynamic.NewForConfig(config)
+	client, err := dynamicClient(config)
 	if err != nil {
 		return nil
 	}

@@ -36,7 +36,8 @@ type krewPlugin struct {
 	} `json:"spec"`
 }
 
-// TestKrewManifest holds what krew's index demands, and that the program's packages exist for every platform that the manifest offers.
+// TestKrewManifest holds what krew's index demands, and that the program's packages exist for every platform
+// that the manifest offers.
 func TestKrewManifest(t *testing.T) {
 	raw, err := os.ReadFile("../../../cmd/kubectl-lsp/krew.yaml")
 	if err != nil {
@@ -64,7 +65,8 @@ func TestKrewManifest(t *testing.T) {
 			t.Errorf("platform %s: %+v", platform, p)
 		}
 		seen[platform] = true
-		// Listing the packages evaluates all build constraints and imports, which a compilation would do at much greater cost.
+		// Listing the packages evaluates all build constraints and imports, which a compilation would do at
+		// much greater cost.
 		cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Error}}{{.}}{{end}}", ".")
 		cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+arch, "CGO_ENABLED=0")
 		// On standard error it tells, too, which modules it downloads.

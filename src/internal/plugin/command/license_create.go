@@ -15,8 +15,9 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
 )
 
-// createFlags are what "license create" can be told.
-type createFlags struct {
+// createOptions are those of "license create".
+type createOptions struct {
+	*licensePlace
 	request license.Request
 	expires string
 	handout handoutFlags
@@ -24,18 +25,22 @@ type createFlags struct {
 }
 
 func newLicenseCreate(p *licensePlace) *cobra.Command {
-	f := &createFlags{}
+	o := &createOptions{licensePlace: p}
 	cmd := &cobra.Command{
 		Use:   "create [NAME] --app APP --customer CUSTOMER",
 		Short: "Make a license, and show its id this once",
-		Long: `Make a license, and show its id this once: with the line that logs in, the pull Secret, and the customer's license file. The
-object has the hash of the id alone.
+		Long: `Make a license, and show its id this once. The object keeps only the hash of the id.
 
-Without NAME one is made of the customer's. With --dir the license gets a file of its own, license-NAME.yml.
+The command also prints the line that logs in, the pull Secret, and the customer's license file.
 
--o name and -o yaml print the object on standard output, and what the customer gets on standard error; -o json prints one object
-with "id", "license", "dockerLogin", "pullSecret" and "licenseFile". With --dry-run=client nothing is stored anywhere, but the id is a
-real one: it counts once the printed object is applied.`,
+Without NAME the command makes one from the customer's. With --dir it writes the license into a file of its
+own, license-NAME.yml.
+
+-o name and -o yaml print the object on standard output, and what the customer gets on standard error. -o
+json prints one object with "id", "license", "dockerLogin", "pullSecret" and "licenseFile".
+
+With --dry-run=client the command stores nothing. The id is a real one all the same: it counts once you apply
+the printed object.`,
 		Example: `  # A trial of a month, with the file for the customer
   kubectl lsp license create --app shop --customer Acme --email ops@acme.example --expires 30d \
     --domain proxy.example.com --license-file acme-license.yml
@@ -45,80 +50,77 @@ real one: it counts once the printed object is applied.`,
 
   # Into git: the object has no secret in it
   kubectl lsp license create --app shop --customer Acme --dry-run=client -o yaml > license-acme.yml`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usageError{fmt.Errorf("argument %q is one too many", args[1])}
-			}
-			return nil
-		},
+		Args:              atMost(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				f.request.Name = args[0]
-			}
-			return p.create(cmd.Context(), f)
-		},
+		RunE:              runVerb(o),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.request.App, "app", "", "slug of the application whose images the license opens, as in references")
-	flags.StringVar(&f.request.Customer, "customer", "", "whom the license is given to")
-	flags.StringVar(&f.request.Email, "email", "", "how to reach them")
-	flags.StringVar(&f.expires, "expires", "never",
+	flags.StringVar(&o.request.App, "app", "",
+		"slug of the application whose images the license opens, as in references")
+	flags.StringVar(&o.request.Customer, "customer", "", "customer who gets the license")
+	flags.StringVar(&o.request.Email, "email", "", "how to reach the customer")
+	flags.StringVar(&o.expires, "expires", "never",
 		"when the license ends: 30d, 2w, 12h, a date (its first moment in UTC), a time (RFC 3339), or never")
-	f.handout.addTo(cmd)
-	p.addDryRun(cmd)
-	f.output.addTo(cmd, "", "name", "json", "yaml")
+	o.handout.addTo(cmd)
+	o.addDryRun(cmd)
+	o.output.addTo(cmd, "", "name", "json", "yaml")
 	return cmd
 }
 
-// create does everything that can fail first; the id is shown when the license is stored, and not before.
-func (p *licensePlace) create(ctx context.Context, f *createFlags) error {
+func (o *createOptions) validate(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		o.request.Name = args[0]
+	}
 	switch {
-	case f.request.App == "":
+	case o.request.App == "":
 		return usageError{errors.New("--app is missing")}
-	case f.request.Customer == "":
+	case o.request.Customer == "":
 		return usageError{errors.New("--customer is missing")}
 	}
-	if err := license.CheckApp(f.request.App); err != nil {
-		return usageError{fmt.Errorf("--app %q %w", f.request.App, err)}
+	if err := license.CheckApp(o.request.App); err != nil {
+		return usageError{fmt.Errorf("--app %q %w", o.request.App, err)}
 	}
-	if name := f.request.Name; name != "" && len(validation.IsDNS1123Subdomain(name)) > 0 {
-		return usageError{fmt.Errorf("NAME %q is not the name of an object: write lower-case letters, digits, '-' and '.'", name)}
+	if name := o.request.Name; name != "" && len(validation.IsDNS1123Subdomain(name)) > 0 {
+		return usageError{fmt.Errorf(
+			"NAME %q is not the name of an object: write lower-case letters, digits, '-' and '.'", name)}
 	}
-	if err := errors.Join(f.output.check(), f.handout.check()); err != nil {
+	if err := errors.Join(o.output.validate(), o.handout.validate(), o.licensePlace.validate()); err != nil {
 		return err
 	}
 	var err error
-	if f.request.Expires, err = ahead(f.expires, time.Now()); err != nil {
-		return err
-	}
+	o.request.Expires, err = ahead(o.expires, time.Now())
+	return err
+}
+
+// run does everything that can fail first. It shows the id once the license is stored, and not before.
+func (o *createOptions) run(ctx context.Context) error {
 	id := v1alpha1.NewID()
-	l, err := license.New(f.request, v1alpha1.Hash(id))
+	l, err := license.New(o.request, v1alpha1.Hash(id))
 	if err != nil {
 		return usageError{fmt.Errorf("--customer: %w", err)}
 	}
 	if err := l.Validate(v1alpha1.InCluster); err != nil {
 		return usageError{fmt.Errorf("the license would not be valid: %w", err)}
 	}
-	store, err := p.open(0)
+	store, err := o.open(0)
 	if err != nil {
 		return err
 	}
-	return p.handOut(&f.handout, &f.output, id, "created", func(try attempt) (*v1alpha1.License, error) {
+	return o.handOut(&o.handout, &o.output, id, "created", func(try attempt) (*v1alpha1.License, error) {
 		if err := try(l); err != nil {
 			return nil, err
 		}
-		if p.dryRun == dryRunClient && p.dir == "" {
-			l.Namespace = p.packageNamespace()
+		if o.dryRun == dryRunClient && o.dir == "" {
+			l.Namespace = o.packageNamespace()
 		}
-		if f.request.Name != "" {
+		if o.request.Name != "" {
 			return store.Create(ctx, l)
 		}
 		return createUnderFreeName(ctx, store, l)
 	})
 }
 
-// createUnderFreeName puts a number behind the name where others have it.
+// createUnderFreeName adds a number to the name when another license has it.
 func createUnderFreeName(ctx context.Context, store license.Store, l *v1alpha1.License) (*v1alpha1.License, error) {
 	const enough = 100
 	base := l.Name
@@ -131,7 +133,7 @@ func createUnderFreeName(ctx context.Context, store license.Store, l *v1alpha1.L
 	}
 }
 
-// ahead reads when something ends, which must not be the past.
+// ahead reads when something ends, and refuses the past.
 func ahead(text string, now time.Time) (time.Time, error) {
 	end, err := license.ParseEnd(text)
 	if err != nil {
@@ -139,7 +141,8 @@ func ahead(text string, now time.Time) (time.Time, error) {
 	}
 	at := end.From(now)
 	if !at.IsZero() && !at.After(now) {
-		return time.Time{}, usageError{fmt.Errorf("--expires %q lies in the past; to end a license now, revoke it", text)}
+		return time.Time{}, usageError{fmt.Errorf(
+			"--expires %q lies in the past; to end a license now, revoke it", text)}
 	}
 	return at, nil
 }

@@ -25,13 +25,14 @@ type handoutFlags struct {
 
 func (f *handoutFlags) addTo(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.domain, "domain", "",
-		"where the customer pulls from, such as proxy.example.com; without it there is no login line and no pull Secret")
-	cmd.Flags().StringVar(&f.file, "license-file", "", "write the customer's license file here; it must not exist")
+		"where the customer pulls from, such as proxy.example.com; the login line and the pull Secret need it")
+	cmd.Flags().StringVar(&f.file, "license-file", "",
+		"write the customer's license file here; the file must not exist yet")
 	registerCompletion(cmd, "domain", cobra.NoFileCompletions)
 	markPath(cmd, "license-file")
 }
 
-func (f *handoutFlags) check() error {
+func (f *handoutFlags) validate() error {
 	if f.domain == "" {
 		return nil
 	}
@@ -54,9 +55,9 @@ type handout struct {
 // attempt tries what will be done with a license.
 type attempt func(*v1alpha1.License) error
 
-// handOut stores a license with a new id, and shows the id once that has happened. All that could keep the id from being shown is
-// tried ahead of it: an id that was stored and not shown is lost. That is the license file, and what store has to call on the
-// license as it is about to be stored.
+// handOut stores a license with a new id, and then shows the id. An id that was stored and not shown is lost,
+// so everything that could keep it from being shown is tried first: the license file, and the attempt that
+// store calls with the license as it is about to store it.
 func (p *licensePlace) handOut(
 	f *handoutFlags, output *format, id, what string, store func(attempt) (*v1alpha1.License, error),
 ) error {
@@ -65,8 +66,9 @@ func (p *licensePlace) handOut(
 		shown = p.errOut
 	}
 	if f.file == "" && p.dryRunNote() == "" && leadsNowhere(shown) {
-		return errors.New("the license id would be lost, for the output it is printed on is closed, or is " + os.DevNull +
-			": print it, or name a --license-file; nothing was changed")
+		return errors.New(
+			"the license id would be lost, for the output it is printed on is closed, or is " + os.DevNull +
+				": print it, or name a --license-file; nothing was changed")
 	}
 	file, err := p.openLicenseFile(f)
 	if err != nil {
@@ -99,13 +101,15 @@ func (p *licensePlace) handOut(
 // unprinted says what became of an id that was stored and could not be shown.
 func (p *licensePlace) unprinted(name, what string, inFile bool, file string) error {
 	if inFile {
-		return fmt.Errorf("license %s was %s, and its id, which could not be printed, is in %s", name, what, file)
+		return fmt.Errorf(
+			"license %s was %s, and its id, which could not be printed, is in %s", name, what, file)
 	}
 	return fmt.Errorf("license %s was %s, and its id could not be printed and is lost: run %s",
 		name, what, p.command("rotate", name, "--now"))
 }
 
-// leadsNowhere reports whether what is written is gone. A closed descriptor is the null device by the time a Go program runs.
+// leadsNowhere reports whether what is written is gone. A closed descriptor is the null device by the time a
+// Go program runs.
 func leadsNowhere(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {
@@ -128,7 +132,8 @@ func (p *licensePlace) openLicenseFile(f *handoutFlags) (licenseFile, error) {
 	}
 	file, err := os.OpenFile(f.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return licenseFile{}, fmt.Errorf("--license-file %s is there already: name another file, or remove it", f.file)
+		return licenseFile{}, fmt.Errorf(
+			"--license-file %s exists already: name another file, or remove it", f.file)
 	}
 	if err != nil {
 		return licenseFile{}, fmt.Errorf("make the customer's license file: %w", err)
@@ -165,7 +170,8 @@ func newHandout(id string, l *v1alpha1.License, domain string) (*handout, error)
 	l.APIVersion, l.Kind = v1alpha1.APIVersion, v1alpha1.LicenseKind
 	h := &handout{ID: id, License: l}
 	text, err := (&license.CustomerLicense{
-		App: l.Spec.AppSlug, CustomerName: l.Spec.CustomerName, CustomerEmail: l.Spec.CustomerEmail, ID: id, Expires: end, Domain: domain,
+		App: l.Spec.AppSlug, CustomerName: l.Spec.CustomerName, CustomerEmail: l.Spec.CustomerEmail,
+		ID: id, Expires: end, Domain: domain,
 	}).YAML()
 	if err != nil {
 		return nil, err
@@ -174,7 +180,7 @@ func newHandout(id string, l *v1alpha1.License, domain string) (*handout, error)
 	if domain == "" {
 		return h, nil
 	}
-	h.DockerLogin = fmt.Sprintf("printf %%s %s | docker login %s --username %s --password-stdin", id, domain, license.Username)
+	h.DockerLogin = fmt.Sprintf("docker login %s --username %s", domain, license.Username)
 	h.PullSecret, err = license.PullSecret(l.Spec.AppSlug, id, domain)
 	return h, err
 }
@@ -210,16 +216,16 @@ func (h *handout) print(w io.Writer, f *handoutFlags, first string) error {
 	if first != "" {
 		fmt.Fprintf(&text, "%s\n\n", first)
 	}
-	fmt.Fprintf(&text, "The license id, shown this once (what is kept is its hash):\n\n%s\n", h.ID)
+	fmt.Fprintf(&text, "The license id, shown this once (the object keeps its hash):\n\n%s\n", h.ID)
 	if h.PullSecret != nil {
 		secret, err := yaml.Marshal(h.PullSecret)
 		if err != nil {
 			return fmt.Errorf("print the pull Secret: %w", err)
 		}
-		fmt.Fprintf(&text, "\nTo log in:\n\n%s\n", h.DockerLogin)
+		fmt.Fprintf(&text, "\nTo log in (paste the id when docker asks for the password; so it stays out of the shell's history):\n\n%s\n", h.DockerLogin)
 		fmt.Fprintf(&text, "\nThe pull Secret, for \"kubectl apply -f -\" in the namespace of the pods:\n\n%s", secret)
 	} else {
-		text.WriteString("\nSay --domain, and the login line and the pull Secret are here.\n")
+		text.WriteString("\nWith --domain this also shows the login line and the pull Secret.\n")
 	}
 	if f.file == "" {
 		fmt.Fprintf(&text, "\nThe customer's license file:\n\n%s", h.LicenseFile)

@@ -3,14 +3,19 @@
 package command
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/cli-runtime/pkg/printers"
 
@@ -18,39 +23,105 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
 )
 
-// listFlags are what "license list" can be told.
-type listFlags struct {
-	app, customer string
-	output        format
+// listOptions are those of "license list".
+type listOptions struct {
+	*licensePlace
+	slug, customer string
+	selector       string
+	expiring       string
+	sortBy         string
+	noHeaders      bool
+	matching       labels.Selector
+	within         time.Duration
+	output         format
 }
 
 func newLicenseList(p *licensePlace) *cobra.Command {
-	f := &listFlags{}
+	o := &listOptions{licensePlace: p}
 	cmd := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List licenses: whose, until when, and when they were last used",
 		Long: `List licenses: whose, until when, and when they were last used.
 
-When and how often a license was used is in the cluster's object; with --dir these columns show "-", and "pulls" reads the log. What the
-server leaves out of a directory, such as a license whose name or id another one has, is told on standard error.`,
+In a cluster the object says when and how often a license was used. With --dir these columns show "-";
+"pulls" reads the log instead. The command names on standard error what the server leaves out of a directory,
+such as a license whose name or id another one has.`,
 		Example: `  kubectl lsp license list
   kubectl lsp license list --app shop -o wide
-  kubectl lsp license list --dir ./licenses -o name`,
+  kubectl lsp license list --dir ./licenses -o name
+
+  # Whom to remind of the renewal
+  kubectl lsp license list --expiring 30d --sort-by expires`,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.list(cmd.Context(), f) },
+		RunE: runVerb(o),
 	}
-	cmd.Flags().StringVar(&f.app, "app", "", "only those of this application")
-	cmd.Flags().StringVar(&f.customer, "customer", "", "only those of this customer")
-	f.output.addTo(cmd, "", "wide", "name", "json", "yaml")
+	cmd.Flags().StringVar(&o.slug, "app", "", "only licenses of this application")
+	cmd.Flags().StringVar(&o.customer, "customer", "", "only licenses of this customer")
+	cmd.Flags().StringVarP(&o.selector, "selector", "l", "", "only licenses whose labels match, as in kubectl")
+	cmd.Flags().StringVar(&o.expiring, "expiring", "", "only valid licenses that end within this time, such as 30d")
+	cmd.Flags().StringVar(&o.sortBy, "sort-by", "name", "sort by "+strings.Join(slices.Sorted(maps.Keys(orders())), ", "))
+	cmd.Flags().BoolVar(&o.noHeaders, "no-headers", false, "leave out the head of the table")
+	o.output.addTo(cmd, "", "wide", "name", "json", "yaml")
+	registerCompletion(cmd, "sort-by", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return slices.Sorted(maps.Keys(orders())), cobra.ShellCompDirectiveNoFileComp
+	})
 	return cmd
 }
 
-func (p *licensePlace) list(ctx context.Context, f *listFlags) error {
-	if err := f.output.check(); err != nil {
-		return err
+func (o *listOptions) validate(*cobra.Command, []string) error {
+	var err error
+	if o.matching, err = labels.Parse(o.selector); err != nil {
+		return usageError{fmt.Errorf("--selector %q: %w", o.selector, err)}
 	}
-	store, err := p.open(0)
+	if o.expiring != "" {
+		if o.within, err = license.ParseSpan(o.expiring); err != nil {
+			return usageError{fmt.Errorf("--expiring %q: %w", o.expiring, err)}
+		}
+	}
+	if orders()[o.sortBy] == nil {
+		return usageError{fmt.Errorf("--sort-by %q: choose one of %s",
+			o.sortBy, strings.Join(slices.Sorted(maps.Keys(orders())), ", "))}
+	}
+	return errors.Join(o.output.validate(), o.licensePlace.validate())
+}
+
+// orders are what licenses can be sorted by. What never ends, or was never used, comes last.
+func orders() map[string]func(a, b v1alpha1.License) int {
+	return map[string]func(a, b v1alpha1.License) int{
+		"name":     func(a, b v1alpha1.License) int { return strings.Compare(a.Name, b.Name) },
+		"app":      func(a, b v1alpha1.License) int { return strings.Compare(a.Spec.AppSlug, b.Spec.AppSlug) },
+		"customer": func(a, b v1alpha1.License) int { return strings.Compare(a.Spec.CustomerName, b.Spec.CustomerName) },
+		"expires":  func(a, b v1alpha1.License) int { return endOf(a).Compare(endOf(b)) },
+		"pulls":    func(a, b v1alpha1.License) int { return cmp.Compare(b.Status.Pulls, a.Status.Pulls) },
+	}
+}
+
+// endOf is far away for a license that does not end.
+func endOf(l v1alpha1.License) time.Time {
+	end, err := v1alpha1.ParseTime(l.Spec.ExpiresAt)
+	if err != nil || end.IsZero() {
+		return time.Unix(1<<40, 0)
+	}
+	return end
+}
+
+// wanted reports whether a license is to be listed.
+func (o *listOptions) wanted(l *v1alpha1.License, now time.Time) bool {
+	switch {
+	case o.slug != "" && l.Spec.AppSlug != o.slug, o.customer != "" && l.Spec.CustomerName != o.customer:
+		return false
+	case !o.matching.Matches(labels.Set(l.Labels)):
+		return false
+	case o.within > 0:
+		return license.StateOf(l, now) == license.Valid && endOf(*l).Before(now.Add(o.within))
+	default:
+		return true
+	}
+}
+
+func (o *listOptions) run(ctx context.Context) error {
+	store, err := o.open(0)
 	if err != nil {
 		return err
 	}
@@ -58,47 +129,27 @@ func (p *licensePlace) list(ctx context.Context, f *listFlags) error {
 	if err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(l v1alpha1.License) bool {
-		return f.app != "" && l.Spec.AppSlug != f.app || f.customer != "" && l.Spec.CustomerName != f.customer
-	})
-	switch f.output.value {
+	now := time.Now()
+	all = slices.DeleteFunc(all, func(l v1alpha1.License) bool { return !o.wanted(&l, now) })
+	slices.SortStableFunc(all, orders()[o.sortBy])
+	switch o.output.value {
 	case "json", "yaml":
-		return f.output.print(p.app, v1alpha1.LicenseList{
+		return o.output.print(o.app, v1alpha1.LicenseList{
 			TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.APIVersion, Kind: v1alpha1.LicenseKind + "List"}, Items: all,
 		})
 	case "name":
 		for i := range all {
-			if err := p.line(resourceName(&all[i])); err != nil {
+			if err := o.line(resourceName(&all[i])); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	if len(all) == 0 {
-		p.say("No licenses in %s.", p)
+		o.say("No licenses in %s.", o.licensePlace)
 		return nil
 	}
-	return p.table(p.licenseTable(all, time.Now()), f.output.value == "wide")
-}
-
-// table prints in kubectl's way, with control characters made harmless.
-func (a *app) table(t *metav1.Table, wide bool) error {
-	if err := printers.NewTablePrinter(printers.PrintOptions{Wide: wide}).PrintObj(t, a.out); err != nil {
-		return fmt.Errorf("print the result: %w", err)
-	}
-	return nil
-}
-
-// columns makes the head of a table; those in wide are for -o wide.
-func columns(names []string, wide ...string) []metav1.TableColumnDefinition {
-	var all []metav1.TableColumnDefinition
-	for _, name := range names {
-		all = append(all, metav1.TableColumnDefinition{Name: name, Type: "string"})
-	}
-	for _, name := range wide {
-		all = append(all, metav1.TableColumnDefinition{Name: name, Type: "string", Priority: 1})
-	}
-	return all
+	return o.table(o.licenseTable(all, now), printers.PrintOptions{Wide: o.output.value == "wide", NoHeaders: o.noHeaders})
 }
 
 func (p *licensePlace) licenseTable(all []v1alpha1.License, now time.Time) *metav1.Table {
@@ -129,7 +180,7 @@ func until(text string, now time.Time) string {
 	}
 }
 
-// counted is for what the server writes into the objects of a cluster, and has no place for in a directory.
+// counted is text that the server writes into a cluster's object. In a directory it writes nothing.
 func (p *licensePlace) counted(text string) string {
 	if p.dir != "" {
 		return "-"
@@ -153,14 +204,4 @@ func revokedAt(l *v1alpha1.License) string {
 	default:
 		return since.UTC().Format(time.RFC3339)
 	}
-}
-
-// none is what kubectl shows for nothing.
-const none = "<none>"
-
-func orNone(text string) string {
-	if text == "" {
-		return none
-	}
-	return text
 }

@@ -16,7 +16,8 @@ type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
-// TestLicenseIDThatCannotBePrinted: the license is stored by then, so that the error has to say how to get an id.
+// TestLicenseIDThatCannotBePrinted: the license is stored by then, so that the error has to say how to get an
+// id.
 func TestLicenseIDThatCannotBePrinted(t *testing.T) {
 	shops(t, func(t *testing.T, s *shop) {
 		file := filepath.Join(t.TempDir(), "acme.yml")
@@ -43,7 +44,8 @@ func TestLicenseIDThatCannotBePrinted(t *testing.T) {
 	})
 }
 
-// TestLicenseIDToNowhere: a closed standard output is the null device in a Go program; nothing is stored there either.
+// TestLicenseIDToNowhere: a closed standard output is the null device in a Go program; nothing is stored
+// there either.
 func TestLicenseIDToNowhere(t *testing.T) {
 	shops(t, func(t *testing.T, s *shop) {
 		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// TestLicenseMistakes holds that bad input gets one clear line, the right exit code, and leaves nothing behind.
+// TestLicenseMistakes holds that bad input gets one clear line, the right exit code, and leaves nothing
+// behind.
 func TestLicenseMistakes(t *testing.T) {
 	shops(t, func(t *testing.T, s *shop) {
 		made(t, s.license("create", "--app", "shop", "--customer", "Acme", "-o", "json"))
@@ -32,12 +33,12 @@ func TestLicenseMistakes(t *testing.T) {
 			{"rotate nobody", []string{"rotate", "nobody"}, 1, `there is no license "nobody" in `},
 			{"a name that exists", []string{"create", "acme", "--app", "shop", "--customer", "Acme"}, 1, `there is a license "acme" in `},
 			{"a name that is none", []string{"create", "A_B", "--app", "shop", "--customer", "Acme"}, 2, `NAME "A_B" is not the name of an object`},
-			{"no name to be made", []string{"create", "--app", "shop", "--customer", "会社"}, 2, "--customer: no name can be made"},
+			{"no name to be made", []string{"create", "--app", "shop", "--customer", "会社"}, 2, "--customer: the customer's name makes no license name"},
 			{"an app that is none", []string{"create", "--app", "My App", "--customer", "Acme"}, 2, `--app "My App" is not an application's slug`},
 			{"a date that is none", append(create, "--expires", "2027-02-30"), 2, `--expires "2027-02-30": write a span of time such as 30d`},
 			{"a date in the past", append(create, "--expires", "2001-01-01"), 2, `--expires "2001-01-01" lies in the past`},
 			{"a domain that is none", append(create, "--domain", "https://proxy.example.com"), 2, `--domain "https://proxy.example.com" is not a domain`},
-			{"a license file that is there", append(create, "--license-file", there), 1, "--license-file " + there + " is there already: name another file, or remove it"},
+			{"a license file that is there", append(create, "--license-file", there), 1, "--license-file " + there + " exists already: name another file, or remove it"},
 			{"an end too far away", append(create, "--expires", "1000000d"), 2, `--expires "1000000d": is too long a span of time`},
 			{"no app", []string{"create", "--customer", "Acme"}, 2, "--app is missing"},
 			{"no customer", []string{"create", "--app", "shop"}, 2, "--customer is missing"},
@@ -50,7 +51,7 @@ func TestLicenseMistakes(t *testing.T) {
 			{"no span", []string{"rotate", "acme", "--keep-old", "0"}, 2, `--keep-old "0": write a span of time`},
 			{"an unknown dry run", []string{"rotate", "acme", "--dry-run", "perhaps"}, 2, `--dry-run "perhaps": choose one of none, client, server`},
 			{"an unknown format", []string{"list", "-o", "xml"}, 2, `--output "xml": choose one of wide, name, json, yaml`},
-			{"a proxy's address", []string{"list", "--server", "http://localhost:5002"}, 2, "--server leads to a proxy"},
+			{"a proxy's address", []string{"list", "--server", "http://localhost:5002"}, 2, "--server names a proxy"},
 			{"an unknown command", []string{"renew"}, 2, `unknown command "renew"`},
 			{"a misspelt command", []string{"crate"}, 2, `unknown command "crate": did you mean create?`},
 			{"a limit of none", []string{"pulls", "acme", "--log", there, "--limit", "0"}, 2, "--limit 0: show at least 1"},
@@ -148,7 +149,7 @@ func TestLicenseHints(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	w.run("license", "show", "nobody", "--dir", dir).want(t, 1, "", "for those that there are: kubectl lsp license list --dir '"+dir+"'\n")
+	w.run("license", "show", "nobody", "--dir", dir).want(t, 1, "", "to list the others: kubectl lsp license list --dir '"+dir+"'\n")
 	w.run("license", "show", "nobody", "-n", "other").want(t, 1, "", "kubectl lsp license list --namespace other\n")
 	w.run("license", "show", "nobody").want(t, 1, "", "kubectl lsp license list\n")
 }
@@ -168,7 +169,7 @@ func TestLicenseTwiceInDir(t *testing.T) {
 	}
 	out := w.run("license", "list", "--dir", dir)
 	out.want(t, 0, `NAME[^\n]*\nacme [^\n]*valid[^\n]*\n`, "same-name.yml: license acme is in "+filepath.Join(dir, "license-acme.yml")+" already")
-	if !strings.Contains(out.err, `same-id.yml: license beta: the id of "license-id" admits to license acme already`) {
+	if !strings.Contains(out.err, `same-id.yml: license beta: the id of "license-id" belongs to license acme`) {
 		t.Error(out.err)
 	}
 }

@@ -13,14 +13,16 @@ import (
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
+	"k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
 )
 
-// pullsFlags are what "license pulls" can be told.
-type pullsFlags struct {
+// pullsOptions are those of "license pulls".
+type pullsOptions struct {
+	*licensePlace
+	query  license.PullQuery
 	since  string
 	limit  int
 	log    string
@@ -28,99 +30,102 @@ type pullsFlags struct {
 }
 
 func newLicensePulls(p *licensePlace) *cobra.Command {
-	f := &pullsFlags{}
+	o := &pullsOptions{licensePlace: p}
 	cmd := &cobra.Command{
 		Use:   "pulls NAME",
-		Short: "Show what was pulled with a license lately",
-		Long: `Show what was pulled with a license lately, oldest first.
+		Short: "Show what customers pulled with a license lately",
+		Long: `Show what customers pulled with a license lately, oldest first.
 
-The record is the server's log (its JSON form, the default): in a cluster that of all replicas, as far as the nodes still have
-it; outside of one that of --log. Other lines in it do no harm.`,
+The record is the server's log in JSON, its default. In a cluster the command reads the logs of all replicas,
+as far back as the nodes keep them. Outside of one, name the log with --log. Other lines in it do no harm.`,
 		Example: `  kubectl lsp license pulls acme --since 1h
   kubectl lsp license pulls acme --log server.log
   journalctl -u local-source-proxy -o cat | kubectl lsp license pulls acme --log - -o json`,
 		Args:              exactly("NAME"),
 		ValidArgsFunction: p.completeNames,
-		RunE:              func(cmd *cobra.Command, args []string) error { return p.pulls(cmd.Context(), args[0], f) },
+		RunE:              runVerb(o),
 	}
-	cmd.Flags().StringVar(&f.since, "since", "", "leave out what is older, such as 1h or 7d")
-	cmd.Flags().IntVar(&f.limit, "limit", 20, "how many of the newest to show")
-	cmd.Flags().StringVar(&f.log, "log", "", `file with the server's log, "-" is standard input, instead of a cluster's pods`)
+	cmd.Flags().StringVar(&o.since, "since", "", "leave out what is older, such as 1h or 7d")
+	cmd.Flags().IntVar(&o.limit, "limit", 20, "how many of the newest to show")
+	cmd.Flags().StringVar(&o.log, "log", "",
+		`file with the server's log instead of a cluster's pods; "-" is standard input`)
 	registerCompletion(cmd, "since", cobra.NoFileCompletions)
 	registerCompletion(cmd, "limit", cobra.NoFileCompletions)
 	markPath(cmd, "log")
-	f.output.addTo(cmd, "", "wide", "json", "yaml")
+	o.output.addTo(cmd, "", "wide", "json", "yaml")
 	return cmd
 }
 
-func (p *licensePlace) pulls(ctx context.Context, name string, f *pullsFlags) error {
-	query := license.PullQuery{License: name, Limit: f.limit}
-	if f.since != "" {
-		span, err := license.ParseSpan(f.since)
+func (o *pullsOptions) validate(_ *cobra.Command, args []string) error {
+	o.query = license.PullQuery{License: args[0], Limit: o.limit}
+	if o.since != "" {
+		span, err := license.ParseSpan(o.since)
 		if err != nil {
-			return usageError{fmt.Errorf("--since %q: %w", f.since, err)}
+			return usageError{fmt.Errorf("--since %q: %w", o.since, err)}
 		}
-		query.Since = time.Now().Add(-span)
+		o.query.Since = time.Now().Add(-span)
 	}
 	switch {
-	case f.limit < 1:
-		return usageError{fmt.Errorf("--limit %d: show at least 1", f.limit)}
-	case p.dir != "" && f.log == "":
-		return usageError{errors.New("a directory has no log: name the server's with --log FILE, or --log - for standard input")}
+	case o.limit < 1:
+		return usageError{fmt.Errorf("--limit %d: show at least 1", o.limit)}
+	case o.dir != "" && o.log == "":
+		return usageError{errors.New(
+			"a directory has no log: name the server's with --log FILE, or --log - for standard input")}
 	}
-	if err := errors.Join(f.output.check(), p.check()); err != nil {
-		return err
-	}
-	found, err := p.readPulls(ctx, f.log, query)
+	return errors.Join(o.output.validate(), o.licensePlace.validate())
+}
+
+func (o *pullsOptions) run(ctx context.Context) error {
+	found, err := o.readPulls(ctx)
 	if err != nil && len(found) == 0 {
 		return err
 	}
 	if err != nil { // some replica could not be read
-		p.say("Incomplete: %s", apiserver.OneLine(err.Error()))
+		o.say("Incomplete: %s", apiserver.OneLine(err.Error()))
 	}
 	switch {
-	case f.output.value == "json" || f.output.value == "yaml":
-		return f.output.print(p.app, append([]license.Pull{}, found...))
+	case o.output.value == "json" || o.output.value == "yaml":
+		return o.output.print(o.app, append([]license.Pull{}, found...))
 	case len(found) == 0:
-		p.say("No pulls with license %s in the log.", name)
+		o.say("No pulls with license %s in the log.", o.query.License)
 		return nil
 	default:
-		return p.table(pullsTable(found), f.output.value == "wide")
+		return o.table(pullsTable(found), printers.PrintOptions{Wide: o.output.value == "wide"})
 	}
 }
 
-// readPulls reads the file, standard input, or the logs of the pods. A license without pulls in a cluster is looked up: its name may
-// be misspelt.
-func (p *licensePlace) readPulls(ctx context.Context, file string, query license.PullQuery) ([]license.Pull, error) {
-	switch file {
+// readPulls reads the file, standard input, or the logs of the pods. It looks a license without pulls up,
+// because the name may be misspelt.
+func (o *pullsOptions) readPulls(ctx context.Context) ([]license.Pull, error) {
+	switch o.log {
 	case "":
 	case "-":
-		return readLog("standard input", p.in, query)
+		return readLog("standard input", o.in, o.query)
 	default:
-		log, err := os.Open(file)
+		log, err := os.Open(o.log)
 		if err != nil {
 			return nil, fmt.Errorf("read the log: %w", err)
 		}
 		defer log.Close()
-		return readLog(file, log, query)
+		return readLog(o.log, log, o.query)
 	}
-	config, err := p.config()
+	config, err := o.config()
 	if err != nil {
-		return nil, elsewhere(err, "the server's log with --log")
+		return nil, orElse(err, "the server's log with --log")
 	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("prepare the connection to the API server: %w", err)
-	}
-	found, err := license.PodPulls(ctx, client, p.packageNamespace(), query)
-	if err != nil || len(found) > 0 {
-		return found, err
-	}
-	store, err := p.open(0)
+	client, err := clientset(config)
 	if err != nil {
 		return nil, err
 	}
-	_, err = store.Get(ctx, query.License)
+	found, err := license.PodPulls(ctx, client, o.packageNamespace(), o.query)
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	store, err := o.open(0)
+	if err != nil {
+		return nil, err
+	}
+	_, err = store.Get(ctx, o.query.License)
 	return nil, err
 }
 

@@ -4,6 +4,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -17,42 +18,50 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
 )
 
+// showOptions are those of "license show".
+type showOptions struct {
+	*licensePlace
+	name   string
+	output format
+}
+
 func newLicenseShow(p *licensePlace) *cobra.Command {
-	var output format
+	o := &showOptions{licensePlace: p}
 	cmd := &cobra.Command{
-		Use:   "show NAME",
-		Short: "Show all about a license: its state, its credentials by name and hash, what the server says",
+		Use:     "show NAME",
+		Aliases: []string{"get"},
+		Short:   "Show a license: its state, its credentials by name and hash, what the server says of it",
 		Example: `  kubectl lsp license show acme
   kubectl lsp license show acme -o yaml`,
 		Args:              exactly("NAME"),
 		ValidArgsFunction: p.completeNames,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := output.check(); err != nil {
-				return err
-			}
-			store, err := p.open(0)
-			if err != nil {
-				return err
-			}
-			return p.show(cmd.Context(), store, args[0], &output)
-		},
+		RunE:              runVerb(o),
 	}
-	output.addTo(cmd, "", "name", "json", "yaml")
+	o.output.addTo(cmd, "", "name", "json", "yaml")
 	return cmd
 }
 
-func (p *licensePlace) show(ctx context.Context, store license.Store, name string, output *format) error {
-	l, err := store.Get(ctx, name)
+func (o *showOptions) validate(_ *cobra.Command, args []string) error {
+	o.name = args[0]
+	return errors.Join(o.output.validate(), o.licensePlace.validate())
+}
+
+func (o *showOptions) run(ctx context.Context) error {
+	store, err := o.open(0)
 	if err != nil {
 		return err
 	}
-	switch output.value {
+	l, err := store.Get(ctx, o.name)
+	if err != nil {
+		return err
+	}
+	switch o.output.value {
 	case "":
-		return p.describe(l, time.Now())
+		return o.describe(l, time.Now())
 	case "name":
-		return p.line(resourceName(l))
+		return o.line(resourceName(l))
 	default:
-		return p.printLicense(output, l)
+		return o.printLicense(&o.output, l)
 	}
 }
 

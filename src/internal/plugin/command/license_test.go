@@ -80,6 +80,43 @@ func made(t *testing.T, o outcome) handout {
 	return h
 }
 
+// TestLicenseListChooses: what is listed, and in which order.
+func TestLicenseListChooses(t *testing.T) {
+	shops(t, func(t *testing.T, s *shop) {
+		for _, args := range []string{
+			"zeta --app shop --customer A --expires 10d", "alpha --app shop --customer C --expires 20d",
+			"mid --app cart --customer B --expires 90d", "ever --app cart --customer D",
+		} {
+			s.license(append([]string{"create"}, strings.Fields(args)...)...).want(t, 0, ".*", "")
+		}
+		for args, want := range map[string]string{
+			"":                                 "alpha ever mid zeta",
+			"--expiring 30d":                   "alpha zeta",
+			"--expiring 30d --sort-by expires": "zeta alpha",
+			"--sort-by expires":                "zeta alpha mid ever",
+			"--sort-by customer":               "zeta mid alpha ever",
+			"--sort-by app --app cart":         "ever mid",
+			"-l tier=gold":                     "",
+			"-l tier!=gold --app shop":         "alpha zeta",
+			"--no-headers --customer A":        "zeta",
+		} {
+			named := s.license(append([]string{"list", "-o", "name"}, strings.Fields(args)...)...)
+			got := strings.ReplaceAll(named.out, "license.imageproxy.apps.tanzu.vmware.com/", "")
+			if strings.Join(strings.Fields(got), " ") != want || named.code != 0 {
+				t.Errorf("%s: %s%s, want %s", args, named.out, named.err, want)
+			}
+		}
+		s.license("list", "--no-headers", "--customer", "A").want(t, 0, "zeta  [^\n]*\n", "")
+		s.license("ls", "--customer", "A").want(t, 0, "NAME .*\nzeta  [^\n]*\n", "")
+		s.license("get", "zeta").want(t, 0, "Name: .*zeta\n.*", "")
+		s.license("list", "--sort-by", "colour").want(t, 2, "", `--sort-by "colour": choose one of app, customer, expires, name, pulls`)
+		s.license("list", "--expiring", "soon").want(t, 2, "", `--expiring "soon": write a span of time`)
+		s.license("list", "-l", "=").want(t, 2, "", `--selector "="`)
+		s.license("extend", "zeta", "--expires", "2099-01-01").want(t, 0, ".* extended until 2099-01-01T00:00:00Z\n", "")
+		s.license("extend", "zeta", "--expires", "never").want(t, 0, ".* extended, does not end\n", "")
+	})
+}
+
 func TestLicenseCreate(t *testing.T) {
 	shops(t, func(t *testing.T, s *shop) {
 		file := filepath.Join(t.TempDir(), "acme.yml")
@@ -96,7 +133,7 @@ func TestLicenseCreate(t *testing.T) {
 		if c, err := config.Credential(t.Context(), "proxy.example.com"); err != nil || c.Password != h.ID {
 			t.Errorf("the pull Secret has another id, %v", err)
 		}
-		if want := "printf %s " + h.ID + " | docker login proxy.example.com --username LICENSE_ID --password-stdin"; h.DockerLogin != want {
+		if want := "docker login proxy.example.com --username LICENSE_ID"; h.DockerLogin != want {
 			t.Errorf("login %s", h.DockerLogin)
 		}
 		given, err := license.ParseCustomerLicense("file", []byte(h.LicenseFile))
@@ -105,13 +142,13 @@ func TestLicenseCreate(t *testing.T) {
 		}
 
 		text := s.license("create", "--app", "shop", "--customer", "Acme Inc.", "--domain", "proxy.example.com", "--license-file", file)
-		text.want(t, 0, `license\.imageproxy\.apps\.tanzu\.vmware\.com/acme-inc-2 created\n\nThe license id, .*\n[A-Z2-7]{26}\n.*--password-stdin\n.*name: shop-registry\n.*`, "Wrote the customer's license file "+file)
+		text.want(t, 0, `license\.imageproxy\.apps\.tanzu\.vmware\.com/acme-inc-2 created\n\nThe license id, .*\n[A-Z2-7]{26}\n.*docker login proxy.example.com --username LICENSE_ID\n.*name: shop-registry\n.*`, "Wrote the customer's license file "+file)
 		written, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		given, err = license.ParseCustomerLicense(file, written)
-		if err != nil || v1alpha1.Hash(given.ID) != s.stored("acme-inc-2").Spec.Credentials[0].SHA256 || strings.Count(text.out, given.ID) != 2 {
+		if err != nil || v1alpha1.Hash(given.ID) != s.stored("acme-inc-2").Spec.Credentials[0].SHA256 || strings.Count(text.out, given.ID) != 1 {
 			t.Errorf("license file %+v, %v", given, err)
 		}
 		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
@@ -119,7 +156,7 @@ func TestLicenseCreate(t *testing.T) {
 		}
 
 		named := s.license("create", "third", "--app", "shop", "--customer", "Acme Inc.", "-o", "name")
-		named.want(t, 0, `license\.imageproxy\.apps\.tanzu\.vmware\.com/third\n`, "Say --domain, and the login line and the pull Secret are here.")
+		named.want(t, 0, `license\.imageproxy\.apps\.tanzu\.vmware\.com/third\n`, "With --domain this also shows the login line and the pull Secret.")
 		if id := regexp.MustCompile(`(?m)^[A-Z2-7]{26}$`).FindString(named.err); v1alpha1.Hash(id) != s.stored("third").Spec.Credentials[0].SHA256 {
 			t.Errorf("the id is not on standard error:\n%s", named.err)
 		}
@@ -141,7 +178,7 @@ func TestLicenseDryRun(t *testing.T) {
 		made(t, s.license("create", "--app", "shop", "--customer", "Acme", "-o", "json"))
 		before := s.stored("acme")
 		for _, command := range [][]string{{"revoke", "acme"}, {"delete", "acme"}, {"extend", "acme", "--expires", "2099-01-01"}} {
-			s.license(append(command, "--dry-run=client")...).want(t, 0, `license.*/acme [a-z]+ \(dry run\)\n`, "")
+			s.license(append(command, "--dry-run=client")...).want(t, 0, `license.*/acme [a-z]+( until \S+)? \(dry run\)\n`, "")
 		}
 		s.license("rotate", "acme", "--dry-run=client").want(t, 0, `license.*/acme rotated \(dry run\)\n\nThe license id.*`, "")
 		if after := s.stored("acme"); after == nil || after.Spec.Revoked || len(after.Spec.Credentials) != 1 || after.Spec.ExpiresAt != before.Spec.ExpiresAt {
@@ -164,7 +201,8 @@ func TestLicenseServerDryRun(t *testing.T) {
 	w.run("license", "create", "--dir", t.TempDir(), "--app", "a", "--customer", "b", "--dry-run=server").want(t, 2, "", "--dry-run=server needs a cluster")
 }
 
-// TestLicenseLife goes through all that is done with a license, and holds that its id is seen where it is made and nowhere else.
+// TestLicenseLife goes through all that is done with a license, and holds that its id is seen where it is
+// made and nowhere else.
 func TestLicenseLife(t *testing.T) {
 	shops(t, func(t *testing.T, s *shop) {
 		h := made(t, s.license("create", "--app", "shop", "--customer", "Acme", "--expires", "2099-01-01", "-o", "json", "--domain", "proxy.example.com"))
@@ -188,7 +226,7 @@ func TestLicenseLife(t *testing.T) {
 		step("", `(?s).*"kind": "LicenseList".*"sha256": .*`, "", "list", "-o", "json")
 		step("", `(?s)Name: +acme\nApplication: +shop\n.*State: +valid\n.*license-id, sha256 [0-9a-f]{12}\.\.\., valid, ends with the license\n.*`, "", "show", "acme")
 		step("", `(?s)apiVersion: .*kind: License\n.*`, "", "show", "acme", "-o", "yaml")
-		step("", `license.*/acme extended\n`, "", "extend", "acme", "--expires", "2100-01-01")
+		step("", `license.*/acme extended until 2100-01-01T00:00:00Z\n`, "", "extend", "acme", "--expires", "2100-01-01")
 		if got := s.stored("acme").Spec.ExpiresAt; got != "2100-01-01T00:00:00Z" {
 			t.Errorf("ends %s", got)
 		}
@@ -204,7 +242,7 @@ func TestLicenseLife(t *testing.T) {
 			t.Errorf("%+v", l)
 		}
 		step("", `(?s).*State: +revoked\n.*Revoked: +20.*`, "", "show", "acme")
-		step("", `license.*/acme extended\n`, "License acme is revoked, so nobody can pull with it", "extend", "acme", "--expires", "never")
+		step("", `license.*/acme extended, does not end\n`, "License acme is revoked, so nobody can pull with it", "extend", "acme", "--expires", "never")
 		step("", `license.*/acme restored\n`, "", "revoke", "acme", "--undo")
 		if l := s.stored("acme"); l.Spec.Revoked || l.Annotations[v1alpha1.RevokedAtAnnotation] != "" {
 			t.Errorf("%+v", l)

@@ -3,42 +3,77 @@
 package command
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 )
 
-// progress shows an upload: a bar with rate and remaining time on a terminal, a line every tenth elsewhere, nothing when quiet.
+// progress shows how far something is: a bar on a terminal, lines elsewhere, nothing when quiet.
 type progress struct {
 	a     *app
 	quiet bool
+	// what describes the bar, and options say how it counts.
+	what    string
+	options []progressbar.Option
+	// line returns what to say without a terminal, or "" for nothing.
+	line func(done, total int64) string
 
-	mu    sync.Mutex
-	bar   *progressbar.ProgressBar
-	tenth int64
+	mu  sync.Mutex               // one call of line at a time
+	bar *progressbar.ProgressBar // guarded by the app's lock
 }
 
-// update is safe for concurrent use. The total may grow and done may shrink, when an upload begins anew.
+// uploadProgress shows rate and remaining time, and without a terminal a line for every tenth of a larger
+// upload.
+func (a *app) uploadProgress(quiet bool) *progress {
+	var said int64
+	return &progress{
+		a: a, quiet: quiet, what: "uploading",
+		options: []progressbar.Option{
+			progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true),
+			progressbar.OptionSetPredictTime(true), progressbar.OptionShowTotalBytes(true),
+		},
+		line: func(done, total int64) string {
+			tenth := done * 10 / total
+			if tenth <= said || total <= 1<<20 {
+				return ""
+			}
+			said = tenth
+			return "uploaded " + size(done) + " of " + size(total)
+		},
+	}
+}
+
+// askProgress shows how many registries have answered.
+func (a *app) askProgress(quiet bool) *progress {
+	return &progress{
+		a: a, quiet: quiet, what: "asking the registries", options: []progressbar.Option{progressbar.OptionShowCount()},
+		line: func(done, total int64) string {
+			if done < total {
+				return ""
+			}
+			return "Asked the registries about " + count(int(total), "image") + "."
+		},
+	}
+}
+
+// update is safe for concurrent use. The total may grow. What is done may shrink, when an upload begins anew.
 func (p *progress) update(done, total int64) {
 	if p.quiet || total <= 0 {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if !isTerminal(p.a.errOut) {
-		if tenth := done * 10 / total; tenth > p.tenth && total > 1<<20 {
-			p.tenth = tenth
-			p.a.say("uploaded %s of %s", size(done), size(total))
-		}
+		p.updateLines(done, total)
 		return
 	}
+	p.a.mu.Lock()
+	defer p.a.mu.Unlock()
 	if p.bar == nil {
-		p.bar = progressbar.NewOptions64(total,
-			progressbar.OptionSetWriter(p.a.errOut), progressbar.OptionSetDescription("uploading"), progressbar.OptionShowBytes(true),
-			progressbar.OptionUseIECUnits(true), progressbar.OptionSetPredictTime(true), progressbar.OptionShowTotalBytes(true),
-			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish())
+		p.bar = progressbar.NewOptions64(total, append(p.options,
+			progressbar.OptionSetWriter(p.a.errOut), progressbar.OptionSetDescription(p.what),
+			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetWidth(30),
+			progressbar.OptionClearOnFinish())...)
+		p.a.shown = p
 	}
 	if p.bar.GetMax64() != total {
 		p.bar.ChangeMax64(total)
@@ -46,24 +81,25 @@ func (p *progress) update(done, total int64) {
 	_ = p.bar.Set64(min(done, total)) // a terminal that fails is no reason to stop
 }
 
-// end leaves the terminal's line clean.
-func (p *progress) end() {
+func (p *progress) updateLines(done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bar != nil {
+	if line := p.line(done, total); line != "" {
+		p.a.say("%s", line)
+	}
+}
+
+// clear takes the bar off the line until the next update. The caller holds the app's lock.
+func (p *progress) clear() {
+	if p != nil && p.bar != nil {
 		_ = p.bar.Clear() // as above
 	}
 }
 
-// size prints bytes for people.
-func size(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, prefix := float64(n)/unit, 0
-	for ; value >= unit && prefix < 4; prefix++ {
-		value /= unit
-	}
-	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[prefix])
+// end leaves the terminal's line clean.
+func (p *progress) end() {
+	p.a.mu.Lock()
+	defer p.a.mu.Unlock()
+	p.clear()
+	p.bar, p.a.shown = nil, nil
 }

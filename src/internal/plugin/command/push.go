@@ -5,35 +5,18 @@ package command
 import (
 	"context"
 	"errors"
-	"fmt"
-	"regexp"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/pack"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/push"
 )
 
-// sourceFlags say which tree to push.
-type sourceFlags struct {
-	localPath, excludeFile string
-	quiet                  bool
-}
-
-func (s *sourceFlags) addTo(cmd *cobra.Command, defaultPath string) {
-	flags := cmd.Flags()
-	flags.StringVar(&s.localPath, "local-path", defaultPath, "directory, zip, jar or war with the source")
-	flags.StringVar(&s.excludeFile, "exclude-file", pack.DefaultExcludeFile, "file in the root of the source that lists what not to push, in .gitignore syntax")
-	flags.BoolVarP(&s.quiet, "quiet", "q", false, "say nothing but results and errors")
-}
-
-func (s *sourceFlags) pack(ctx context.Context, cmd *cobra.Command) (*pack.Image, error) {
-	return pack.Pack(ctx, s.localPath, pack.Options{
-		ExcludeFile: s.excludeFile, ExcludeFileOptional: !cmd.Flags().Changed("exclude-file"),
-	})
+// pushOptions are those of "push".
+type pushOptions struct {
+	*app
+	name   string
+	source sourceFlags
+	output format
 }
 
 // pushed is the result of "push" for programs.
@@ -45,17 +28,16 @@ type pushed struct {
 }
 
 func newPush(a *app) *cobra.Command {
-	var name string
-	var source sourceFlags
-	var output format
+	o := &pushOptions{app: a}
 	cmd := &cobra.Command{
 		Use:   "push --name NAME",
 		Short: "Push a source tree and print the image that it became",
 		Long: `Push a source tree and print the image that it became, as repository:tag@digest.
 
-The tag is <namespace>-<name>. The same tree gives the same digest everywhere; one that has not changed uploads nothing.
-An interrupted upload continues where it stopped when the same command runs again. ".git" is never pushed unless the exclude
-file takes it back ("!.git").`,
+The tag is <namespace>-<name>. The same tree has the same digest on every machine. A tree that has not changed
+uploads nothing. After an interruption, run the same command again: it continues the upload where it stopped.
+
+The push leaves ".git" out, unless the exclude file takes it back with "!.git".`,
 		Example: `  # The current directory
   kubectl lsp push --name web
 
@@ -65,145 +47,50 @@ file takes it back ("!.git").`,
   # Through a port-forward, without a kubeconfig
   kubectl lsp push --name web --server http://localhost:5002`,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := output.check(); err != nil {
-				return err
-			}
-			if name == "" {
-				return usageError{errors.New("--name is missing")}
-			}
-			if source.localPath == "" {
-				return usageError{errors.New("--local-path is empty")}
-			}
-			return a.push(cmd, name, &source, &output)
-		},
+		RunE: runVerb(o),
 	}
-	cmd.Flags().StringVar(&name, "name", "", "name of the workload that the source belongs to (required)")
-	source.addTo(cmd, ".")
-	output.addTo(cmd, "name", "json", "yaml")
+	cmd.Flags().StringVar(&o.name, "name", "", "name of the workload that the source belongs to (required)")
+	o.source.addTo(cmd, ".")
+	o.output.addTo(cmd, "name", "json", "yaml")
 	registerCompletion(cmd, "name", a.completeWorkloads)
-	markPath(cmd, "local-path")
 	return cmd
 }
 
-func (a *app) push(cmd *cobra.Command, name string, source *sourceFlags, output *format) error {
-	namespace, err := a.namespace()
+func (o *pushOptions) validate(cmd *cobra.Command, _ []string) error {
+	if err := o.output.validate(); err != nil {
+		return err
+	}
+	if o.name == "" {
+		return usageError{errors.New("--name is missing")}
+	}
+	return o.source.validate(cmd)
+}
+
+func (o *pushOptions) run(ctx context.Context) error {
+	namespace, err := o.namespace()
 	if err != nil {
 		return err
 	}
-	tag, err := tagOf(namespace, name)
+	tag, err := tagOf(namespace, o.name)
 	if err != nil {
 		return err
 	}
-	client, err := a.client()
+	client, err := o.client()
 	if err != nil {
 		return err
 	}
 	defer client.CloseIdle()
-	img, repository, err := a.packAndAsk(cmd, client, source)
+	img, repository, err := o.packAndAsk(ctx, client, &o.source)
 	if err != nil {
 		return err
 	}
 	defer img.Close()
-	result, err := a.send(cmd.Context(), client, img, tag, repository, source.quiet)
+	result, err := o.send(ctx, client, img, tag, repository, o.source.quiet)
 	if err != nil {
 		return err
 	}
-	if output.value != "name" {
-		return output.print(a, pushed{result.Reference(), result, img.Files, img.Bytes})
+	if o.output.value != "name" {
+		return o.output.print(o.app, pushed{result.Reference(), result, img.Files, img.Bytes})
 	}
-	_, err = fmt.Fprintln(a.out, result.Reference())
-	return err
-}
-
-// tagOf is the tag for a workload's source (spec-local-source-proxy, "The exchange of one push"), if it can be one
-// (distribution-spec 1.1).
-func tagOf(namespace, name string) (string, error) {
-	tag := namespace + "-" + name
-	if !regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`).MatchString(tag) {
-		return "", fmt.Errorf("name %q: %q is no valid tag; use at most 128 letters, digits, '.', '_' and '-'", name, tag)
-	}
-	return tag, nil
-}
-
-// packAndAsk packs the source while it asks the proxy whether a push may begin. The caller closes the image.
-func (a *app) packAndAsk(cmd *cobra.Command, client *apiserver.Client, source *sourceFlags) (*pack.Image, string, error) {
-	var img *pack.Image
-	var repository string
-	group, ctx := errgroup.WithContext(cmd.Context())
-	group.Go(func() (err error) {
-		repository, err = push.Preflight(ctx, client, push.Options{Notify: a.notify(source.quiet)})
-		return err
-	})
-	group.Go(func() (err error) {
-		img, err = source.pack(ctx, cmd)
-		return err
-	})
-	if err := group.Wait(); err != nil {
-		if img != nil {
-			err = errors.Join(err, img.Close())
-		}
-		return nil, "", err
-	}
-	if !source.quiet {
-		a.say("Packed %s, %s.", count(img.Files, "file"), size(img.Bytes))
-	}
-	return img, repository, nil
-}
-
-// notify says what happens on the way, unless quiet.
-func (a *app) notify(quiet bool) func(string) {
-	return func(line string) {
-		if !quiet {
-			a.say("%s", line)
-		}
-	}
-}
-
-// send pushes the image through the proxy and says how it went.
-func (a *app) send(ctx context.Context, client *apiserver.Client, img *pack.Image, tag, repository string, quiet bool) (push.Result, error) {
-	shown := &progress{a: a, quiet: quiet}
-	result, err := push.Push(ctx, client, img, push.Options{
-		Tag: tag, Repository: repository, Sessions: a.sessions(), Notify: a.notify(quiet), Progress: shown.update,
-	})
-	shown.end()
-	if stopped, ok := errors.AsType[*push.Interrupted](err); ok {
-		a.sayContinue(stopped)
-		return push.Result{}, silent{}
-	}
-	if err == nil && !quiet {
-		a.sayResult(result)
-	}
-	return result, err
-}
-
-func (a *app) sayResult(result push.Result) {
-	switch {
-	case result.Unchanged:
-		a.say("Unchanged: %s names this source already, nothing was uploaded.", result.Tag)
-	case result.Uploaded == 0:
-		a.say("Pushed: the registry had all of it, nothing was uploaded.")
-	default:
-		a.say("Pushed: %s uploaded.", size(result.Uploaded))
-	}
-}
-
-func (a *app) sayContinue(stopped *push.Interrupted) {
-	how := "begins anew"
-	if stopped.Resumable {
-		how = "continues the upload where it stopped"
-	}
-	words := make([]string, len(a.args))
-	for i, word := range a.args {
-		words[i] = quoted(word)
-	}
-	a.say("kubectl lsp: %v; this %s:\n  kubectl lsp %s", stopped, how, strings.Join(words, " "))
-}
-
-// quoted makes a word safe to paste into a shell.
-func quoted(word string) string {
-	if regexp.MustCompile(`^[A-Za-z0-9_./:=@%+,-]+$`).MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	return o.line(result.Reference())
 }

@@ -6,10 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -25,75 +25,111 @@ const (
 	stopTimeout = 3 * time.Second
 )
 
+// registryOptions are those of "registry".
+type registryOptions struct {
+	*app
+	port  int
+	quiet bool
+}
+
 func newRegistry(a *app) *cobra.Command {
-	port := 5001
-	var quiet bool
+	o := &registryOptions{app: a}
 	cmd := &cobra.Command{
 		Use:   "registry",
 		Short: "Open a registry on this machine that leads to the proxy, until Ctrl-C",
-		Long: `Open a registry on this machine that leads to the proxy, until Ctrl-C. Everything that can push to a registry can push to
-localhost:<port>/source:<tag> then, without any registry credential. Whoever can reach the port acts as you: it listens on
-loopback only, and refuses web pages. The address is printed on standard output once it works.`,
+		Long: `Open a registry on this machine that leads to the proxy, until Ctrl-C.
+
+Every tool that pushes to a registry can then push to localhost:<port>/source:<tag>, without a registry
+credential. The command prints the address on standard output once the registry works.
+
+Whoever reaches the port acts as you. The registry listens on loopback only, and refuses requests of web
+pages.`,
 		Example: `  kubectl lsp registry --port 5001 &
   docker push localhost:5001/source:my-app
   crane push image.tar localhost:5001/source:my-app
   KO_DOCKER_REPO=localhost:5001/source ko build --bare .`,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if port < 0 || port > 65535 {
-				return usageError{fmt.Errorf("--port %d: choose one from 0 (any) to 65535", port)}
-			}
-			return a.registry(cmd.Context(), port, quiet)
-		},
+		RunE: runVerb(o),
 	}
-	cmd.Flags().IntVar(&port, "port", port, "port on 127.0.0.1; 0 takes any that is free")
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "do not show the requests")
+	cmd.Flags().IntVar(&o.port, "port", 5001, "port on 127.0.0.1; 0 takes any that is free")
+	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "do not show the requests")
 	return cmd
 }
 
-func (a *app) registry(ctx context.Context, port int, quiet bool) error {
-	client, err := a.client()
+func (o *registryOptions) validate(*cobra.Command, []string) error {
+	if o.port < 0 || o.port > 65535 {
+		return usageError{fmt.Errorf("--port %d: choose one from 0 (any) to 65535", o.port)}
+	}
+	return nil
+}
+
+func (o *registryOptions) run(ctx context.Context) error {
+	client, err := o.client()
 	if err != nil {
 		return err
 	}
 	defer client.CloseIdle()
-	repository, err := push.Preflight(ctx, client, push.Options{Notify: a.notify(quiet)})
+	repository, err := push.Preflight(ctx, client, push.Options{Notify: o.notify(o.quiet)})
 	if err != nil {
 		return err
 	}
-	var conf net.ListenConfig
-	listener, err := conf.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("port %d is taken; choose another with --port, 0 takes any", port)
-	}
+	listener, err := o.listen(ctx)
 	if err != nil {
-		return fmt.Errorf("listen on port %d: %w", port, err)
+		return err
 	}
 	address := "localhost:" + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-	fmt.Fprintln(a.out, address+"/source")
-	if !quiet {
-		a.say("Push to %s/source:TAG; it arrives in %s. Ctrl-C ends this.", address, repository)
+	fmt.Fprintln(o.out, address+"/source")
+	if !o.quiet {
+		o.say("Push to %s/source:TAG; it arrives in %s. Press Ctrl-C to end.", address, repository)
 	}
-	log := slog.New(slog.DiscardHandler)
-	if !quiet {
-		log = slog.New(&lines{w: a.errOut})
+	return o.serve(ctx, listener, &http.Server{
+		Handler: registry.New(client, o.notify(o.quiet)), ReadHeaderTimeout: headerTimeout,
+	})
+}
+
+func (o *registryOptions) listen(ctx context.Context) (net.Listener, error) {
+	var conf net.ListenConfig
+	listener, err := conf.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(o.port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port %d is taken; choose another with --port, 0 takes any", o.port)
 	}
-	server := &http.Server{Handler: registry.New(client, log), ReadHeaderTimeout: headerTimeout}
+	if err != nil {
+		return nil, fmt.Errorf("listen on port %d: %w", o.port, err)
+	}
+	return listener, nil
+}
+
+// serve ends when ctx does. That is how a registry ends well, unless it had to cut a request off.
+func (o *registryOptions) serve(ctx context.Context, listener net.Listener, server *http.Server) error {
+	var requests sync.WaitGroup
+	handler := server.Handler
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		defer requests.Done()
+		handler.ServeHTTP(w, r)
+	})
 	stopped := make(chan struct{})
+	var cut error
 	unregister := context.AfterFunc(ctx, func() {
 		defer close(stopped)
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
-		if server.Shutdown(grace) != nil {
+		if cut = server.Shutdown(grace); cut != nil {
 			_ = server.Close() // what is still pushing has had its time
+			requests.Wait()
 		}
 	})
-	err = server.Serve(listener)
+	err := server.Serve(listener)
 	if !unregister() {
 		<-stopped
 	}
-	if errors.Is(err, http.ErrServerClosed) {
+	switch {
+	case !errors.Is(err, http.ErrServerClosed):
+		return fmt.Errorf("serve on %s: %w", listener.Addr(), err)
+	case cut != nil:
+		o.say("kubectl lsp: interrupted; requests that did not end within %s were cut off", stopTimeout)
+		return silent{}
+	default:
 		return nil
 	}
-	return fmt.Errorf("serve on %s: %w", address, err)
 }

@@ -17,32 +17,37 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/rewrite"
 )
 
-// rewriteFlags are what "rewrite" can be told.
-type rewriteFlags struct {
-	license              licenseFlags
-	base, midstream, app string
-	aliases              map[string]string
-	timeout              time.Duration
-	all, useDockerConfig bool
-	dryRun, quiet        bool
-	output               format
+// rewriteOptions are those of "rewrite".
+type rewriteOptions struct {
+	*app
+	license               customerLicenseFlags
+	base, midstream, slug string
+	aliases               map[string]string
+	timeout               time.Duration
+	all, useDockerConfig  bool
+	dryRun, quiet         bool
+	output                format
 }
 
 func newRewrite(a *app) *cobra.Command {
-	f := &rewriteFlags{}
+	o := &rewriteOptions{app: a}
 	cmd := &cobra.Command{
 		Use:   "rewrite --base DIR (--license-file FILE | --app-slug SLUG --license-id-file FILE)",
 		Short: "Send an application's private images through the image proxy",
-		Long: `Send an application's private images through the image proxy, with a kustomization between the vendor's manifests and
-what is applied.
+		Long: `Send an application's private images through the image proxy.
 
-The images of all Pods in the base are collected, and each image's registry is asked for it without credentials. What wants
-credentials, or gets no answer, is private. The midstream then has the base as a resource, a new name for each private image, the
-pull Secret (in --namespace and in the additionalNamespaces of a kots.io/v1beta1 Application in the base), and patches that add the
-Secret to what uses such an image. It is built once before anything is written, and running it again changes nothing; your own
-entries in the midstream's kustomization stay. A base without a kustomization gets one that lists its files.
+The command writes a kustomization, the midstream, between the vendor's manifests (the base) and what you
+apply. It collects the images of all Pods in the base, and asks each image's registry for it without
+credentials. An image is private when its registry wants credentials or does not answer.
 
-The pull Secret's file holds the license: it is readable by you only, and does not belong into version control.`,
+The midstream has the base as a resource, a new name for each private image, and the pull Secret. Patches add
+the Secret to everything that uses such an image. The Secret goes into --namespace, and into the
+additionalNamespaces of a kots.io/v1beta1 Application in the base.
+
+The command builds the result once before it writes anything. A second run changes nothing. Your own entries
+in the midstream's kustomization stay. A base without a kustomization gets one that lists its files.
+
+The pull Secret's file holds the license. Only you can read it. Keep it out of version control.`,
 		Example: `  # What is private, and what would be written
   kubectl lsp rewrite --base base --app-slug my-app --license-file acme.yaml --proxy-domain proxy.example.com --dry-run
 
@@ -53,79 +58,81 @@ The pull Secret's file holds the license: it is readable by you only, and does n
   # Without asking any registry, with an upstream that the proxy calls "local"
   kubectl lsp rewrite --base base --app-slug my-app --license-id-file id --all --alias localhost:5000=local`,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
-				return err
-			}
-			return a.rewrite(cmd.Context(), f)
-		},
+		RunE: runVerb(o),
 	}
+	o.addTo(cmd)
+	return cmd
+}
+
+func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.base, "base", "", "directory with the application's manifests (required)")
-	flags.StringVar(&f.midstream, "midstream", "", "directory to write (default overlays/midstream beside the base)")
-	flags.StringVar(&f.app, "app-slug", "", "slug of the application (default the license file's)")
-	f.license.addTo(cmd)
-	flags.StringToStringVar(&f.aliases, "alias", nil, "short name that the proxy has for a registry (host=alias), needed for one with a port")
-	flags.BoolVar(&f.all, "all", false, "take all images as private and ask no registry")
-	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long to wait for a registry")
-	flags.BoolVar(&f.useDockerConfig, "use-docker-config", false,
-		"ask with the credentials of your docker config: what they open counts as public")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be written, without the license, and write nothing")
-	flags.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but results and errors")
-	f.output.addTo(cmd, "text", "json", "yaml")
+	flags.StringVar(&o.base, "base", "", "directory with the application's manifests (required)")
+	flags.StringVar(&o.midstream, "midstream", "",
+		"directory to write (default overlays/midstream beside the base)")
+	flags.StringVar(&o.slug, "app-slug", "", "slug of the application (default the license file's)")
+	o.license.addTo(cmd)
+	flags.StringToStringVar(&o.aliases, "alias", nil,
+		"short name that the proxy has for a registry (host=alias); a registry with a port needs one")
+	flags.BoolVar(&o.all, "all", false, "take all images as private and ask no registry")
+	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for a registry")
+	flags.BoolVar(&o.useDockerConfig, "use-docker-config", false,
+		"ask with the credentials of your docker config; an image that they open counts as public")
+	flags.BoolVar(&o.dryRun, "dry-run", false,
+		"print what would be written, without the license, and write nothing")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print results and errors only")
+	o.output.addTo(cmd, "text", "json", "yaml")
 	for _, flag := range []string{"base", "midstream"} {
 		if err := cmd.MarkFlagDirname(flag); err != nil {
 			cmd.PrintErrln("completion of --"+flag+":", err)
 		}
 	}
-	return cmd
 }
 
-// check is about the command line alone.
-func (f *rewriteFlags) check() error {
-	if f.base == "" {
+func (o *rewriteOptions) validate(*cobra.Command, []string) error {
+	if o.base == "" {
 		return usageError{errors.New("--base is missing")}
 	}
-	if err := errors.Join(f.output.check(), f.license.check()); err != nil {
+	if err := errors.Join(o.output.validate(), o.license.validate()); err != nil {
 		return err
 	}
-	if f.app == "" && f.license.file == "" {
+	if o.slug == "" && o.license.file == "" {
 		return usageError{errors.New("--app-slug is missing")}
 	}
-	if f.app != "" {
-		if err := license.CheckApp(f.app); err != nil {
-			return usageError{fmt.Errorf("--app-slug %q %w", f.app, err)}
+	if o.slug != "" {
+		if err := license.CheckApp(o.slug); err != nil {
+			return usageError{fmt.Errorf("--app-slug %q %w", o.slug, err)}
 		}
 	}
-	for host, alias := range f.aliases {
+	for host, alias := range o.aliases {
 		if !regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`).MatchString(alias) || host == "" {
-			return usageError{fmt.Errorf("--alias %s=%s: write host=alias, with an alias of lower-case letters and digits", host, alias)}
+			return usageError{fmt.Errorf(
+				"--alias %s=%s: write host=alias, with an alias of lower-case letters and digits", host, alias)}
 		}
 	}
-	if f.timeout <= 0 {
-		return usageError{fmt.Errorf("--timeout %s: wait for a while", f.timeout)}
+	if o.timeout <= 0 {
+		return usageError{fmt.Errorf("--timeout %s: write a duration above zero, such as 10s", o.timeout)}
 	}
 	return nil
 }
 
-// rewrite does everything on a stage; only what kustomize has built as it should be is written.
-func (a *app) rewrite(ctx context.Context, f *rewriteFlags) error {
-	customer, err := f.license.load()
+// run does everything on a stage. It writes only what kustomize has built as it should be.
+func (o *rewriteOptions) run(ctx context.Context) error {
+	customer, err := o.license.load()
 	if err != nil {
 		return err
 	}
 	var files rewrite.Stage
-	base, err := rewrite.LoadBase(&files, f.base)
+	base, err := rewrite.LoadBase(&files, o.base)
 	if err != nil {
 		return err
 	}
-	plan, err := a.plan(f, customer, base)
+	plan, err := o.plan(customer, base)
 	if err != nil {
 		return err
 	}
-	if f.all {
+	if o.all {
 		plan.AssumeAll()
-	} else if plan.Answers, err = a.ask(ctx, f, plan.Open()); err != nil {
+	} else if plan.Answers, err = o.ask(ctx, plan.Open()); err != nil {
 		return err
 	}
 	overridden, err := plan.Stage(&files)
@@ -135,22 +142,27 @@ func (a *app) rewrite(ctx context.Context, f *rewriteFlags) error {
 	if err := plan.Verify(&files); err != nil {
 		return err
 	}
-	result := rewritten{Midstream: plan.Dir, Images: plan.Findings(), Warnings: append(warnings(customer, plan.Proxy.App), plan.Warnings()...)}
-	for _, name := range overridden {
-		result.Warnings = append(result.Warnings, "the midstream's kustomization has an entry of yours for "+name+", which stays as it is")
+	result := rewritten{
+		Midstream: plan.Dir, Images: plan.Findings(),
+		Warnings: append(licenseWarnings(customer, plan.Proxy.App), plan.Warnings()...),
 	}
-	if !f.dryRun {
+	for _, name := range overridden {
+		result.Warnings = append(result.Warnings,
+			"the midstream's kustomization has an entry of yours for "+name+", which stays as it is")
+	}
+	if !o.dryRun {
 		if err := files.Commit(); err != nil {
 			return err
 		}
 	}
-	return a.printRewritten(f, &result, files.Files(), plan.Namespaces())
+	return o.print(&result, files.Files(), plan.Namespaces())
 }
 
-func (a *app) plan(f *rewriteFlags, license *license.CustomerLicense, base *rewrite.Base) (*rewrite.Plan, error) {
+func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Base) (*rewrite.Plan, error) {
 	plan := &rewrite.Plan{
-		Base: base, Dir: f.midstream, RegistryDomain: f.license.registryDomain, Namespace: *a.kube.Namespace, LicenseID: license.ID,
-		Proxy: rewrite.Proxy{Domain: f.license.domain, App: f.app, Aliases: f.aliases},
+		Base: base, Dir: o.midstream, RegistryDomain: o.license.registryDomain,
+		Namespace: *o.kube.Namespace, LicenseID: license.ID,
+		Proxy: rewrite.Proxy{Domain: o.license.domain, App: o.slug, Aliases: o.aliases},
 	}
 	if plan.Proxy.App == "" {
 		plan.Proxy.App = license.App
@@ -161,12 +173,13 @@ func (a *app) plan(f *rewriteFlags, license *license.CustomerLicense, base *rewr
 		}
 	}
 	if plan.Proxy.Domain == "" {
-		return nil, usageError{errors.New("--proxy-domain is missing, and neither an Application in the base nor the license says it")}
+		return nil, usageError{errors.New(
+			"--proxy-domain is missing, and neither an Application in the base nor the license names it")}
 	}
 	if plan.Dir == "" {
-		at, err := filepath.Abs(f.base)
+		at, err := filepath.Abs(o.base)
 		if err != nil {
-			return nil, fmt.Errorf("find %s: %w", f.base, err)
+			return nil, fmt.Errorf("find %s: %w", o.base, err)
 		}
 		plan.Dir = filepath.Join(filepath.Dir(at), "overlays", "midstream")
 	}
@@ -174,10 +187,10 @@ func (a *app) plan(f *rewriteFlags, license *license.CustomerLicense, base *rewr
 }
 
 // ask asks the registries, and shows how far it is.
-func (a *app) ask(ctx context.Context, f *rewriteFlags, images []string) (map[string]rewrite.Answer, error) {
-	shown := &questions{a: a, quiet: f.quiet}
-	asker := rewrite.Asker{Timeout: f.timeout, Progress: shown.update}
-	if f.useDockerConfig {
+func (o *rewriteOptions) ask(ctx context.Context, images []string) (map[string]rewrite.Answer, error) {
+	shown := o.askProgress(o.quiet)
+	asker := rewrite.Asker{Timeout: o.timeout, Progress: func(done, total int) { shown.update(int64(done), int64(total)) }}
+	if o.useDockerConfig {
 		asker.Keychain = authn.DefaultKeychain
 	}
 	answers, err := asker.Ask(ctx, images)

@@ -193,7 +193,7 @@ func TestRewriteMistakes(t *testing.T) {
 func TestRewriteOfABaseWithAHole(t *testing.T) {
 	s := newMarket(t)
 	s.file("base/kustomization.yaml", "resources: [pod.yaml, gone.yaml]\n")
-	s.rewrite().want(t, 1, "", "kubectl lsp: base "+s.path("base")+": a kustomization names "+s.path("base/gone.yaml")+", which is not there\n")
+	s.rewrite().want(t, 1, "", "kubectl lsp: base "+s.path("base")+": a kustomization names "+s.path("base/gone.yaml")+", which does not exist\n")
 }
 
 // TestRewriteWithoutPrivateImages: what nothing uses is said.
@@ -237,6 +237,6 @@ func TestHelmValues(t *testing.T) {
 			t.Errorf("%v: %s", err, raw)
 		}
 	}
-	s.run("helm-values", "--license-id-file", s.path("id")).want(t, 2, "", "--proxy-domain is missing, and the license does not say it")
+	s.run("helm-values", "--license-id-file", s.path("id")).want(t, 2, "", "--proxy-domain is missing, and the license does not name it")
 	s.run("helm-values").want(t, 2, "", "name the license by")
 }

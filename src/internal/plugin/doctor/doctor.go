@@ -14,27 +14,12 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/diagnosis"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
 )
 
-// Status of a step.
-const (
-	OK      = "ok"
-	Failed  = "failed"
-	Skipped = "skipped"
-)
-
-// Step is one link of the way.
-type Step struct {
-	Name   string `json:"name"`
-	Status string `json:"status"`
-	// Detail is what was found.
-	Detail string `json:"detail,omitempty"`
-	// Remedy is what to do, when the step failed.
-	Remedy string `json:"remedy,omitempty"`
-}
-
-// Options say which way to walk. With Client, the proxy is asked directly, and the steps of a cluster are left out.
+// Options say which way to walk. With Client, the proxy is asked directly, and the steps of a cluster are
+// left out.
 type Options struct {
 	// Config loads the kubeconfig and says where it leads, such as a context's name.
 	Config func() (config *rest.Config, where string, err error)
@@ -42,23 +27,10 @@ type Options struct {
 	Client *apiserver.Client
 }
 
-// Healthy reports whether every step holds.
-func Healthy(steps []Step) bool {
-	for _, s := range steps {
-		if s.Status != OK {
-			return false
-		}
-	}
-	return len(steps) > 0
-}
-
-// finding is what a step hands to the next ones and to the reader.
-type finding struct{ detail, remedy string }
-
 // walk holds what the steps find on their way.
 type walk struct {
 	opts   Options
-	config *rest.Config
+	set    *kubernetes.Clientset
 	client *apiserver.Client
 	// ping is the proxy's answer to GET /v2/, which several steps look at.
 	pingErr    error
@@ -66,105 +38,112 @@ type walk struct {
 }
 
 // Examine walks the steps in order. The first that fails ends it; the rest are skipped.
-func Examine(ctx context.Context, opts Options) []Step {
+func Examine(ctx context.Context, opts Options) []diagnosis.Step {
 	w := &walk{opts: opts, client: opts.Client}
 	type link struct {
-		name  string
-		check func(context.Context) (finding, error)
+		name string
+		try  diagnosis.Check
 	}
-	links := []link{{"kubeconfig", w.kubeconfig}, {"API server", w.apiServer}, {"RBAC", w.rbac}, {"service", w.service}, {"pod", w.pod}}
+	links := []link{
+		{"kubeconfig", w.kubeconfig}, {"API server", w.apiServer}, {"RBAC", w.rbac}, {"service", w.service}, {"pod", w.pod},
+	}
 	if opts.Client != nil {
 		links = []link{{"proxy", w.proxy}}
 	}
 	links = append(links, link{"upstream token", w.upstream}, link{"push scope", w.push})
-	steps := make([]Step, 0, len(links))
-	broken := false
+	steps := make([]diagnosis.Step, 0, len(links))
 	for _, l := range links {
-		if broken {
-			steps = append(steps, Step{Name: l.name, Status: Skipped})
-			continue
-		}
-		found, err := l.check(ctx)
-		step := Step{Name: l.name, Status: OK, Detail: found.detail}
-		if err != nil {
-			broken = true
-			step = Step{Name: l.name, Status: Failed, Detail: apiserver.OneLine(err.Error()), Remedy: found.remedy}
+		step := diagnosis.Step{Name: l.name, Status: diagnosis.Skipped}
+		if len(steps) == 0 || steps[len(steps)-1].Status == diagnosis.OK {
+			step = diagnosis.Do(ctx, l.name, l.try)
 		}
 		steps = append(steps, step)
 	}
 	return steps
 }
 
-func (w *walk) kubeconfig(context.Context) (finding, error) {
+func (w *walk) kubeconfig(context.Context) (diagnosis.Step, error) {
 	config, where, err := w.opts.Config()
 	if err != nil {
-		return finding{remedy: "check KUBECONFIG, --kubeconfig and --context; `kubectl config get-contexts` lists what there is"}, err
+		return diagnosis.Step{
+			Remedy: "check KUBECONFIG, --kubeconfig and --context; `kubectl config get-contexts` lists what there is",
+		}, err
 	}
-	w.config = config
-	if w.client, err = apiserver.New(config); err != nil {
-		return finding{remedy: "check the server and the certificates in the kubeconfig"}, err
+	if w.client, err = apiserver.New(config); err == nil {
+		w.set, err = clientset(config)
 	}
-	return finding{detail: where}, nil
+	if err != nil {
+		return diagnosis.Step{Remedy: "check the server and the certificates in the kubeconfig"}, err
+	}
+	return diagnosis.Step{Detail: where}, nil
 }
 
-func (w *walk) apiServer(context.Context) (finding, error) {
-	set, err := kubernetes.NewForConfig(w.config)
+func clientset(config *rest.Config) (*kubernetes.Clientset, error) {
+	client, err := apiserver.HTTPClient(config)
 	if err != nil {
-		return finding{remedy: "check the server and the certificates in the kubeconfig"}, err
+		return nil, err
 	}
-	version, err := set.Discovery().ServerVersion()
+	return kubernetes.NewForConfigAndClient(config, client)
+}
+
+func (w *walk) apiServer(context.Context) (diagnosis.Step, error) {
+	version, err := w.set.Discovery().ServerVersion()
 	if err != nil {
-		return finding{remedy: "check the network (VPN, proxy) and the cluster's state; `kubectl version` must work"}, err
+		return diagnosis.Step{
+			Remedy: "check the network (VPN, proxy) and the cluster's state; `kubectl version` must work",
+		}, err
 	}
-	return finding{detail: "Kubernetes " + version.GitVersion}, nil
+	return diagnosis.Step{Detail: "Kubernetes " + version.GitVersion}, nil
 }
 
 // verbs are what a push needs of services/proxy (spec-local-source-proxy, "The way in").
 func verbs() []string { return []string{"get", "create", "update", "patch"} }
 
-func (w *walk) rbac(ctx context.Context) (finding, error) {
-	set, err := kubernetes.NewForConfig(w.config)
-	if err != nil {
-		return finding{}, err
-	}
+func (w *walk) rbac(ctx context.Context) (diagnosis.Step, error) {
 	for _, verb := range verbs() {
-		review, err := set.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
+		review, err := w.set.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
 			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
 				Namespace: apiserver.Namespace, Resource: "services", Subresource: "proxy", Name: apiserver.ServiceName, Verb: verb,
 			}},
 		}, metav1.CreateOptions{})
 		if err != nil {
-			return finding{remedy: "log in again; `kubectl auth whoami` shows who you are to the cluster"}, err
+			return diagnosis.Step{
+				Remedy: "log in again; `kubectl auth whoami` shows who you are to the cluster",
+			}, err
 		}
 		if !review.Status.Allowed {
-			return finding{remedy: "ask the operator to list you or a group of yours in rbac_subjects_for_proxy_access"},
+			return diagnosis.Step{Remedy: "ask the operator to list you or a group of yours in rbac_subjects_for_proxy_access"},
 				fmt.Errorf("you may not %s services/proxy %s in namespace %s", verb, apiserver.ServiceName, apiserver.Namespace)
 		}
 	}
-	return finding{detail: "you may " + strings.Join(verbs(), ", ")}, nil
+	return diagnosis.Step{Detail: "you may " + strings.Join(verbs(), ", ")}, nil
 }
 
 // service pings the proxy; that the API server finds no Service is told by its 404.
-func (w *walk) service(ctx context.Context) (finding, error) {
+func (w *walk) service(ctx context.Context) (diagnosis.Step, error) {
 	w.ping(ctx)
 	if e, ok := errors.AsType[*apiserver.Error](w.pingErr); ok && e.Origin == apiserver.Cluster && e.Status == http.StatusNotFound {
-		return finding{remedy: "ask the operator to install the package local-source-proxy.apps.tanzu.vmware.com, or choose another --context"}, w.pingErr
+		return diagnosis.Step{
+			Remedy: "ask the operator to install the package local-source-proxy.apps.tanzu.vmware.com, or choose another --context",
+		}, w.pingErr
 	}
-	return finding{detail: apiserver.Namespace + "/" + apiserver.Service}, nil
+	return diagnosis.Step{Detail: apiserver.Namespace + "/" + apiserver.Service}, nil
 }
 
-func (w *walk) pod(context.Context) (finding, error) {
+func (w *walk) pod(context.Context) (diagnosis.Step, error) {
 	if w.pingErr != nil {
-		return finding{remedy: "ask the operator to look at the Deployment local-source-proxy in " + apiserver.Namespace}, w.pingErr
+		return diagnosis.Step{
+			Remedy: "ask the operator to look at the Deployment local-source-proxy in " + apiserver.Namespace,
+		}, w.pingErr
 	}
-	return finding{detail: "answers"}, nil
+	return diagnosis.Step{Detail: "answers"}, nil
 }
 
-func (w *walk) proxy(ctx context.Context) (finding, error) {
+func (w *walk) proxy(ctx context.Context) (diagnosis.Step, error) {
 	if w.ping(ctx); w.pingErr != nil {
-		return finding{remedy: "check --server; a port-forward may have ended"}, w.pingErr
+		return diagnosis.Step{Remedy: "check --server; a port-forward may have ended"}, w.pingErr
 	}
-	return finding{detail: w.client.Base().Host}, nil
+	return diagnosis.Step{Detail: w.client.Base().Host}, nil
 }
 
 func (w *walk) ping(ctx context.Context) {
@@ -176,33 +155,37 @@ func (w *walk) ping(ctx context.Context) {
 	w.repository = resp.Header.Get(apiserver.RegistryPathHeader)
 }
 
-func (w *walk) upstream(ctx context.Context) (finding, error) {
+func (w *walk) upstream(ctx context.Context) (diagnosis.Step, error) {
 	health, err := CheckHealth(ctx, w.client)
-	switch {
-	case err != nil:
-		return finding{remedy: "check that the address is that of a Local Source Proxy"}, err
-	case !health.OverallHealth && !health.UpstreamAuthenticated && strings.HasPrefix(health.Message, notAuthenticate):
-		return finding{remedy: "ask the operator to check push_secret and repository; `local-source-proxy check` in the pod names the step"}, errors.New(health.Message)
-	case !health.OverallHealth:
-		return finding{remedy: "ask the operator to check the package's values, repository above all"}, errors.New(health.Message)
+	if err != nil {
+		return diagnosis.Step{Remedy: "check that the address is that of a Local Source Proxy"}, err
 	}
-	return finding{detail: w.repository}, nil
+	if health.OverallHealth {
+		return diagnosis.Step{Detail: w.repository}, nil
+	}
+	remedy := checkValues
+	if why, ok := errors.AsType[*Obstacle](Ready(ctx, w.client)); ok {
+		remedy = why.Remedy
+	}
+	return diagnosis.Step{Remedy: remedy}, errors.New(health.Message)
 }
 
-// push starts an upload and cancels it. RBAC grants no delete through the API server, so the cancelling may fail; a session
-// that nobody uses expires.
-func (w *walk) push(ctx context.Context) (finding, error) {
+// push starts an upload and cancels it. RBAC grants no delete through the API server, so the cancelling may
+// fail; a session that nobody uses expires.
+func (w *walk) push(ctx context.Context) (diagnosis.Step, error) {
 	resp, err := w.client.Do(ctx, apiserver.Request{Method: http.MethodPost, Target: "/v2/source/blobs/uploads/"})
 	if err != nil {
-		return finding{remedy: "ask the operator whether the credential in push_secret may push to this repository, and whether the repository exists"}, err
+		return diagnosis.Step{
+			Remedy: "ask the operator whether the credential in push_secret may push to this repository, and whether the repository exists",
+		}, err
 	}
 	defer resp.Body.Close()
 	target, err := w.client.Locate(resp)
 	if err != nil {
-		return finding{remedy: "report this as a bug of the proxy"}, err
+		return diagnosis.Step{Remedy: "report this as a bug of the proxy"}, err
 	}
 	if cancelled, err := w.client.Do(ctx, apiserver.Request{Method: http.MethodDelete, Target: target}); err == nil {
 		cancelled.Body.Close()
 	}
-	return finding{detail: "an upload may begin"}, nil
+	return diagnosis.Step{Detail: "an upload may begin"}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/rest"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/diagnosis"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/doctor"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/lsptest"
@@ -109,10 +110,10 @@ func TestHealthOfSomethingElse(t *testing.T) {
 	}
 }
 
-func statuses(steps []doctor.Step) string {
+func statuses(steps []diagnosis.Step) string {
 	var s []string
 	for _, step := range steps {
-		s = append(s, step.Name+"="+step.Status)
+		s = append(s, step.Name+"="+string(step.Status))
 	}
 	return strings.Join(s, " ")
 }
@@ -155,12 +156,12 @@ func TestExamine(t *testing.T) {
 			}
 			steps := doctor.Examine(t.Context(), doctor.Options{Config: func() (*rest.Config, string, error) { return cluster.Config(tt.token), "context test", nil }})
 			if tt.failed == "" {
-				if want := "kubeconfig=ok API server=ok RBAC=ok service=ok pod=ok upstream token=ok push scope=ok"; statuses(steps) != want || !doctor.Healthy(steps) {
+				if want := "kubeconfig=ok API server=ok RBAC=ok service=ok pod=ok upstream token=ok push scope=ok"; statuses(steps) != want || !diagnosis.Healthy(steps) {
 					t.Errorf("steps %+v", steps)
 				}
 				return
 			}
-			if doctor.Healthy(steps) {
+			if diagnosis.Healthy(steps) {
 				t.Fatalf("healthy: %s", statuses(steps))
 			}
 			passed := true
@@ -168,10 +169,10 @@ func TestExamine(t *testing.T) {
 				switch {
 				case s.Name == tt.failed:
 					passed = false
-					if s.Status != doctor.Failed || !strings.Contains(s.Detail, tt.detail) || !strings.Contains(s.Remedy, tt.remedy) {
+					if s.Status != diagnosis.Failed || !strings.Contains(s.Detail, tt.detail) || !strings.Contains(s.Remedy, tt.remedy) {
 						t.Errorf("step %+v, want failed with %q and remedy %q", s, tt.detail, tt.remedy)
 					}
-				case passed && s.Status != doctor.OK, !passed && s.Status != doctor.Skipped:
+				case passed && s.Status != diagnosis.OK, !passed && s.Status != diagnosis.Skipped:
 					t.Errorf("step %+v around the failing one", s)
 				}
 			}
@@ -197,7 +198,7 @@ func TestExamineDirect(t *testing.T) {
 
 func TestExamineWithoutKubeconfig(t *testing.T) {
 	steps := doctor.Examine(t.Context(), doctor.Options{Config: func() (*rest.Config, string, error) { return nil, "", errors.New("no configuration") }})
-	if steps[0].Status != doctor.Failed || !strings.Contains(steps[0].Remedy, "--context") {
+	if steps[0].Status != diagnosis.Failed || !strings.Contains(steps[0].Remedy, "--context") {
 		t.Errorf("step %+v", steps[0])
 	}
 }

@@ -10,12 +10,14 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
 )
 
-// Health is what the Apps CLI shows of a proxy: the same fields, and messages that begin in the same way, so that scripts can
-// read either. It differs in one point: where only the upstream fails, the user has permission all the same.
+// Health is what the Apps CLI shows of a proxy: the same fields, and messages that begin in the same way, so
+// that scripts can read either. It differs in one point: where only the upstream fails, the user has
+// permission all the same.
 type Health struct {
 	UserHasPermission     bool   `json:"user_has_permission"`
 	Reachable             bool   `json:"reachable"`
@@ -29,6 +31,7 @@ const (
 	healthy         = "All health checks passed"
 	noPermission    = "The current user does not have permission to access the local source proxy."
 	notInstalled    = "Local source proxy is not installed on the cluster."
+	notReachable    = "Local source proxy cannot be reached."
 	notHealthy      = "Local source proxy is not healthy."
 	notAuthenticate = "Local source proxy was unable to authenticate against the target registry."
 )
@@ -41,27 +44,45 @@ const maxHealth = 64 << 10
 
 // CheckHealth asks the proxy (spec-local-source-proxy, "/health"). An error means that nobody answered who could know.
 func CheckHealth(ctx context.Context, client *apiserver.Client) (Health, error) {
-	resp, err := client.Do(ctx, apiserver.Request{Method: http.MethodGet, Target: "/health"})
+	status, message, err := askHealth(ctx, client)
 	if answer, ok := errors.AsType[*apiserver.Error](err); ok {
 		return fromError(answer)
 	}
 	if err != nil {
 		return Health{}, err
 	}
+	health := Health{UserHasPermission: true, Reachable: true}
+	if status == http.StatusOK {
+		health.UpstreamAuthenticated, health.OverallHealth, health.Message = true, true, healthy
+	} else {
+		health.Message = because(notAuthenticate, message)
+	}
+	return health, nil
+}
+
+// askHealth returns what the proxy says of its registry: a status as that of the registry, and a message.
+func askHealth(ctx context.Context, client *apiserver.Client) (status int, message string, err error) {
+	resp, err := client.Do(ctx, apiserver.Request{Method: http.MethodGet, Target: "/health"})
+	if err != nil {
+		return 0, "", err
+	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxHealth))
 	if err != nil {
-		return Health{}, fmt.Errorf("read the answer to /health: %w", err)
+		return 0, "", fmt.Errorf("read the answer to /health: %w", err)
 	}
 	var body struct{ Statuscode, Message string }
-	if json.Unmarshal(raw, &body) != nil || body.Statuscode == "" {
-		return Health{}, ErrNoHealth
+	if json.Unmarshal(raw, &body) != nil {
+		return 0, "", ErrNoHealth
 	}
-	if body.Statuscode == "200" {
-		return Health{UserHasPermission: true, Reachable: true, UpstreamAuthenticated: true, OverallHealth: true, Message: healthy}, nil
+	if status, err = strconv.Atoi(body.Statuscode); err != nil {
+		return 0, "", ErrNoHealth
 	}
-	return Health{UserHasPermission: true, Reachable: true, Message: because(notAuthenticate, body.Message)}, nil
+	return status, body.Message, nil
 }
+
+// Unreachable is the health of a proxy that did not answer. Whether the user has permission is not known then.
+func Unreachable(err error) Health { return Health{Message: because(notReachable, err.Error())} }
 
 func fromError(e *apiserver.Error) (Health, error) {
 	message := e.Message
@@ -82,10 +103,13 @@ func fromError(e *apiserver.Error) (Health, error) {
 	}
 }
 
-// because joins the two parts of a message. The proxy escapes its part as in a URL's query.
-func because(what, why string) string {
-	if plain, err := url.QueryUnescape(why); err == nil {
-		why = plain
+// because joins the two parts of a message.
+func because(what, why string) string { return what + "\nErrors:\n- " + plain(why) }
+
+// plain undoes the proxy's escaping, which is that of a URL's query.
+func plain(message string) string {
+	if text, err := url.QueryUnescape(message); err == nil {
+		message = text
 	}
-	return what + "\nErrors:\n- " + apiserver.OneLine(why)
+	return apiserver.OneLine(message)
 }

@@ -35,7 +35,7 @@ type Request struct {
 func New(r Request, hash string) (*v1alpha1.License, error) {
 	if r.Name == "" {
 		if r.Name = NameOf(r.Customer); r.Name == "" {
-			return nil, errors.New("no name can be made of the customer's: give one, in lower-case letters, digits and dashes")
+			return nil, errors.New("the customer's name makes no license name: write NAME, in lower-case letters, digits and dashes")
 		}
 	}
 	return &v1alpha1.License{

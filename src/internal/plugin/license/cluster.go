@@ -123,7 +123,7 @@ func (c *Cluster) Update(ctx context.Context, name string, change func(*v1alpha1
 		return err
 	})
 	if apierrors.IsConflict(err) {
-		return nil, fmt.Errorf("change license %s: others change it all the time; try again in a minute", name)
+		return nil, fmt.Errorf("change license %s: others keep changing it; try again in a minute", name)
 	}
 	return result, err
 }

@@ -94,7 +94,7 @@ func TestClusterConflict(t *testing.T) {
 	api.OnWrite = func() { api.Put("licenses", namespace, "acme", object("acme")) }
 	api.OnWrite()
 	_, err = store.Update(t.Context(), "acme", func(l *v1alpha1.License) error { license.Revoke(l, now()); return nil })
-	if err == nil || !strings.Contains(err.Error(), "others change it all the time; try again in a minute") {
+	if err == nil || !strings.Contains(err.Error(), "others keep changing it; try again in a minute") {
 		t.Error(err)
 	}
 }

@@ -80,7 +80,7 @@ func (o owners) add(f found) error {
 	}
 	for _, c := range f.license.Spec.Credentials {
 		if owner, twice := o.ids[c.SHA256]; twice {
-			return fmt.Errorf("%s: license %s: the id of %q admits to license %s already, which comes first: make another id",
+			return fmt.Errorf("%s: license %s: the id of %q belongs to license %s, which comes first: make another id",
 				f.file, name, c.Name, owner)
 		}
 	}

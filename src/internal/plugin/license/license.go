@@ -117,7 +117,7 @@ func checkID(id string) error {
 	case len(id) > maxID:
 		return fmt.Errorf("is longer than %d characters", maxID)
 	case strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return errors.New("has white space, or characters that are no ASCII")
+		return errors.New("has white space, or characters outside of ASCII")
 	default:
 		return nil
 	}

@@ -129,7 +129,7 @@ func TestParseID(t *testing.T) {
 	for text, want := range map[string]string{
 		"\n":              "license id file id.txt: the id is missing; the file holds the id and nothing else",
 		whole:             "license id file id.txt: the id has white space",
-		id + "\u00e9":     "license id file id.txt: the id has white space, or characters that are no ASCII",
+		id + "\u00e9":     "license id file id.txt: the id has white space, or characters outside of ASCII",
 		id + " " + id:     "license id file id.txt: the id has white space",
 		id + "\x00\x01":   "license id file id.txt: the id has white space",
 		id + "\n\n# Acme": "license id file id.txt: the id has white space",

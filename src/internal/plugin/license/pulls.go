@@ -37,8 +37,9 @@ type Pull struct {
 	Status    int    `json:"status"`
 	Success   bool   `json:"success"`
 	Bytes     int64  `json:"bytes"`
-	// Duration is in nanoseconds, as in the log.
+	// Duration is in nanoseconds, as in the log. Seconds says the same with its unit.
 	Duration time.Duration `json:"duration"`
+	Seconds  float64       `json:"durationSeconds"`
 	Remote   string        `json:"remote,omitempty"`
 	Error    string        `json:"error,omitempty"`
 }
@@ -117,6 +118,7 @@ func (q PullQuery) parse(line []byte) (Pull, bool) {
 	if err := json.Unmarshal(line[start:], &found); err != nil {
 		return Pull{}, false
 	}
+	found.Seconds = found.Duration.Seconds()
 	wanted := found.Message == message && found.License == q.License && !found.Time.IsZero() && !found.Time.Before(q.Since)
 	return found.Pull, wanted
 }

@@ -57,7 +57,7 @@ func TestReadKeepsEveryField(t *testing.T) {
 	}
 	want := []license.Pull{{
 		Time: at(1), ID: "REQUEST", License: "acme", Customer: "Acme", App: "shop", Action: "manifest", Image: "quay.io/team/api",
-		Reference: "v1", Status: 200, Success: true, Bytes: 12, Duration: 3 * time.Millisecond, Remote: "192.0.2.7",
+		Reference: "v1", Status: 200, Success: true, Bytes: 12, Duration: 3 * time.Millisecond, Seconds: 0.003, Remote: "192.0.2.7",
 		Error: "the client went away",
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {

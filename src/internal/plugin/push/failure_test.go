@@ -150,6 +150,111 @@ func TestGivesUp(t *testing.T) {
 	}
 }
 
+// sick is a proxy whose /health says that the registry is down, for the first of its answers or for all.
+func sick(answers int, status int, message string) func(http.Handler) http.Handler {
+	var mu sync.Mutex
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			mine := r.URL.Path == "/health" && answers > 0
+			if mine {
+				answers--
+			}
+			mu.Unlock()
+			if mine {
+				lsptest.Health(status, message).ServeHTTP(w, r)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// TestRegistryIsDown: a push asks /health first, and ends with the cause and the remedy that the proxy knows.
+func TestRegistryIsDown(t *testing.T) {
+	const always = 1000
+	for name, tt := range map[string]struct {
+		answers, status int
+		message         string
+		pauses          int
+		want            string
+	}{
+		"down": {
+			always, 502, "the+registry+cannot+be+reached%3A+it+does+not+answer+in+time", 4,
+			"the registry does not work for the proxy: the registry cannot be reached: it does not answer in time; " +
+				"ask the operator whether the registry runs; `local-source-proxy check` in the pod names the step (5 tries)",
+		},
+		"back after a moment": {2, 503, "starting", 2, ""},
+		"wrong password": {
+			always, 401, "wrong+password", 0,
+			"the registry does not let the proxy push: wrong password; ask the operator to check push_secret and repository",
+		},
+		"no repository": {always, 404, "no+such+repository", 0, "no such repository; ask the operator to check push_secret"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, sick(tt.answers, tt.status, tt.message))
+			_, err := push.Push(t.Context(), b.client, image(t, 1), b.opts)
+			if len(b.pauses) != tt.pauses {
+				t.Errorf("pauses %v, want %d", b.pauses, tt.pauses)
+			}
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+			if tt.want != "" && count(b.registry.Log(), "POST /v2/source/blobs/uploads/") > 0 {
+				t.Error("an upload was started")
+			}
+		})
+	}
+}
+
+// TestRegistryGoesDown: what repeating does not mend ends with what the proxy knows by then.
+func TestRegistryGoesDown(t *testing.T) {
+	var mu sync.Mutex
+	down := false
+	b := newBench(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			down = down || r.Method == http.MethodPost
+			switch {
+			case down && r.URL.Path == "/health":
+				lsptest.Health(502, "the+registry+cannot+be+reached").ServeHTTP(w, r)
+			case down && r.URL.Path != "/v2/":
+				w.Header().Set("Lsp-Registry-Path", lsptest.RegistryPath)
+				w.WriteHeader(http.StatusBadGateway)
+			default:
+				next.ServeHTTP(w, r)
+			}
+		})
+	})
+	_, err := push.Push(t.Context(), b.client, image(t, 1), b.opts)
+	want := "502: Bad Gateway (8 tries): the registry does not work for the proxy: the registry cannot be reached; ask the operator"
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %q", err, want)
+	}
+}
+
+// TestFirstRequestIsRepeated: a connection that breaks under the first request is no other than any.
+func TestFirstRequestIsRepeated(t *testing.T) {
+	var once sync.Once
+	b := newBench(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			lose := false
+			once.Do(func() { lose = true })
+			if lose {
+				panic(http.ErrAbortHandler)
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	img := image(t, 1)
+	b.push(t, img)
+	b.checkWhole(t, img)
+	if len(b.pauses) != 1 {
+		t.Errorf("pauses %v, want one", b.pauses)
+	}
+}
+
 func TestNotAProxy(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// meter counts what is read, and ends early when its context does. The transport may read on after it has an answer; nothing is
-// counted once the meter is closed.
+// meter counts what is read, and ends early when its context does. The transport may read on after it has an
+// answer; nothing is counted once the meter is closed.
 type meter struct {
 	r    io.Reader
 	stop context.Context // it ends the reader, which has no other way to hear of it

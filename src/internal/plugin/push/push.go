@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/doctor"
 )
 
 // Name is the one name that the proxy serves; it stands for the operator's repository.
@@ -23,8 +25,11 @@ const Name = "source"
 
 const (
 	parallelBlobs = 4
-	// maxTries is how often a step may fail in a row without a byte of progress. With the default pauses that is two minutes.
+	// maxTries is how often a step may fail in a row without a byte of progress. With the default pauses that
+	// is two minutes.
 	maxTries = 8
+	// preflightTries is less, about eight seconds: nothing has been done yet that would be lost.
+	preflightTries = 5
 )
 
 // Options of one push. Tag is required, everything else may be zero.
@@ -35,13 +40,15 @@ type Options struct {
 	Repository string
 	// Sessions remembers interrupted uploads between processes.
 	Sessions *Sessions
-	// Progress is called with the bytes sent and the bytes to send, often and from several goroutines. The first may shrink.
+	// Progress is called with the bytes sent and the bytes to send, often and from several goroutines. The
+	// first may shrink.
 	Progress func(done, total int64)
 	// Notify hears of retries and of long waits, each in one line for the developer. It may be called from several goroutines.
 	Notify func(line string)
 	// Pause waits between two tries; nil sleeps until then or until the context ends. Tests replace it.
 	Pause func(context.Context, time.Duration) error
-	// StopGrace is how long an interrupted upload may take to have what was sent so far confirmed; zero means one second.
+	// StopGrace is how long an interrupted upload may take to have what was sent so far confirmed. Zero means ten
+	// seconds: on a slow line megabytes wait in buffers, and distribution loses an upload that breaks off.
 	StopGrace time.Duration
 	// Patience is how long nothing may happen before Notify hears what is waited for; zero means five seconds.
 	Patience time.Duration
@@ -86,6 +93,8 @@ type pusher struct {
 	total  atomic.Int64
 	fresh  atomic.Int64 // bytes of blobs that were not there
 	saved  atomic.Bool  // an interrupted upload can be continued
+	// stopping is for what is said once, however many uploads are under way.
+	stopping sync.Once
 }
 
 func newPusher(client *apiserver.Client, opts Options) *pusher {
@@ -102,23 +111,24 @@ func newPusher(client *apiserver.Client, opts Options) *pusher {
 		opts.Patience = patience
 	}
 	if opts.StopGrace == 0 {
-		opts.StopGrace = time.Second
+		opts.StopGrace = 10 * time.Second
 	}
 	return &pusher{client: client, opts: opts}
 }
 
-// Preflight finds out in one request whether a push may begin, and returns the operator's repository. It costs a moment, and
-// saves packing a large tree for a cluster that has no proxy.
+// Preflight finds out whether a push may begin, and returns the operator's repository. It costs a moment, and saves
+// packing a large tree for a cluster without a proxy, or for a registry that is down. Its error says the cause and
+// the remedy as far as the proxy knows them.
 func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (string, error) {
 	p := newPusher(client, opts)
 	var repository string
-	err := p.retry(ctx, "ask the proxy", 3, func(ctx context.Context) (bool, error) {
+	err := p.retry(ctx, "ask the proxy", preflightTries, func(ctx context.Context) (bool, error) {
 		resp, err := p.do(ctx, "ask the proxy", apiserver.Request{Method: http.MethodGet, Target: "/v2/"})
 		if err != nil {
-			if answer, ok := errors.AsType[*apiserver.Error](err); ok && answer.Temporary() {
-				return false, err
+			if answer, ok := errors.AsType[*apiserver.Error](err); ok && !answer.Temporary() {
+				return false, &final{err}
 			}
-			return false, &final{err}
+			return false, err
 		}
 		defer resp.Body.Close()
 		if repository = resp.Header.Get(apiserver.RegistryPathHeader); repository == "" {
@@ -126,11 +136,20 @@ func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (str
 		}
 		return true, nil
 	})
-	return repository, err
+	if err != nil {
+		return "", err
+	}
+	return repository, p.retry(ctx, "ask for the registry's health", preflightTries, func(ctx context.Context) (bool, error) {
+		err := doctor.Ready(ctx, client)
+		if why, ok := errors.AsType[*doctor.Obstacle](err); ok && why.Lasting {
+			return false, &final{err}
+		}
+		return false, err
+	})
 }
 
-// Push uploads what the registry does not have of img, and makes opts.Tag name it. A second tag, as imgpkg sets it, keeps the
-// image from being collected when the first moves on.
+// Push uploads what the registry does not have of img, and makes opts.Tag name it. A second tag, as imgpkg
+// sets it, keeps the image from being collected when the first moves on.
 func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Options) (Result, error) {
 	p := newPusher(client, opts)
 	digest, err := img.Digest()

@@ -130,13 +130,13 @@ func TestExchange(t *testing.T) {
 		t.Errorf("result %+v, reference %s, want %s", result, result.Reference(), want)
 	}
 	log := b.registry.Log()
-	if diff := cmp.Diff([]string{"GET /v2/", "HEAD /v2/source/manifests/dev-app"}, log[:2]); diff != "" {
+	if diff := cmp.Diff([]string{"GET /v2/", "GET /health", "HEAD /v2/source/manifests/dev-app"}, log[:3]); diff != "" {
 		t.Errorf("first requests (-want +got):\n%s", diff)
 	}
 	slices.Sort(log)
 	parsed, _ := img.Manifest()
 	all := []string{
-		"GET /v2/", "HEAD /v2/source/blobs/" + parsed.Config.Digest.String(), "HEAD /v2/source/blobs/" + parsed.Layers[0].Digest.String(),
+		"GET /v2/", "GET /health", "HEAD /v2/source/blobs/" + parsed.Config.Digest.String(), "HEAD /v2/source/blobs/" + parsed.Layers[0].Digest.String(),
 		"HEAD /v2/source/manifests/dev-app", "PATCH /v2/source/blobs/uploads/ID", "PATCH /v2/source/blobs/uploads/ID",
 		"POST /v2/source/blobs/uploads/", "POST /v2/source/blobs/uploads/", "PUT /v2/source/blobs/uploads/ID", "PUT /v2/source/blobs/uploads/ID",
 		"PUT /v2/source/manifests/dev-app", "PUT /v2/source/manifests/sha256-" + digest.Hex + ".imgpkg",
@@ -151,7 +151,7 @@ func TestExchange(t *testing.T) {
 		if again := b.push(t, img); !again.Unchanged || again.Uploaded != 0 || again.Reference() != want {
 			t.Errorf("result %+v", again)
 		}
-		if diff := cmp.Diff([]string{"GET /v2/", "HEAD /v2/source/manifests/dev-app"}, b.registry.Log()); diff != "" {
+		if diff := cmp.Diff([]string{"GET /v2/", "GET /health", "HEAD /v2/source/manifests/dev-app"}, b.registry.Log()); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}
 		if b.registry.Received() != before {

@@ -5,13 +5,16 @@ package push_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/push"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/lsptest"
 )
 
 // quirk K4: an upload ends when an API server restarts; the next attempt continues it.
@@ -61,10 +64,13 @@ func TestRegistryThatCannotContinue(t *testing.T) {
 }
 
 func TestInterruptedAndContinued(t *testing.T) {
-	for _, name := range []string{"registry that continues", "registry that continues only after a whole request"} {
+	for _, name := range []string{
+		"registry that continues", "registry that continues only after a whole request", "registry without a status",
+	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, nil)
 			b.registry.NoResume = strings.Contains(name, "only")
+			b.registry.NoStatus = strings.Contains(name, "without")
 			img := image(t, 1)
 			parsed, _ := img.Manifest()
 			ctx, cancel := context.WithCancel(t.Context())
@@ -75,7 +81,19 @@ func TestInterruptedAndContinued(t *testing.T) {
 					cancel()
 				}
 			}
+			stopping := 0
+			b.opts.Notify = func(line string) {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				if strings.HasPrefix(line, "stopping: ") {
+					stopping++
+				}
+			}
 			_, err := push.Push(ctx, b.client, img, b.opts)
+			b.mu.Lock()
+			if b.mu.Unlock(); stopping != 1 {
+				t.Errorf("the wait was announced %d times", stopping)
+			}
 			stopped, ok := errors.AsType[*push.Interrupted](err)
 			if !ok || !stopped.Resumable || !errors.Is(err, context.Canceled) {
 				t.Fatalf("error %v (%T), want a resumable interruption", err, err)
@@ -91,6 +109,61 @@ func TestInterruptedAndContinued(t *testing.T) {
 			b.checkWhole(t, img)
 			if got, want := b.registry.Received(), parsed.Layers[0].Size+parsed.Config.Size; got != want {
 				t.Errorf("%d bytes arrived altogether, want %d", got, want)
+			}
+		})
+	}
+}
+
+// TestInterruptedAndBegunAnew: where the registry has forgotten an upload, the developer hears of it.
+func TestInterruptedAndBegunAnew(t *testing.T) {
+	for name, forget := range map[string]func(b *bench){
+		"session unknown": func(b *bench) {
+			var once sync.Once
+			b.registry.Fail = func(w http.ResponseWriter, r *http.Request) (failed bool) {
+				if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/uploads/") {
+					once.Do(func() { lsptest.OCIError(w, 404, "BLOB_UPLOAD_UNKNOWN", "no such upload"); failed = true })
+				}
+				return failed
+			}
+		},
+		"no status, and chunk refused": func(b *bench) {
+			b.registry.NoStatus = true
+			b.registry.Fail = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Header.Get("Content-Range") == "" {
+					return false
+				}
+				lsptest.OCIError(w, 416, "BLOB_UPLOAD_INVALID", "another range is wanted")
+				return true
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, nil)
+			img := image(t, 1)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			b.opts.StopGrace = time.Minute
+			b.opts.Progress = func(done, _ int64) {
+				if done > layerSize/2 {
+					cancel()
+				}
+			}
+			if _, err := push.Push(ctx, b.client, img, b.opts); err == nil {
+				t.Fatal("the push was not interrupted")
+			}
+			b.registry.Log()
+			forget(b)
+			b.opts.Progress = nil
+			var said []string
+			b.opts.Notify = func(line string) {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				said = append(said, line)
+			}
+			b.push(t, img)
+			b.checkWhole(t, img)
+			if !strings.Contains(strings.Join(said, "\n"), "the registry does not continue the upload, it begins anew") {
+				t.Errorf("it was said: %q", said)
 			}
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/doctor"
 )
 
 // final is an error that no further try can mend.
@@ -18,8 +19,8 @@ type final struct{ error }
 
 func (f *final) Unwrap() error { return f.error }
 
-// retry calls step until it succeeds, fails for good, or has failed tries times in a row. The step says whether it got any
-// further; that starts the count anew.
+// retry calls step until it succeeds, fails for good, or has failed tries times in a row. The step says
+// whether it got any further; that starts the count anew.
 func (p *pusher) retry(ctx context.Context, what string, tries int, step func(context.Context) (progress bool, err error)) error {
 	interval := backoff.NewExponentialBackOff() // half a second, times 1.5, with jitter
 	interval.MaxInterval = 30 * time.Second
@@ -44,7 +45,7 @@ func (p *pusher) retry(ctx context.Context, what string, tries int, step func(co
 			return err
 		}
 		if failures >= tries {
-			return fmt.Errorf("%w (%d tries)", err, failures)
+			return p.explain(ctx, fmt.Errorf("%w (%d tries)", err, failures))
 		}
 		wait := interval.NextBackOff()
 		if e, ok := errors.AsType[*apiserver.Error](err); ok {
@@ -55,6 +56,17 @@ func (p *pusher) retry(ctx context.Context, what string, tries int, step func(co
 			return err
 		}
 	}
+}
+
+// explain adds what the proxy knows about a failure that repeating did not mend.
+func (p *pusher) explain(ctx context.Context, err error) error {
+	if _, ok := errors.AsType[*doctor.Obstacle](err); ok {
+		return err
+	}
+	if why := doctor.Ready(ctx, p.client); why != nil {
+		return fmt.Errorf("%w: %w", err, why)
+	}
+	return err
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -45,6 +45,8 @@ func OpenSessions(dir string) (*Sessions, error) {
 type record struct {
 	Digest string `json:"digest"`
 	Target string `json:"target"`
+	// Offset is how many bytes the registry had when it last said so.
+	Offset int64 `json:"offset,omitempty"`
 }
 
 func (s *Sessions) path(base *url.URL, digest string) string {
@@ -52,32 +54,32 @@ func (s *Sessions) path(base *url.URL, digest string) string {
 	return filepath.Join(s.dir, hex.EncodeToString(key[:])+".json")
 }
 
-// load returns the target of an upload, or nothing.
-func (s *Sessions) load(base *url.URL, digest string) string {
+// load returns what is known of an upload; its target is empty where nothing is.
+func (s *Sessions) load(base *url.URL, digest string) record {
 	if s == nil {
-		return ""
+		return record{}
 	}
 	raw, err := os.ReadFile(s.path(base, digest))
 	if err != nil {
-		return ""
+		return record{}
 	}
 	var r record
-	if json.Unmarshal(raw, &r) != nil || r.Digest != digest || !strings.HasPrefix(r.Target, "/v2/") {
-		return ""
+	if json.Unmarshal(raw, &r) != nil || r.Digest != digest || !strings.HasPrefix(r.Target, "/v2/") || r.Offset < 0 {
+		return record{}
 	}
-	return r.Target
+	return r
 }
 
 // save reports whether the upload will be found again.
-func (s *Sessions) save(base *url.URL, digest, target string) bool {
+func (s *Sessions) save(base *url.URL, r record) bool {
 	if s == nil {
 		return false
 	}
-	raw, err := json.Marshal(record{digest, target})
+	raw, err := json.Marshal(r)
 	if err != nil {
 		return false
 	}
-	path := s.path(base, digest)
+	path := s.path(base, r.Digest)
 	temp, err := os.CreateTemp(s.dir, ".new-*")
 	if err != nil {
 		return false

@@ -14,8 +14,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// Straight pushes img to a registry of the developer's own, past the proxy, with the credential of the developer's docker config
-// (spec-local-source-proxy, "Bypass"). destination is an image without digest; progress may be nil.
+// Straight pushes img to a registry of the developer's own, past the proxy, with the credential of the
+// developer's docker config (spec-local-source-proxy, "Bypass"). destination is an image without digest;
+// progress may be nil.
 func Straight(ctx context.Context, destination string, img v1.Image, transport http.RoundTripper, progress func(done, total int64)) (Result, error) {
 	tag, err := name.NewTag(destination)
 	if err != nil {

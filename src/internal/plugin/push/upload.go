@@ -22,6 +22,7 @@ type upload struct {
 	target string // of the session; empty: none
 	offset int64  // bytes that the registry has
 	unsure bool   // the offset must be asked for
+	said   int64  // bytes that the registry had at the end of an earlier process; 0: not known
 	shown  int64  // bytes counted in the progress
 	wrong  int    // how often the registry refused the finished upload
 }
@@ -35,8 +36,8 @@ func (p *pusher) send(ctx context.Context, b blob) error {
 	p.total.Add(b.size)
 	p.fresh.Add(b.size)
 	u := &upload{blob: b}
-	if u.target = p.opts.Sessions.load(p.client.Base(), b.digest); u.target != "" {
-		u.unsure = true
+	if last := p.opts.Sessions.load(p.client.Base(), b.digest); last.Target != "" && last.Offset <= b.size {
+		u.target, u.said, u.unsure = last.Target, last.Offset, true
 	}
 	best := int64(0)
 	err = p.retry(ctx, "upload "+b.what, maxTries, func(ctx context.Context) (bool, error) {
@@ -86,21 +87,28 @@ func (p *pusher) advance(ctx context.Context, u *upload) error {
 	return p.finish(ctx, u)
 }
 
-// ask finds out what the registry has (distribution-spec 1.1, "Pushing a blob in chunks"). Registries that keep no count, or
-// lost the session, get a new one.
+// ask finds out what the registry has (distribution-spec 1.1, "Pushing a blob in chunks"). A registry that answers no
+// such question is taken at its last word. One that keeps no count, or lost the session, gets a new one.
 func (p *pusher) ask(ctx context.Context, u *upload) error {
 	resp, err := p.do(ctx, "continue the upload of "+u.what, apiserver.Request{Method: http.MethodGet, Target: u.target})
 	if err != nil {
-		if answer, ok := errors.AsType[*apiserver.Error](err); ok && !answer.Temporary() && answer.Origin != apiserver.Cluster {
-			p.reset(u)
+		answer, ok := errors.AsType[*apiserver.Error](err)
+		switch {
+		case !ok || answer.Temporary() || answer.Origin == apiserver.Cluster:
+			return err
+		case u.said > 0 && answer.Code != "BLOB_UPLOAD_UNKNOWN":
+			p.at(u, u.said)
+			u.said, u.unsure = 0, false
+			return nil
+		default:
+			p.beginAnew(u)
 			return nil
 		}
-		return err
 	}
 	defer resp.Body.Close()
 	offset := received(resp.Header.Get("Range"))
 	if offset == 0 || offset > u.size {
-		p.reset(u)
+		p.beginAnew(u)
 		return nil
 	}
 	if target, err := p.client.Locate(resp); err == nil {
@@ -112,8 +120,8 @@ func (p *pusher) ask(ctx context.Context, u *upload) error {
 	return nil
 }
 
-// received reads the Range of a session: the last byte's index, inclusive. "0-0" may mean nothing or one byte (quirk U6), so it
-// counts as nothing.
+// received reads the Range of a session: the last byte's index, inclusive. "0-0" may mean nothing or one byte
+// (quirk U6), so it counts as nothing.
 func received(header string) int64 {
 	_, last, found := strings.Cut(strings.TrimPrefix(header, "bytes="), "-")
 	n, err := strconv.ParseInt(last, 10, 64)
@@ -136,9 +144,9 @@ func (p *pusher) begin(ctx context.Context, u *upload) error {
 	return nil
 }
 
-// sendRest streams what is missing in one request. The first has no length and no range, as existing clients send it, which
-// every registry takes (quirks U3, U4); when the context ends it is brought to a regular end, so that the registry keeps what
-// it got. A continued one is a chunk with both.
+// sendRest streams what is missing in one request. The first has no length and no range, as existing clients
+// send it, which every registry takes (quirks U3, U4); when the context ends it is brought to a regular end,
+// so that the registry keeps what it got. A continued one is a chunk with both.
 func (p *pusher) sendRest(ctx context.Context, u *upload) error {
 	content, err := u.from(u.offset)
 	if err != nil {
@@ -156,7 +164,12 @@ func (p *pusher) sendRest(ctx context.Context, u *upload) error {
 	}
 	sendCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(p.opts.StopGrace, cancel) })()
+	defer context.AfterFunc(ctx, func() {
+		p.stopping.Do(func() {
+			p.opts.Notify("stopping: waiting for the registry to confirm what was sent; press Ctrl-C again to stop at once")
+		})
+		time.AfterFunc(p.opts.StopGrace, cancel)
+	})()
 	u.unsure = true
 	resp, err := p.do(sendCtx, "upload "+u.what, request)
 	sent := body.finish()
@@ -224,6 +237,12 @@ func (p *pusher) reset(u *upload) {
 	p.at(u, 0)
 }
 
+// beginAnew says so: the developer may have been told that the upload continues.
+func (p *pusher) beginAnew(u *upload) {
+	p.reset(u)
+	p.opts.Notify("upload " + u.what + ": the registry does not continue the upload, it begins anew")
+}
+
 func (p *pusher) at(u *upload, offset int64) {
 	u.offset = offset
 	p.show(u, offset)
@@ -236,7 +255,7 @@ func (p *pusher) show(u *upload, shown int64) {
 }
 
 func (p *pusher) remember(u *upload) {
-	if p.opts.Sessions.save(p.client.Base(), u.digest, u.target) && u.offset > 0 {
+	if p.opts.Sessions.save(p.client.Base(), record{u.digest, u.target, u.offset}) && u.offset > 0 {
 		p.saved.Store(true)
 	}
 }

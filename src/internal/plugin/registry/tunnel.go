@@ -15,41 +15,38 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
 )
 
-// New returns the registry. It logs one line for each request.
-func New(client *apiserver.Client, log *slog.Logger) http.Handler {
+// New returns the registry. It shows one line for each request when that has ended.
+func New(client *apiserver.Client, show func(line string)) http.Handler {
 	proxy := &httputil.ReverseProxy{
-		Transport: client.RoundTripper(),
-		Rewrite:   func(r *httputil.ProxyRequest) { rewrite(client.Base(), r) },
-		ModifyResponse: func(resp *http.Response) error {
-			log.Info("answered", "method", resp.Request.Method, "path", below(client.Base(), resp.Request.URL), "status", resp.StatusCode)
-			return mapBack(client, resp)
-		},
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+		Transport:      client.RoundTripper(),
+		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(client.Base(), r) },
+		ModifyResponse: func(resp *http.Response) error { return mapBack(client, resp) },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			if urlErr, ok := errors.AsType[*url.Error](err); ok {
 				err = urlErr.Err
 			}
-			log.Warn("failed", "method", r.Method, "error", err)
-			refuse(w, http.StatusBadGateway, "UNAVAILABLE", "the local source proxy cannot be reached: "+apiserver.OneLine(err.Error()))
+			refuse(w, http.StatusBadGateway, "UNAVAILABLE",
+				"the local source proxy cannot be reached: "+apiserver.OneLine(err.Error()))
 		},
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // the line says it
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return shown(show, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !loopback(r.Host) || r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "":
-			log.Warn("refused", "method", r.Method, "reason", "not a registry client on this machine")
 			refuse(w, http.StatusForbidden, "DENIED", "only registry clients on this machine are served, at localhost")
 		case !clean(r.URL):
 			refuse(w, http.StatusNotFound, "UNSUPPORTED", "only clean paths below /v2/ are served")
 		default:
 			proxy.ServeHTTP(w, r)
 		}
-	})
+	}))
 }
 
 func rewrite(base *url.URL, r *httputil.ProxyRequest) {
@@ -69,13 +66,15 @@ func rewrite(base *url.URL, r *httputil.ProxyRequest) {
 	}
 }
 
-// clean accepts what is the same to every reader: /v2/ and below, nothing escaped, nothing to normalise.
+// clean accepts what is the same to every reader: /v2/ and below, nothing to normalise, and nothing escaped but the
+// colon of a digest, which some clients escape.
 func clean(u *url.URL) bool {
-	p := u.EscapedPath()
+	p := strings.NewReplacer("%3A", ":", "%3a", ":").Replace(u.EscapedPath())
 	return (p == "/v2" || strings.HasPrefix(p, "/v2/")) && p == u.Path && path.Clean(p) == strings.TrimSuffix(p, "/")
 }
 
-// loopback accepts the names of this machine, on any port: another name would be a web page's (DNS rebinding).
+// loopback accepts the names of this machine, on any port: another name would be a web page's (DNS
+// rebinding).
 func loopback(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
@@ -87,7 +86,8 @@ func loopback(host string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// mapBack removes the way through the API server from an answer, and makes its errors readable for registry clients.
+// mapBack removes the way through the API server from an answer, and makes its errors readable for registry
+// clients.
 func mapBack(client *apiserver.Client, resp *http.Response) error {
 	resp.Header.Del("Www-Authenticate")
 	resp.Header.Del("Set-Cookie")
@@ -98,9 +98,7 @@ func mapBack(client *apiserver.Client, resp *http.Response) error {
 		}
 		resp.Header.Set("Location", target)
 	}
-	for i, link := range resp.Header["Link"] {
-		resp.Header["Link"][i] = strings.Replace(link, client.Base().EscapedPath()+"/v2/", "/v2/", 1)
-	}
+	mapLinks(client, resp.Header["Link"])
 	if resp.StatusCode < http.StatusBadRequest {
 		return nil
 	}
@@ -110,8 +108,22 @@ func mapBack(client *apiserver.Client, resp *http.Response) error {
 	return translate(resp)
 }
 
-// translate puts the API server's error into the form that registry clients print. Its 401 becomes a 403: the client would
-// otherwise ask the user for a password that nobody wants.
+// mapLinks maps the addresses of link-values (RFC 8288, 3), behind whatever prefix they are (quirk K6).
+func mapLinks(client *apiserver.Client, links []string) {
+	for i, link := range links {
+		links[i] = regexp.MustCompile(`<[^>]*>`).ReplaceAllStringFunc(link, func(address string) string {
+			if u, err := url.Parse(strings.Trim(address, "<>")); err == nil {
+				if target, ok := client.Target(u); ok {
+					return "<" + target + ">"
+				}
+			}
+			return address
+		})
+	}
+}
+
+// translate puts the API server's error into the form that registry clients print. Its 401 becomes a 403: the
+// client would otherwise ask the user for a password that nobody wants.
 func translate(resp *http.Response) error {
 	answer := apiserver.ReadError(resp)
 	resp.Body.Close()
@@ -155,5 +167,3 @@ func ociError(code, message string) []byte {
 	}
 	return body
 }
-
-func below(base, u *url.URL) string { return strings.TrimPrefix(u.Path, base.Path) }

@@ -3,6 +3,7 @@
 package registry_test
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"k8s.io/client-go/rest"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/registry"
@@ -30,7 +32,7 @@ func open(t *testing.T, backend http.Handler, token string, state lsptest.State)
 		t.Fatal(err)
 	}
 	t.Cleanup(client.CloseIdle)
-	server := httptest.NewServer(registry.New(client, slog.New(slog.DiscardHandler)))
+	server := httptest.NewServer(registry.New(client, func(string) {}))
 	t.Cleanup(server.Close)
 	return strings.TrimPrefix(server.URL, "http://")
 }
@@ -156,6 +158,7 @@ func TestOnlyRegistryClientsOfThisMachine(t *testing.T) {
 		{"browser", "localhost:5001", "/v2/", "Sec-Fetch-Site", 403},
 		{"other path", "localhost:5001", "/health", "", 404},
 		{"climbs out", "localhost:5001", "/v2/../../../../secrets", "", 404},
+		{"a digest's colon is escaped", "localhost:5001", "/v2/source/blobs/sha256%3A" + strings.Repeat("a", 64), "", 404},
 		{"escaped", "localhost:5001", "/v2/source%2fx/manifests/y", "", 404},
 		{"double slash", "localhost:5001", "/v2//source", "", 404},
 	}
@@ -165,7 +168,7 @@ func TestOnlyRegistryClientsOfThisMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.CloseIdle()
-	handler := registry.New(client, slog.New(slog.DiscardHandler))
+	handler := registry.New(client, func(string) {})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://x"+tt.path, nil)
@@ -182,6 +185,105 @@ func TestOnlyRegistryClientsOfThisMachine(t *testing.T) {
 	}
 }
 
+// TestEscapedColon: some clients escape the colon of a digest.
+func TestEscapedColon(t *testing.T) {
+	backend := lsptest.NewRegistry()
+	address := open(t, backend, lsptest.Developer, lsptest.Installed)
+	for _, colon := range []string{"%3A", "%3a", ":"} {
+		digest := "sha256" + colon + strings.Repeat("a", 64)
+		resp, err := http.Get("http://" + address + "/v2/source/blobs/" + digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		want := []string{"GET /v2/source/blobs/sha256:" + strings.Repeat("a", 64)}
+		if diff := cmp.Diff(want, backend.Log()); diff != "" {
+			t.Errorf("%s: requests (-want +got):\n%s", digest, diff)
+		}
+	}
+}
+
+// quirk K6: an address may have a path before the API (/k8s/clusters/c-1), which the API server does not know of.
+func TestQuirkK6LinksBehindAPrefix(t *testing.T) {
+	const prefix, next = "/k8s/clusters/c-1", `/v2/source/tags/list?last=x&n=1>; rel="next"`
+	for name, link := range map[string]string{
+		"relative":                    "<" + next,
+		"with the API server's path":  "<" + lsptest.Prefix + next,
+		"with the whole path":         "<" + prefix + lsptest.Prefix + next,
+		"with a host":                 "<https://rancher.example.com" + prefix + lsptest.Prefix + next,
+		"two, of which one is no URL": "<%zz>; rel=x, <" + lsptest.Prefix + next,
+	} {
+		t.Run(name, func(t *testing.T) {
+			cluster := lsptest.NewCluster(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Lsp-Registry-Path", lsptest.RegistryPath)
+				w.Header().Set("Link", link)
+			}))
+			front := httptest.NewTLSServer(http.StripPrefix(prefix, cluster))
+			defer front.Close()
+			client, err := apiserver.New(&rest.Config{
+				Host: front.URL + prefix, BearerToken: lsptest.Developer, TLSClientConfig: rest.TLSClientConfig{Insecure: true},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.CloseIdle()
+			w := httptest.NewRecorder()
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/v2/source/tags/list", nil)
+			registry.New(client, func(string) {}).ServeHTTP(w, req)
+			if got := w.Header().Get("Link"); w.Code != http.StatusOK || !strings.HasSuffix(got, "<"+next) {
+				t.Errorf("%d, Link %s", w.Code, got)
+			}
+		})
+	}
+}
+
+// TestOneLineForEachRequest: it is short, and has no upload session, which would let its reader continue the upload.
+func TestOneLineForEachRequest(t *testing.T) {
+	cluster := lsptest.NewCluster(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Lsp-Registry-Path", lsptest.RegistryPath)
+		switch r.Method {
+		case http.MethodGet:
+			w.Header().Set("Content-Length", "10")
+			_, _ = w.Write([]byte("half"))
+		case http.MethodPost:
+			w.Header().Set("Location", "/elsewhere")
+			w.WriteHeader(http.StatusAccepted)
+		case http.MethodDelete:
+			panic(http.ErrAbortHandler)
+		default:
+			w.WriteHeader(http.StatusCreated)
+		}
+	}))
+	cluster.Server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	client, err := apiserver.New(cluster.Config(lsptest.Developer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.CloseIdle()
+	var lines []string
+	handler := registry.New(client, func(line string) { lines = append(lines, line) })
+	for _, tt := range []struct{ method, target, want string }{
+		{"HEAD", "/v2/source/blobs/sha256:" + strings.Repeat("a", 64), "HEAD /v2/source/blobs/sha256:aaaaaaaaaaaa 201"},
+		{"PATCH", "/v2/source/blobs/uploads/sealed-token?state=secret", "PATCH /v2/source/blobs/uploads/ 201"},
+		{"PUT", "/v2/source/sub/blobs/uploads/sealed-token?digest=x", "PUT /v2/source/sub/blobs/uploads/ 201"},
+		{"POST", "/v2/source/blobs/uploads/", "POST /v2/source/blobs/uploads/ 502"},
+		{"DELETE", "/v2/source/blobs/uploads/sealed-token", "DELETE /v2/source/blobs/uploads/ 502"},
+		{"GET", "/v2/source/blobs/x", "GET /v2/source/blobs/x broken off"},
+		{"PUT", "/v2/../etc/%0a%1b[31m", "PUT /v2/../etc/ [31m 404"},
+	} {
+		lines = nil
+		func() {
+			defer func() { _ = recover() }() // the server's way to break a connection off
+			req := httptest.NewRequestWithContext(
+				context.WithValue(t.Context(), http.ServerContextKey, &http.Server{}), tt.method, "http://localhost"+tt.target, nil)
+			handler.ServeHTTP(httptest.NewRecorder(), req)
+		}()
+		if diff := cmp.Diff([]string{tt.want}, lines); diff != "" {
+			t.Errorf("%s %s: lines (-want +got):\n%s", tt.method, tt.target, diff)
+		}
+	}
+}
+
 func TestUnreachable(t *testing.T) {
 	cluster := lsptest.NewCluster(t, nil)
 	client, err := apiserver.New(cluster.Config(lsptest.Developer))
@@ -191,7 +293,7 @@ func TestUnreachable(t *testing.T) {
 	cluster.Close()
 	w := httptest.NewRecorder()
 	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/v2/", nil)
-	registry.New(client, slog.New(slog.DiscardHandler)).ServeHTTP(w, req)
+	registry.New(client, func(string) {}).ServeHTTP(w, req)
 	if w.Code != http.StatusBadGateway || !strings.Contains(w.Body.String(), "UNAVAILABLE") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

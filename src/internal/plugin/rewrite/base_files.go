@@ -168,7 +168,7 @@ func (f *files) explain(err error) error {
 		}
 	}
 	if missing := regexp.MustCompile(`evalsymlink failure on '([^']+)' : lstat [^']*: no such file`).FindStringSubmatch(err.Error()); missing != nil {
-		return fmt.Errorf("base %s: a kustomization names %s, which is not there", f.dir, missing[1])
+		return fmt.Errorf("base %s: a kustomization names %s, which does not exist", f.dir, missing[1])
 	}
 	return err
 }

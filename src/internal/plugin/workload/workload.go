@@ -43,6 +43,15 @@ type Request struct {
 	SubPath *string
 	// Labels, Env and Params are changes in order; an empty value with Remove takes one away.
 	Labels, Env, Params []Change
+	// BuildEnv is for the build alone. Annotations end up on what the supply chain makes, through the parameter that
+	// the Apps CLI uses for them.
+	BuildEnv, Annotations []Change
+	// ParamsYAML are parameters whose values are YAML.
+	ParamsYAML []Change
+	// ServiceRefs bind services: "apiVersion:kind:name" by the name of the binding.
+	ServiceRefs []Change
+	// Limits and Requests are quantities, by "cpu" and "memory".
+	Limits, Requests []Change
 	// ServiceAccount is set when it is not empty.
 	ServiceAccount string
 }
@@ -134,15 +143,9 @@ var ErrNoRef = errors.New("--git-repo needs one of --git-branch, --git-tag and -
 // Build returns the Workload as it should be. pushed is the reference that Decide's plan led to, empty when nothing was pushed.
 // existing is not changed.
 func Build(existing *unstructured.Unstructured, r Request, plan Plan, pushed string) (*unstructured.Unstructured, error) {
-	w := edit{&unstructured.Unstructured{Object: map[string]any{}}}
+	w := edit{fresh(r.Namespace, r.Name)}
 	if existing != nil {
 		w.Unstructured = existing.DeepCopy()
-	} else {
-		w.SetAPIVersion("carto.run/v1alpha1")
-		w.SetKind("Workload")
-		w.SetName(r.Name)
-		w.SetNamespace(r.Namespace)
-		w.SetLabels(map[string]string{TypeLabel: DefaultType})
 	}
 	if err := w.source(r, plan, pushed); err != nil {
 		return nil, err
@@ -153,7 +156,7 @@ func Build(existing *unstructured.Unstructured, r Request, plan Plan, pushed str
 		}
 	}
 	w.labels(r.Labels)
-	if err := errors.Join(w.list(r.Env, "spec", "env"), w.list(r.Params, "spec", "params")); err != nil {
+	if err := w.details(r); err != nil {
 		return nil, err
 	}
 	if r.ServiceAccount != "" {

@@ -17,6 +17,8 @@ type API struct {
 	Logs map[string]string
 	// Without is a resource that the cluster does not have, such as "licenses".
 	Without string
+	// Refuse says why an object cannot be stored, as an admission webhook would; "" stores it.
+	Refuse func(object map[string]any, dryRun bool) string
 	// OnWrite is called ahead of each change that a client makes.
 	OnWrite func()
 

@@ -131,7 +131,14 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, c call, old map[stri
 		c.fail(w, http.StatusConflict, "Conflict", "the object has been modified")
 		return
 	}
-	if !r.URL.Query().Has("dryRun") {
+	dryRun := r.URL.Query().Has("dryRun")
+	if a.Refuse != nil {
+		if why := a.Refuse(object, dryRun); why != "" {
+			c.fail(w, http.StatusBadRequest, "BadRequest", why)
+			return
+		}
+	}
+	if !dryRun {
 		a.keep(c, object)
 	}
 	_ = json.NewEncoder(w).Encode(object)

@@ -35,6 +35,8 @@ type Registry struct {
 	CutAfter []int64
 	// NoResume makes a session useless after a broken PATCH, as distribution does; after a whole one it goes on.
 	NoResume bool
+	// NoStatus refuses to say how far an upload is, as go-containerregistry's registry does.
+	NoStatus bool
 	// Fail answers a request instead of the registry when it returns true.
 	Fail func(w http.ResponseWriter, r *http.Request) bool
 	// OnPatch is called when the bytes of a PATCH begin to arrive.

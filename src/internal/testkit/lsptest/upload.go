@@ -23,6 +23,9 @@ func (r *Registry) upload(w http.ResponseWriter, req *http.Request, id string) {
 	case s == nil:
 		OCIError(w, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "no such upload")
 		return
+	case req.Method == http.MethodGet && r.NoStatus:
+		OCIError(w, http.StatusBadRequest, "NAME_INVALID", "invalid digest")
+		return
 	case s.lost:
 		OCIError(w, http.StatusRequestedRangeNotSatisfiable, "RANGE_INVALID", "resumed at wrong offset")
 		return

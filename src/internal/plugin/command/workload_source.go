@@ -12,14 +12,13 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/spf13/cobra"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/pack"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/push"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/workload"
 )
 
-// delivery is source that is ready to go: under which reference, and how.
+// delivery is source that is ready to be sent: under which reference, and how.
 type delivery struct {
 	reference string
 	send      func(context.Context) error
@@ -27,27 +26,27 @@ type delivery struct {
 }
 
 // prepare packs the source and finds out its reference, without sending anything.
-func (a *app) prepare(cmd *cobra.Command, f *applyFlags, plan workload.Plan) (delivery, error) {
+func (o *applyOptions) prepare(ctx context.Context, plan workload.Plan) (delivery, error) {
 	switch plan.Route {
 	case workload.ThroughProxy:
-		return a.prepareProxy(cmd, f, plan)
+		return o.prepareProxy(ctx, plan)
 	case workload.Straight:
-		return a.prepareStraight(cmd, f, plan)
+		return o.prepareStraight(ctx, plan)
 	default:
 		return delivery{send: func(context.Context) error { return nil }, close: func() error { return nil }}, nil
 	}
 }
 
-func (a *app) prepareProxy(cmd *cobra.Command, f *applyFlags, plan workload.Plan) (delivery, error) {
-	tag, err := tagOf(f.request.Namespace, f.request.Name)
+func (o *applyOptions) prepareProxy(ctx context.Context, plan workload.Plan) (delivery, error) {
+	tag, err := tagOf(o.request.Namespace, o.request.Name)
 	if err != nil {
 		return delivery{}, err
 	}
-	client, err := a.client()
+	client, err := o.client()
 	if err != nil {
 		return delivery{}, err
 	}
-	img, repository, err := a.packAndAsk(cmd, client, &f.source)
+	img, repository, err := o.packAndAsk(ctx, client, &o.source)
 	if err != nil {
 		return delivery{}, err
 	}
@@ -55,13 +54,13 @@ func (a *app) prepareProxy(cmd *cobra.Command, f *applyFlags, plan workload.Plan
 	if err != nil {
 		return delivery{}, errors.Join(err, img.Close())
 	}
-	if !f.source.quiet {
-		a.say("The source goes through the proxy: %s.", plan.Why)
+	if !o.source.quiet {
+		o.say("The source goes through the proxy: %s.", plan.Why)
 	}
 	return delivery{
 		reference: push.Result{Repository: repository, Tag: tag, Digest: digest.String()}.Reference(),
 		send: func(ctx context.Context) error {
-			_, err := a.send(ctx, client, img, tag, repository, f.source.quiet)
+			_, err := o.send(ctx, client, img, tag, repository, o.source.quiet)
 			return err
 		},
 		close: func() error {
@@ -71,16 +70,16 @@ func (a *app) prepareProxy(cmd *cobra.Command, f *applyFlags, plan workload.Plan
 	}, nil
 }
 
-func (a *app) prepareStraight(cmd *cobra.Command, f *applyFlags, plan workload.Plan) (delivery, error) {
+func (o *applyOptions) prepareStraight(ctx context.Context, plan workload.Plan) (delivery, error) {
 	tag, err := name.NewTag(plan.Destination)
 	if err != nil {
 		return delivery{}, fmt.Errorf("image %q: not a valid image name", plan.Destination)
 	}
-	transport, err := registryTransport(f.registryCA)
+	transport, err := registryTransport(o.registryCA)
 	if err != nil {
 		return delivery{}, err
 	}
-	img, err := f.source.pack(cmd.Context(), cmd)
+	img, err := o.source.pack(ctx)
 	if err != nil {
 		return delivery{}, err
 	}
@@ -88,29 +87,31 @@ func (a *app) prepareStraight(cmd *cobra.Command, f *applyFlags, plan workload.P
 	if err != nil {
 		return delivery{}, errors.Join(err, img.Close())
 	}
-	if !f.source.quiet {
-		a.say("The source goes straight to %s, past the proxy: %s.", tag.Name(), plan.Why)
+	if !o.source.quiet {
+		o.say("The source goes straight to %s, past the proxy: %s.", tag.Name(), plan.Why)
 	}
 	return delivery{
 		reference: push.Result{Repository: tag.Context().Name(), Tag: tag.TagStr(), Digest: digest.String()}.Reference(),
 		send: func(ctx context.Context) error {
-			return a.sendStraight(ctx, plan.Destination, img, transport, f.source.quiet)
+			return o.sendStraight(ctx, plan.Destination, img, transport)
 		},
 		close: img.Close,
 	}, nil
 }
 
-func (a *app) sendStraight(ctx context.Context, destination string, img *pack.Image, transport http.RoundTripper, quiet bool) error {
-	shown := &progress{a: a, quiet: quiet}
+func (o *applyOptions) sendStraight(
+	ctx context.Context, destination string, img *pack.Image, transport http.RoundTripper,
+) error {
+	shown := o.uploadProgress(o.source.quiet)
 	result, err := push.Straight(ctx, destination, img, transport, shown.update)
 	shown.end()
-	if err == nil && !quiet {
-		a.sayResult(result)
+	if err == nil && !o.source.quiet {
+		o.sayResult(result)
 	}
 	return err
 }
 
-// registryTransport trusts the file's certificates beside the system's; no file, no change.
+// registryTransport trusts the file's certificates beside the system's. Without a file nothing changes.
 func registryTransport(caFile string) (http.RoundTripper, error) {
 	standard, ok := remote.DefaultTransport.(*http.Transport)
 	if caFile == "" || !ok {

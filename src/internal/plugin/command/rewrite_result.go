@@ -30,32 +30,32 @@ type writtenFile struct {
 	Content string         `json:"content,omitempty"`
 }
 
-// printRewritten prints what was, or would be, done.
-func (a *app) printRewritten(f *rewriteFlags, result *rewritten, files []rewrite.File, namespaces []string) error {
+// print prints what was, or would be, done.
+func (o *rewriteOptions) print(result *rewritten, files []rewrite.File, namespaces []string) error {
 	result.Midstream = shortPath(result.Midstream)
 	for _, file := range files {
 		if file.Content == nil && file.Action == rewrite.Keep {
 			continue // was not there, and need not be
 		}
 		shown := writtenFile{Path: shortPath(file.Path), Action: file.Action}
-		if f.dryRun && file.Action != rewrite.Keep {
+		if o.dryRun && file.Action != rewrite.Keep {
 			shown.Content = withoutLicense(file.Content)
 		}
 		result.Files = append(result.Files, shown)
 	}
-	if !f.quiet {
+	if !o.quiet {
 		for _, warning := range result.Warnings {
-			a.say("Warning: %s.", warning)
+			o.say("Warning: %s.", warning)
 		}
 	}
-	if f.output.value != "text" {
-		return f.output.print(a, result)
+	if o.output.value != "text" {
+		return o.output.print(o.app, result)
 	}
-	if err := result.text(a.out); err != nil {
+	if err := result.text(o.out); err != nil {
 		return fmt.Errorf("print the result: %w", err)
 	}
-	if !f.quiet && !f.dryRun {
-		a.say("%s", howToApply(result.Midstream, namespaces))
+	if !o.quiet && !o.dryRun {
+		o.say("%s", howToApply(result.Midstream, namespaces))
 	}
 	return nil
 }
@@ -88,8 +88,8 @@ func withoutLicense(content []byte) string {
 	return regexp.MustCompile(`(?m)^(\s*\.dockerconfigjson:).*$`).ReplaceAllString(string(content), "$1 (the license)")
 }
 
-// howToApply says how the objects without a namespace get to where the Secret is: kubectl's -n cannot be had together with objects
-// of other namespaces.
+// howToApply says how the objects without a namespace get to where the Secret is. kubectl refuses -n together
+// with objects of other namespaces.
 func howToApply(dir string, namespaces []string) string {
 	switch {
 	case namespaces[0] == "":

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/pack"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/push"
+)
+
+// sourceFlags say which tree to push. "push" and "workload apply" share them.
+type sourceFlags struct {
+	localPath, excludeFile string
+	excludeFileNamed       bool
+	quiet                  bool
+}
+
+func (s *sourceFlags) addTo(cmd *cobra.Command, defaultPath string) {
+	flags := cmd.Flags()
+	flags.StringVar(&s.localPath, "local-path", defaultPath, "directory, zip, jar or war with the source")
+	flags.StringVar(&s.excludeFile, "exclude-file", pack.DefaultExcludeFile,
+		"file in the root of the source that lists what not to push, in .gitignore syntax")
+	flags.BoolVarP(&s.quiet, "quiet", "q", false, "print results and errors only")
+	markPath(cmd, "local-path")
+}
+
+// validate notes what was typed: only the default exclude file may be missing.
+func (s *sourceFlags) validate(cmd *cobra.Command) error {
+	s.excludeFileNamed = cmd.Flags().Changed("exclude-file")
+	if cmd.Flags().Changed("local-path") && s.localPath == "" {
+		return usageError{errors.New("--local-path is empty")}
+	}
+	return nil
+}
+
+func (s *sourceFlags) pack(ctx context.Context) (*pack.Image, error) {
+	return pack.Pack(ctx, s.localPath, pack.Options{
+		ExcludeFile: s.excludeFile, ExcludeFileOptional: !s.excludeFileNamed,
+	})
+}
+
+// tagOf is the tag for a workload's source (spec-local-source-proxy, "The exchange of one push"), if it can
+// be one (distribution-spec 1.1).
+func tagOf(namespace, name string) (string, error) {
+	tag := namespace + "-" + name
+	if !regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`).MatchString(tag) {
+		return "", fmt.Errorf(
+			"name %q: %q is no valid tag; use at most 128 letters, digits, '.', '_' and '-'", name, tag)
+	}
+	return tag, nil
+}
+
+// packAndAsk packs the source while it asks the proxy whether a push may begin. The caller closes the image.
+func (a *app) packAndAsk(
+	ctx context.Context, client *apiserver.Client, source *sourceFlags,
+) (*pack.Image, string, error) {
+	var img *pack.Image
+	var repository string
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		repository, err = push.Preflight(ctx, client, push.Options{Notify: a.notify(source.quiet)})
+		return err
+	})
+	group.Go(func() (err error) {
+		img, err = source.pack(ctx)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		if img != nil {
+			err = errors.Join(err, img.Close())
+		}
+		return nil, "", err
+	}
+	if !source.quiet {
+		a.say("Packed %s, %s.", count(img.Files, "file"), size(img.Bytes))
+	}
+	return img, repository, nil
+}
+
+// send pushes the image through the proxy and says how it went.
+func (a *app) send(
+	ctx context.Context, client *apiserver.Client, img *pack.Image, tag, repository string, quiet bool,
+) (push.Result, error) {
+	shown := a.uploadProgress(quiet)
+	result, err := push.Push(ctx, client, img, push.Options{
+		Tag: tag, Repository: repository, Sessions: a.sessions(), Notify: a.notify(quiet), Progress: shown.update,
+	})
+	shown.end()
+	if stopped, ok := errors.AsType[*push.Interrupted](err); ok {
+		a.sayContinue(stopped)
+		return push.Result{}, silent{}
+	}
+	if err == nil && !quiet {
+		a.sayResult(result)
+	}
+	return result, err
+}
+
+func (a *app) sayResult(result push.Result) {
+	switch {
+	case result.Unchanged:
+		a.say("Unchanged: %s names this source already, nothing was uploaded.", result.Tag)
+	case result.Uploaded == 0:
+		a.say("Pushed: the registry had all of it, nothing was uploaded.")
+	default:
+		a.say("Pushed: %s uploaded.", size(result.Uploaded))
+	}
+}
+
+func (a *app) sayContinue(stopped *push.Interrupted) {
+	how := "begins anew"
+	if stopped.Resumable {
+		how = "continues the upload where it stopped"
+	}
+	a.say("kubectl lsp: %v; this %s:\n  %s", stopped, how, a.typed())
+}

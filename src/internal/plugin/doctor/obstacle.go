@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
+)
+
+// Obstacle is why no push can succeed, as the proxy knows it, and what to do about it.
+type Obstacle struct {
+	Cause, Remedy string
+	// Lasting says that it takes somebody to do something. Otherwise the registry may be back in a moment.
+	Lasting bool
+}
+
+func (o *Obstacle) Error() string { return o.Cause + "; " + o.Remedy }
+
+// The remedies of what only the operator can mend.
+const (
+	checkSecret = "ask the operator to check push_secret and repository; " +
+		"`local-source-proxy check` in the pod names the step"
+	checkRegistry = "ask the operator whether the registry runs; `local-source-proxy check` in the pod names the step"
+	checkValues   = "ask the operator to check the package's values, repository above all"
+)
+
+// Ready asks the proxy whether the registry behind it takes a push, and returns an [*Obstacle] when it does not. It
+// returns nil when the proxy cannot say: then the push itself finds out.
+func Ready(ctx context.Context, client *apiserver.Client) error {
+	status, message, err := askHealth(ctx, client)
+	if answer, ok := errors.AsType[*apiserver.Error](err); ok {
+		if answer.Status == http.StatusInternalServerError && answer.Origin != apiserver.Cluster && answer.Message != "" {
+			return &Obstacle{Cause: plain(answer.Message), Remedy: checkValues, Lasting: true}
+		}
+		return nil
+	}
+	if err != nil || status == http.StatusOK {
+		return nil //nolint:nilerr // an answer that is no verdict
+	}
+	return obstacle(status, message)
+}
+
+// obstacle is what another status than 200 means. Its message names no address.
+func obstacle(status int, message string) *Obstacle {
+	message = cmp.Or(plain(message), http.StatusText(status))
+	switch {
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return &Obstacle{
+			Cause: "the registry does not let the proxy push: " + message, Remedy: checkSecret, Lasting: true,
+		}
+	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
+		return &Obstacle{Cause: "the registry does not work for the proxy: " + message, Remedy: checkRegistry}
+	default:
+		return &Obstacle{Cause: "the registry refuses the proxy's push: " + message, Remedy: checkSecret, Lasting: true}
+	}
+}

@@ -24,8 +24,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
-// newRelay starts a line that loses the answer to one PATCH, which has arrived and was acted on: the first is 1. It returns
-// where it listens.
+// newRelay starts a line that loses the answer to one PATCH, which has arrived and was acted on: the first is
+// 1. It returns where it listens.
 func newRelay(t *testing.T, to string, lose int64) string {
 	t.Helper()
 	var patches atomic.Int64
@@ -43,9 +43,9 @@ func newRelay(t *testing.T, to string, lose int64) string {
 }
 
 // TestQuirkU11LostAnswerOfAChunk.
-// quirk U11: distribution has taken a chunk, and the client does not learn it. The client sends the chunk again, to the old location
-// and to the new one. What it is told then, and whether it can go on, is the same without the proxy and with it, wherever the
-// answer was lost; the chunk is there once.
+// quirk U11: distribution has taken a chunk, and the client does not learn it. The client sends the chunk
+// again, to the old location and to the new one. What it is told then, and whether it can go on, is the same
+// without the proxy and with it, wherever the answer was lost; the chunk is there once.
 func TestQuirkU11LostAnswerOfAChunk(t *testing.T) {
 	t.Parallel()
 	blob := harness.NewBlob(60 << 10)
@@ -111,8 +111,9 @@ func TestQuirkU11LostAnswerOfAChunk(t *testing.T) {
 	}
 }
 
-// TestQuirkU11RegclientRepeats: regclient sends the chunk again by itself. Whether it then goes on, or begins the blob anew when it is
-// called again, is the same without the proxy and with it, whichever chunk's answer is lost.
+// TestQuirkU11RegclientRepeats: regclient sends the chunk again by itself. Whether it then goes on, or begins
+// the blob anew when it is called again, is the same without the proxy and with it, whichever chunk's answer
+// is lost.
 func TestQuirkU11RegclientRepeats(t *testing.T) {
 	t.Parallel()
 	const part = 20 << 10

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
 // maxTags is the size up to which a list of tags is mapped, in bytes; it has to be held in memory.
@@ -93,6 +94,7 @@ func (x *exchange) bounce(resp *http.Response) error {
 	if !reads || err != nil || !passed {
 		return oci.Errorf(oci.Unavailable, "the registry answered with a redirect that cannot be followed; its address or scheme in the settings may be wrong")
 	}
+	upstream.EncodeSpaces(location)
 	resp.Header = http.Header{"Location": {location.String()}}
 	resp.ContentLength = 0
 	discard(resp)

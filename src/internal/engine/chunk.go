@@ -21,7 +21,8 @@ import (
 // span is the part of a blob that a chunk says it is.
 type span struct{ first, last int64 }
 
-// chunkOf reads a chunk's Content-Range, "<first>-<last>"; false for a request that has none, or none that can be read.
+// chunkOf reads a chunk's Content-Range, "<first>-<last>"; false for a request that has none, or none that
+// can be read.
 func chunkOf(req *http.Request) (span, bool) {
 	first, last, ok := strings.Cut(strings.TrimPrefix(req.Header.Get("Content-Range"), "bytes "), "-")
 	start, err := strconv.ParseInt(first, 10, 64)
@@ -35,12 +36,14 @@ func chunkOf(req *http.Request) (span, bool) {
 // fits reports whether a request's body is as long as its Content-Range says.
 func (s span) fits(req *http.Request) bool { return req.ContentLength == s.last-s.first+1 }
 
-// chunkOrStream sends a chunk. A first one that the registry refuses as such goes as a stream, that is without Content-Range:
-// some registries take no chunks, or none of its size, but take any stream (quirks U3 and U4). Its body must be untouched.
+// chunkOrStream sends a chunk. A first one that the registry refuses as such goes as a stream, that is
+// without Content-Range: some registries take no chunks, or none of its size, but take any stream (quirks U3
+// and U4). Its body must be untouched.
 //
-// A chunk whose answer was lost comes again, and must not be appended twice (quirk U11). So the registry is asked first
-// whether it has nothing yet, and the stream goes to an upload of its own: an earlier attempt that is still on its way cannot
-// arrive there. A later chunk cannot be mended so: a request that stays open between chunks would live in one replica only.
+// A chunk whose answer was lost comes again, and must not be appended twice (quirk U11). So the registry is
+// asked first whether it has nothing yet, and the stream goes to an upload of its own: an earlier attempt
+// that is still on its way cannot arrive there. A later chunk cannot be mended so: a request that stays open
+// between chunks would live in one replica only.
 func (x *exchange) chunkOrStream(req *http.Request) (*http.Response, error) {
 	resp, err := x.target.Registry.RoundTrip(req)
 	if err != nil || !refusesChunks(resp.StatusCode, peek(resp)) {
@@ -83,8 +86,8 @@ func peek(resp *http.Response) oci.Code {
 	return known(body.Errors[0].Code)
 }
 
-// refusesChunks reports whether an answer can mean that a registry does not take a chunk as such. A 400 can mean much else,
-// which its code tells.
+// refusesChunks reports whether an answer can mean that a registry does not take a chunk as such. A 400 can
+// mean much else, which its code tells.
 func refusesChunks(status int, code oci.Code) bool {
 	switch status {
 	case http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusRequestedRangeNotSatisfiable,
@@ -107,10 +110,12 @@ type standing struct {
 	location string
 }
 
-// isEmpty reports whether the registry says that nothing has arrived. "0-0", which it says then, can be one byte, too.
+// isEmpty reports whether the registry says that nothing has arrived. "0-0", which it says then, can be one
+// byte, too.
 func (s standing) isEmpty() bool { return s.known && s.said == 0 }
 
-// ask asks the registry how far the upload is that the request continues (distribution-spec, "Pushing a blob in chunks").
+// ask asks the registry how far the upload is that the request continues (distribution-spec, "Pushing a blob
+// in chunks").
 func (x *exchange) ask(ctx context.Context) standing {
 	address, err := x.at(ctx, x.record.Location)
 	if err != nil {
@@ -149,8 +154,8 @@ func (x *exchange) begin(ctx context.Context) (location string, ok bool) {
 	return location, err == nil && resp.StatusCode == http.StatusAccepted
 }
 
-// at is the address of a path and query on the registry. The path is set in its escaped form: an upload's location must stay as it
-// is, byte for byte (quirk U1).
+// at is the address of a path and query on the registry. The path is set in its escaped form: an upload's
+// location must stay as it is, byte for byte (quirk U1).
 func (x *exchange) at(ctx context.Context, location string) (*url.URL, error) {
 	path, query, _ := strings.Cut(location, "?")
 	unescaped, err := url.PathUnescape(path)
@@ -165,9 +170,9 @@ func (x *exchange) at(ctx context.Context, location string) (*url.URL, error) {
 	return address, nil
 }
 
-// chunkRefusal explains a refused part of an upload; nil where there is nothing to add to what the registry says. A client that
-// began at the wrong place is told the right one (quirk U11). That the registry takes no such chunks is said of one that
-// began at the right place, and was as long as it said (quirks U3 and U4).
+// chunkRefusal explains a refused part of an upload; nil where there is nothing to add to what the registry
+// says. A client that began at the wrong place is told the right one (quirk U11). That the registry takes no
+// such chunks is said of one that began at the right place, and was as long as it said (quirks U3 and U4).
 func (x *exchange) chunkRefusal(resp *http.Response, code oci.Code, message string) error {
 	stands := x.stands
 	if !stands.known {
@@ -186,18 +191,20 @@ func (x *exchange) chunkRefusal(resp *http.Response, code oci.Code, message stri
 	switch {
 	case resp.Request.Method == http.MethodPatch && stands.known && fits && refusesChunks(resp.StatusCode, code):
 		return oci.Errorf(oci.BlobUploadInvalid, "the registry does not take this blob in such chunks (%s): "+
-			"send smaller ones, or the whole blob in one request, that is one PATCH without Content-Range or one PUT", answered)
+			"send smaller ones, or the whole blob in one request, that is one PATCH without Content-Range or one PUT",
+			answered)
 	case resp.StatusCode != http.StatusRequestedRangeNotSatisfiable:
 		return nil
 	case !stands.known:
-		return oci.Errorf(oci.RangeInvalid, "the registry refuses the chunk, and does not say how far the upload is (%s): "+
-			"start the upload of this blob again", answered)
+		return oci.Errorf(oci.RangeInvalid, "the registry refuses the chunk, and does not say how far the "+
+			"upload is (%s): start the upload of this blob again", answered)
 	}
 	record.Location = stands.location
 	header := http.Header{}
 	if err := x.seal(header, record); err != nil {
 		return err
 	}
-	return oci.Errorf(oci.RangeInvalid, "the chunk does not fit: the upload stands at byte %d, which is where the next one has to "+
-		"begin (%s)", record.Offset, answered).With("Location", header.Get("Location")).With("Range", header.Get("Range"))
+	return oci.Errorf(oci.RangeInvalid, "the chunk does not fit: the upload stands at byte %d, which is where the "+
+		"next one has to begin (%s)", record.Offset, answered).
+		With("Location", header.Get("Location")).With("Range", header.Get("Range"))
 }

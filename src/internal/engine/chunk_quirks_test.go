@@ -13,8 +13,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
-// quirk U11: a first chunk whose answer was lost comes again, to the old location and to the new one. It is refused, the client is told
-// where to go on, and goes on; whatever the registry's 416 says of that.
+// quirk U11: a first chunk whose answer was lost comes again, to the old location and to the new one. It is
+// refused, the client is told where to go on, and goes on; whatever the registry's 416 says of that.
 func TestQuirkU11FirstChunkSentAgain(t *testing.T) {
 	content := layer()
 	half := len(content) / 2
@@ -57,7 +57,8 @@ func TestQuirkU11LastChunkOutOfPlace(t *testing.T) {
 	registry.Holds(proxytest.Repository, content)
 }
 
-// quirk U11: where the registry does not say how far it is, the client is not told a place, and not that it may take no chunks.
+// quirk U11: where the registry does not say how far it is, the client is not told a place, and not that it
+// may take no chunks.
 func TestQuirkU11ChunkRefusedWithoutAPlace(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	registry.When("", "/uploads/upload-").Answer(416, "")
@@ -108,8 +109,8 @@ func TestQuirkU11ARegistryIsBelievedAgain(t *testing.T) {
 }
 
 // TestQuirkU11NothingIsAppendedTwice.
-// quirks U2, U3, U4 and U11: whatever a registry's habits and whatever answers are lost, no upload ever holds anything but the
-// beginning of the blob, and a client that starts the blob again at worst gets it there.
+// quirks U2, U3, U4 and U11: whatever a registry's habits and whatever answers are lost, no upload ever holds
+// anything but the beginning of the blob, and a client that starts the blob again at worst gets it there.
 func TestQuirkU11NothingIsAppendedTwice(t *testing.T) {
 	for _, kind := range quirky() {
 		t.Run(kind.name, func(t *testing.T) {
@@ -135,7 +136,8 @@ func TestQuirkU11NothingIsAppendedTwice(t *testing.T) {
 	}
 }
 
-// complete goes on in small chunks from where the registry says the upload is, or streams the blob where nothing has arrived.
+// complete goes on in small chunks from where the registry says the upload is, or streams the blob where
+// nothing has arrived.
 func (c *client) complete(content []byte) bool {
 	for range 60 {
 		status := c.send(http.MethodGet, c.newest())

@@ -114,8 +114,9 @@ func (m move) to(c *client) string {
 	return c.locations[max(0, len(c.locations)-1-back)]
 }
 
-// do sends a chunk that goes on where the client thinks it has to, repeats, overlaps or leaves something out; one that is shorter than
-// its Content-Range says, or does not say its length; a stream; or asks how far the upload is.
+// do sends a chunk that goes on where the client thinks it has to, repeats, overlaps or leaves something out;
+// one that is shorter than its Content-Range says, or does not say its length; a stream; or asks how far the
+// upload is.
 func (m move) do(c *client, all []byte, chunksOnly bool) reply {
 	from := c.arrived
 	if m[2]&1 != 0 {
@@ -151,8 +152,8 @@ func moves(data []byte) (all []move) {
 }
 
 // TestQuirkU11AnyOrderOfChunksEqualsTheStraightOne.
-// quirk U11: chunks whose answers are lost come again, to old locations and to new ones, late, short and overlapping. All that
-// the client is told, and what the registry has in the end, is as without the proxy.
+// quirk U11: chunks whose answers are lost come again, to old locations and to new ones, late, short and
+// overlapping. All that the client is told, and what the registry has in the end, is as without the proxy.
 func TestQuirkU11AnyOrderOfChunksEqualsTheStraightOne(t *testing.T) {
 	for _, kind := range honest() {
 		t.Run(kind.name, func(t *testing.T) {

@@ -4,10 +4,13 @@ package engine_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
@@ -104,6 +107,27 @@ type untouched struct{ read bool }
 func (u *untouched) Read([]byte) (int, error) {
 	u.read = true
 	return 0, io.EOF
+}
+
+// TestControlCharactersAreNotPassedOn: a terminal that prints the registry's message must not be steered by it.
+func TestControlCharactersAreNotPassedOn(t *testing.T) {
+	for name, body := range map[string]string{
+		"JSON": `{"errors":[{"code":"DENIED","message":"a\u001b[31mb\u0000c\r\nd\u009be\u202ef","detail":"x\u001b[1m"}]}`,
+		"text": "a\x1b[31mb\x00c\r\nd\u009be\u202ef",
+	} {
+		p, registry := proxytest.Simple(t, proxytest.Config{})
+		registry.When("PUT", "/manifests/").AnswerOnceRead(400, body)
+		got := p.Do("PUT", manifests+"v1", proxytest.Body([]byte("{}"))).Is(400)
+		var answer oci.ErrorBody
+		if err := json.Unmarshal(got.Body, &answer); err != nil || len(answer.Errors) != 1 {
+			t.Fatalf("%s: %s", name, got.Body)
+		}
+		message := answer.Errors[0].Message
+		if strings.ContainsFunc(message, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf) }) {
+			t.Errorf("%s: the message is %q", name, message)
+		}
+		got.Says("[31mb").Hides(`\u001b`)
+	}
 }
 
 // quirk U10: an error page in HTML from a box in between becomes OCI JSON, and keeps the cause.

@@ -67,6 +67,8 @@ func TestQuirkD1RedirectsArePassedOn(t *testing.T) {
 		t.Errorf("the redirect has a body: %s", got.Body)
 	}
 	p.Do("HEAD", "/v2/source/blobs/"+digest).Is(307).Has("Location", location)
+	registry.When("HEAD", "/team/code/").Answer(307, "", "Location", "https://storage.example.net/a b?c=d e")
+	p.Do("HEAD", "/v2/source/blobs/"+digest).Is(307).Has("Location", "https://storage.example.net/a%20b?c=d%20e")
 	p.Do("GET", manifests+"latest").Fails(502, oci.Unavailable).Hides("storage")
 	p.Do("POST", uploads).Fails(502, oci.Unavailable).Hides("storage")
 }

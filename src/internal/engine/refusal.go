@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/html"
 
@@ -189,12 +190,20 @@ func excerpt(s string, limit int) string {
 }
 
 // scrubber takes the registry's own names out of its words, and puts the client's name in place of the
-// repository's.
+// repository's. What would steer the terminal that prints the words becomes spaces.
 func (x *exchange) scrubber() func(string) string {
 	repository := regexp.MustCompile(`(^|[^a-z0-9._/-])(?:the registry/)?` + regexp.QuoteMeta(x.target.Repository) + `($|[^a-z0-9_-])`)
 	return func(message string) string {
+		message = strings.Map(printable, message)
 		return repository.ReplaceAllString(x.target.Registry.Scrub(message), "${1}"+x.route.Name+"${2}")
 	}
+}
+
+func printable(r rune) rune {
+	if unicode.In(r, unicode.Cc, unicode.Cf) {
+		return ' '
+	}
+	return r
 }
 
 // explain turns what went wrong on the way into the client's error. What the network says names the registry, so it is kept as

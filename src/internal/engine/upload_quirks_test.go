@@ -37,6 +37,8 @@ func TestQuirkU1LocationForms(t *testing.T) {
 		"another path":           {"/artifacts-uploads/namespaces/p/uploads/AAx_-=?upload_id", "/artifacts-uploads/namespaces/p/uploads/AAx_-=?upload_id"},
 		"opaque query":           {"/v2/u/1?_state=a%2Fb==&x&y=%20+;z~*", "/v2/u/1?_state=a%2Fb==&x&y=%20+;z~*"},
 		"escapes in the path":    {"/v2/u/a%2Fb%3D%3d", "/v2/u/a%2Fb%3D%3d"},
+		"a space in the query":   {"/v2/u/1?a=b c", "/v2/u/1?a=b%20c"},
+		"a space in the path":    {"/v2/u/1 2", "/v2/u/1%202"},
 		"double slash":           {"https://registry.example.com//v2//u/1", "//v2//u/1"},
 		"query that is a URL":    {"/v2/u/1?to=https://registry.example.com/a?b", "/v2/u/1?to=https://registry.example.com/a?b"},
 		"a digest in the query":  {"/v2/u/1?digest=no", "/v2/u/1?digest=no"},

@@ -119,14 +119,26 @@ func Started(ctx context.Context, operation, name, reference string) {
 	}
 }
 
+// known returns a method as the log has it: it is any word that a client likes, of any length.
+func known(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return method
+	default:
+		return "other"
+	}
+}
+
 // Handler makes an [http.Handler] of a function.
 func (l AccessLog) Handler(handle HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		e := &Entry{ID: rand.Text(), Side: l.Side, method: r.Method, remote: remote(r)}
+		e := &Entry{ID: rand.Text(), Side: l.Side, method: known(r.Method), remote: remote(r)}
 		t := &tracked{entry: e, recorder: l.Recorder}
 		out := &writer{ResponseWriter: w, stamps: http.Header{}, begun: e.StopReading}
 		out.Stamp("X-Request-Id", e.ID)
+		out.Stamp("X-Content-Type-Options", "nosniff")
 		r = r.WithContext(context.WithValue(r.Context(), entryKey{}, t))
 		if r.Body != nil && r.Body != http.NoBody {
 			e.body = &countedBody{ReadCloser: r.Body, length: r.ContentLength, stop: func() {

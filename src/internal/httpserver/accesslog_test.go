@@ -136,6 +136,32 @@ func TestAnErrorAfterTheAnswerHasBegunIsOnlyLogged(t *testing.T) {
 }
 
 // TestStamps are on every answer, whatever becomes of other headers, and nothing replaces them.
+// TestNothingIsSniffed: no browser may take an answer for something else than it says it is.
+func TestNothingIsSniffed(t *testing.T) {
+	for name, handle := range map[string]httpserver.HandlerFunc{
+		"an answer": func(w http.ResponseWriter, _ *http.Request) error { w.WriteHeader(200); return nil },
+		"an error":  func(http.ResponseWriter, *http.Request) error { return errors.New("x") },
+	} {
+		resp, _ := serve(t, nil, handle, httptest.NewRequest(http.MethodGet, "/", nil))
+		if got := resp.Header.Values("X-Content-Type-Options"); len(got) != 1 || got[0] != "nosniff" {
+			t.Errorf("%s: X-Content-Type-Options is %q", name, got)
+		}
+	}
+}
+
+// TestUnknownMethodsAreNotLogged: a method is any word that a client likes, as long as it likes.
+func TestUnknownMethodsAreNotLogged(t *testing.T) {
+	for method, logged := range map[string]string{
+		"GET": "GET", "OPTIONS": "OPTIONS", "get": "other", "PROPFIND": "other", strings.Repeat("A", 2000): "other",
+	} {
+		_, line := serve(t, nil, func(http.ResponseWriter, *http.Request) error { return errors.New("x") },
+			httptest.NewRequest(method, "/", nil))
+		if line["method"] != logged {
+			t.Errorf("%.20s is logged as %v, want %s", method, line["method"], logged)
+		}
+	}
+}
+
 func TestStamps(t *testing.T) {
 	for name, handle := range map[string]httpserver.HandlerFunc{
 		"an answer": func(w http.ResponseWriter, _ *http.Request) error { w.WriteHeader(204); return nil },

@@ -4,7 +4,8 @@ package session
 
 import "time"
 
-// Lifetime is how long after its last accepted chunk an upload can be continued. Registries forget theirs after a day to a week.
+// Lifetime is how long after its last accepted chunk an upload can be continued. Registries forget theirs
+// after a day to a week.
 const Lifetime = 24 * time.Hour
 
 // Record is the state of one upload session, which only the token carries.
@@ -16,15 +17,15 @@ type Record struct {
 	Location string `json:"l"`
 	// Offset is how many bytes the upstream has accepted.
 	Offset int64 `json:"o,omitempty"`
-	// Reported is how many bytes the upstream said it had then: less where its Range sticks (quirk U2) or is about one chunk, one
-	// too many, or nothing (quirk U6). Offset is the truth then.
+	// Reported is how many bytes the upstream said it had then: less where its Range sticks (quirk U2) or is
+	// about one chunk, one too many, or nothing (quirk U6). Offset is the truth then.
 	Reported int64 `json:"e,omitempty"`
 	// Issued is when the token was sealed, in Unix seconds.
 	Issued int64 `json:"t"`
 }
 
-// Accepting returns the record after a chunk of some bytes, beginning at first, of which the upstream says that it now has said
-// bytes. What upstreams say is sometimes wrong (see Reported), so the bytes are counted.
+// Accepting returns the record after a chunk of some bytes, beginning at first, of which the upstream says
+// that it now has said bytes. What upstreams say is sometimes wrong (see Reported), so the bytes are counted.
 func (r Record) Accepting(first, bytes, said int64) Record {
 	onwards, counted := r.Offset+bytes, first+bytes
 	r.Offset, r.Reported = counted, said
@@ -37,8 +38,8 @@ func (r Record) Accepting(first, bytes, said int64) Record {
 	return r
 }
 
-// Reporting returns the record after the upstream was asked, and says that it has said bytes. Nothing but its last answer to a
-// chunk stands against its word.
+// Reporting returns the record after the upstream was asked, and says that it has said bytes. Nothing but its
+// last answer to a chunk stands against its word.
 func (r Record) Reporting(said int64) Record {
 	switch {
 	case said == r.Reported: // nothing new: Offset counts what it means by that

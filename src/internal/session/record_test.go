@@ -33,7 +33,8 @@ func TestAccepting(t *testing.T) {
 	}
 }
 
-// TestReporting: how far an upload is when the upstream is asked, by what it said when more was last accepted.
+// TestReporting: how far an upload is when the upstream is asked, by what it said when more was last
+// accepted.
 func TestReporting(t *testing.T) {
 	for _, test := range []struct {
 		name                             string

@@ -14,9 +14,9 @@ var (
 	ErrNoLocation = errors.New("the answer has no location of an upload")
 )
 
-// Location reads the Location of an upload, which may be relative, without a scheme, or have the wrong scheme or port (quirk U1).
-// Only its path and query are meant to be used, as they are; a Location on another host is an error, because the credential is
-// for this one. Errors do not quote it: it is a secret of its kind.
+// Location reads the Location of an upload, which may be relative, without a scheme, or have the wrong scheme
+// or port (quirk U1). Only its path and query are meant to be used, as they are; a Location on another host
+// is an error, because the credential is for this one. Errors do not quote it: it is a secret of its kind.
 func (r *Registry) Location(base *url.URL, location string) (*url.URL, error) {
 	if location == "" {
 		return nil, ErrNoLocation
@@ -28,8 +28,13 @@ func (r *Registry) Location(base *url.URL, location string) (*url.URL, error) {
 	if err != nil || !r.IsOwn(u) || !strings.HasPrefix(u.EscapedPath(), "/") {
 		return nil, ErrLocation
 	}
+	EncodeSpaces(u)
 	return u, nil
 }
+
+// EncodeSpaces encodes the spaces of a query. [url.Parse] takes them and leaves them there, where they would
+// end the URL in a request line.
+func EncodeSpaces(u *url.URL) { u.RawQuery = strings.ReplaceAll(u.RawQuery, " ", "%20") }
 
 // isBareHost reports whether the first part of a Location is this registry's name without a scheme before it.
 func (r *Registry) isBareHost(part string) bool {

@@ -19,9 +19,9 @@ func checkCommand() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Go the way of a push once, step by step, and say which step fails and what to do",
-		Long: `Check reads the settings and goes the way of a push: the registry's name, connection, TLS, greeting, token, and an upload
-that is started and cancelled. Nothing is pushed. The first step that fails ends it, with exit code 1.`,
+		Short: "Try the way of a push step by step, and name the step that fails",
+		Long: `Check reads the settings and tries the way of a push: DNS, connection, TLS, greeting, token, and an upload that it
+starts and cancels. It pushes nothing. It stops at the first step that fails, says what to do, and exits with 1.`,
 		Example: "  local-source-proxy check --values-file values.yml --docker-config ~/.docker/config.json",
 		Args:    noArguments,
 	}

@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		Use:   "local-source-proxy",
 		Short: "Forward pushes of source code and images to a registry, with a credential that only the operator knows",
 		Long: `Local Source Proxy forwards what developers push through the Kubernetes API server to the organisation's registry.
-The API server says who may push; the proxy adds the registry's credential, which developers never see.
+The API server decides who may push. The proxy adds the registry's credential, which developers never see.
 
 Try it out without anything else:  local-source-proxy serve --embedded-registry`,
 		Version:       version.Get().String(),

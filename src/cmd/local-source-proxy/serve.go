@@ -30,16 +30,19 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve until SIGTERM or Ctrl-C",
-		Long: `Serve forwards pushes until it gets SIGTERM or Ctrl-C; uploads that are under way then may finish.
+		Long: `Serve forwards pushes until SIGTERM or Ctrl-C. Uploads under way may then finish.
 
-Settings come from the package's values (--values-file) and a docker config (--docker-config). In a cluster they come from
-Secrets of the pod's namespace: local-source-proxy-values, and the one that --push-secret names. A change of either is in
-force with the next request; one that cannot be used is logged, and the settings before it stay.
+The source proxy authenticates nobody: in a cluster, the API server does. Outside of one it listens on loopback unless
+--listen-address says otherwise.
 
-With --image-proxy-address it serves images as well, or with --listen-address= nothing else: customers pull a vendor's private
-images, each with a license. Licenses and registries are YAML files (--image-proxy-dir), or custom resources of the cluster.`,
+The settings are the package's values (--values-file) and a docker config (--docker-config). In a cluster they are
+Secrets of the pod's namespace: local-source-proxy-values, and the one that --push-secret names. The next request uses a
+change of either. A change that cannot be used is logged and changes nothing.
+
+With --image-proxy-address, customers pull a vendor's private images, each with a license. With --listen-address= the
+server does nothing else. Licenses and registries are YAML files (--image-proxy-dir), or custom resources of the cluster.`,
 		Example: `  # a registry in this process, to try it out
-  local-source-proxy serve --embedded-registry --listen-address 127.0.0.1:5002
+  local-source-proxy serve --embedded-registry
 
   # one's own registry; values.yml says "repository: registry.example.com/team/source"
   local-source-proxy serve --values-file values.yml --docker-config ~/.docker/config.json
@@ -50,18 +53,18 @@ images, each with a license. Licenses and registries are YAML files (--image-pro
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&cfg.ListenAddress, "listen-address", ":5002", "where developers' pushes arrive; empty: off, and none of their settings is read")
-	flags.StringVar(&cfg.AdminAddress, "admin-address", ":8081", "where /livez, /readyz and /metrics are")
+	flags.StringVar(&cfg.ListenAddress, "listen-address", proxy.DefaultAddress(5002), "`address` that developers push to; empty turns the source proxy off")
+	flags.StringVar(&cfg.AdminAddress, "admin-address", proxy.DefaultAddress(8081), "`address` of /livez, /readyz and /metrics")
 	settingsFlags(flags, &cfg.Sources)
-	flags.StringVar(&cfg.SessionKeyFile, "session-key-file", "", "`file` with the keys that replicas share, of upload sessions and of the image proxy's tokens: 32 bytes in base64 a line; the first seals, all open (default: in a cluster a Secret for each, else a random key)")
-	flags.StringVar(&embedded, "embedded-registry", "", "start a registry in this process and push to it; its blobs are in `directory`")
+	flags.StringVar(&cfg.SessionKeyFile, "session-key-file", "", "`file` with the keys that all replicas share, for upload sessions and tokens: 32 bytes in base64 a line; the first line seals, all open (default: Secrets in a cluster, else a random key)")
+	flags.StringVar(&embedded, "embedded-registry", "", "start a registry in this process and push to it; `directory` keeps its blobs")
 	flags.Lookup("embedded-registry").NoOptDefVal = temporary
-	flags.BoolVar(&cfg.PassRedirects, "pass-redirects", false, "send clients to the object storage that a registry redirects downloads to, instead of going there for them")
+	flags.BoolVar(&cfg.PassRedirects, "pass-redirects", false, "pass redirects of downloads on to clients, instead of following them")
 	imagesFlags(flags, &cfg.Images)
 	flags.BoolVar(&cfg.Profiles, "pprof", false, "serve the Go runtime's profiles on the admin address, below /debug/pprof/")
 	flags.StringVar(&format, "log-format", "json", "json or text")
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
-	flags.DurationVar(&cfg.ShutdownTimeout, "shutdown-timeout", 5*time.Minute, "how long uploads that are under way may take to finish at the end")
+	flags.DurationVar(&cfg.ShutdownTimeout, "shutdown-timeout", 5*time.Minute, "how long uploads under way may take to finish after SIGTERM")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		logger, err := newLogger(stderr, format, level)
 		if err != nil {
@@ -84,12 +87,12 @@ images, each with a license. Licenses and registries are YAML files (--image-pro
 
 // imagesFlags are those of the image proxy.
 func imagesFlags(flags *pflag.FlagSet, images *proxy.Images) {
-	flags.StringVar(&images.Address, "image-proxy-address", "", "where customers pull images with a license; empty: off")
-	flags.StringVar(&images.Dir, "image-proxy-dir", "", "`directory` of YAML files with licenses and registries (default: in a cluster the custom resources of the namespace)")
-	flags.StringVar(&images.TLSCert, "image-proxy-tls-cert", "", "`file` with the certificate to serve the image proxy with TLS; it is read again when it changes")
+	flags.StringVar(&images.Address, "image-proxy-address", "", "`address` that customers pull images from; empty turns the image proxy off")
+	flags.StringVar(&images.Dir, "image-proxy-dir", "", "`directory` of YAML files with licenses and registries (default: the custom resources of the namespace, in a cluster)")
+	flags.StringVar(&images.TLSCert, "image-proxy-tls-cert", "", "`file` with the TLS certificate of the image proxy; a change is reloaded")
 	flags.StringVar(&images.TLSKey, "image-proxy-tls-key", "", "`file` with the key of that certificate")
-	flags.BoolVar(&images.TerminateOnRevoke, "terminate-on-revoke", false, "end downloads that are under way when their license is revoked or expires, instead of letting them finish")
-	flags.StringVar(&images.TrustedProxies, "image-proxy-trusted-proxies", "", "`networks` of load balancers that are believed where a request comes from (X-Forwarded-For, X-Forwarded-Proto); commas between")
+	flags.BoolVar(&images.TerminateOnRevoke, "terminate-on-revoke", false, "end downloads under way when their license ends, instead of letting them finish")
+	flags.StringVar(&images.TrustedProxies, "image-proxy-trusted-proxies", "", "`networks` of load balancers whose X-Forwarded-For and X-Forwarded-Proto are trusted, separated by commas")
 }
 
 // settingsFlags are those that say where the settings come from.

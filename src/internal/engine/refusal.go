@@ -199,6 +199,6 @@ func (x *exchange) explain(err error) error {
 	case x.route.Writes() && x.target.Registry.ClosesOnMissingRepository():
 		return oci.Errorf(oci.Unavailable, "the registry closed the connection; Amazon ECR does so when the repository does not exist: create it first").Because(err)
 	default:
-		return oci.Errorf(oci.Unavailable, "the registry cannot be reached, or broke off; try again, and if it stays so, ask the operator").Because(err)
+		return oci.Errorf(oci.Unavailable, "the registry cannot be reached, or broke off: try again, then ask the operator").Because(err)
 	}
 }

@@ -52,7 +52,7 @@ func empty(resp *http.Response, status int) {
 func (e *Engine) started(x *exchange, resp *http.Response, from http.Header) error {
 	location, err := x.sessionLocation(resp.Request.URL, from.Get("Location"))
 	if err != nil {
-		return oci.Errorf(oci.Unavailable, "the registry started an upload at a place that cannot be used").Because(err)
+		return oci.Errorf(oci.Unavailable, "the registry started an upload at a location that cannot be used").Because(err)
 	}
 	if smallest := x.target.Registry.MinChunk(); smallest > 0 && resp.Header.Get(minChunk) == "" {
 		resp.Header.Set(minChunk, strconv.FormatInt(smallest, 10))
@@ -68,7 +68,7 @@ func (e *Engine) advanced(x *exchange, resp *http.Response, from http.Header) er
 	if location, err := x.sessionLocation(resp.Request.URL, from.Get("Location")); err == nil {
 		record.Location = location
 	} else if !errors.Is(err, upstream.ErrNoLocation) {
-		return oci.Errorf(oci.Unavailable, "the registry continues the upload at a place that cannot be used").Because(err)
+		return oci.Errorf(oci.Unavailable, "the registry continues the upload at a location that cannot be used").Because(err)
 	}
 	if said, ok := rangeEnd(from); ok && said != record.Offset {
 		record.RangeWrong = true

@@ -33,7 +33,7 @@ func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, erro
 		return engine.Target{}, err
 	}
 	if scope != nil && !slices.Contains(scope, operation.Name) {
-		return engine.Target{}, v.deny(Unauthenticated, v.challenge(r, oci.Errorf(oci.Unauthorized, "the token was not bought for this repository"),
+		return engine.Target{}, v.deny(Unauthenticated, v.challenge(r, oci.Errorf(oci.Unauthorized, "the token does not cover this repository"),
 			operation.Name, "insufficient_scope"))
 	}
 	v.credential = credential.Hash
@@ -116,6 +116,6 @@ func (v *visit) open(known *catalog.Catalog, credential *catalog.Credential, ope
 // unavailable answers for a registry that does not take the vendor's credential, or for which there is none. It is not the
 // customer's, who would be asked for another password by a 401; only the vendor's log says which registry it is.
 func (v *visit) unavailable(registry *catalog.Registry, cause error) *oci.Error {
-	return v.deny(UpstreamRefused, oci.Errorf(oci.Unavailable, "the image cannot be had at the moment, through no fault of this license; the vendor has to act").
+	return v.deny(UpstreamRefused, oci.Errorf(oci.Unavailable, "the vendor's registry cannot serve this image now; the license is not the reason; ask the vendor").
 		Because(fmt.Errorf("ExternalRegistry %s, %s: %w", registry.Name, registry.Hostname, cause)))
 }

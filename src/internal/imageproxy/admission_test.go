@@ -168,7 +168,7 @@ func TestTheVendorsCredentialIsRefused(t *testing.T) {
 		for _, method := range []string{"GET", "HEAD"} {
 			answer := w.Do(method, image+path, c.basic()).Is(502).Lacks("WWW-Authenticate").Hides(upstreamNames()...)
 			if method == "GET" {
-				answer.Fails(502, oci.Unavailable).Says("the vendor has to act")
+				answer.Fails(502, oci.Unavailable).Says("ask the vendor")
 			}
 			if r := w.pulls.last(); r.Reason != imageproxy.UpstreamRefused || r.Customer != "Acme" || !strings.Contains(r.Err.Error(), "ExternalRegistry quay") {
 				t.Errorf("%s %s: recorded %+v", method, path, r)

@@ -46,7 +46,7 @@ type Proxy struct {
 func New(cfg Config) *Proxy {
 	d := &Proxy{cfg: cfg, grammar: newGrammar(), hosts: newHosts()}
 	d.failures = NewThrottle(func(source netip.Prefix, failures int) {
-		cfg.Logger.Warn("wrong licenses or tokens over the limit, which were not looked into nor logged one by one",
+		cfg.Logger.Warn("wrong licenses or tokens over the limit were refused and not logged one by one",
 			"door", Side, "remote", source.String(), "requests", failures, "within", Pause)
 	})
 	if cfg.TerminateOnRevoke {

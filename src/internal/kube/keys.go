@@ -81,7 +81,7 @@ func (c *Client) WatchKeys(ctx context.Context, name string, deliver func(keyFil
 			keys, err = c.keys(name, secret.Data)
 		}
 		if err != nil {
-			c.log().Warn("keys not reloaded, those in use stay", "error", err)
+			c.log().Warn("keys not reloaded, the last good ones stay in use", "error", err)
 			return
 		}
 		deliver(keys)

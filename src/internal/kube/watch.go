@@ -111,7 +111,7 @@ func (t *target) failed(ctx context.Context, err error) {
 		t.deliver(nil, err)
 		return
 	}
-	t.client.log().Warn("a Secret cannot be watched for now, what was read last stays in use", "error", err)
+	t.client.log().Warn("a Secret cannot be watched now, what was read last stays in use", "error", err)
 }
 
 // resumed ends an outage.

@@ -39,11 +39,11 @@ func (i Images) check(inCluster bool) error {
 	_, proxies := imageproxy.ParseTrustedProxies(i.TrustedProxies)
 	switch {
 	case i.Address == "" && i != Images{}:
-		return errors.New("the flags of the image proxy do nothing without --image-proxy-address: say where it is to be served")
+		return errors.New("the flags of the image proxy need --image-proxy-address: pass the address to serve it on")
 	case i.Address == "":
 		return nil
 	case i.Dir == "" && !inCluster:
-		return errors.New("--image-proxy-address needs --image-proxy-dir, a directory with licenses and registries: this process does not run in a cluster that has some")
+		return errors.New("--image-proxy-address needs --image-proxy-dir, a directory with licenses and registries, outside of a cluster")
 	case (i.TLSCert == "") != (i.TLSKey == ""):
 		return errors.New("--image-proxy-tls-cert and --image-proxy-tls-key belong together: pass both, or neither")
 	case proxies != nil:

@@ -38,9 +38,9 @@ type Config struct {
 func (c Config) check(inCluster bool) error {
 	switch {
 	case c.ListenAddress == "" && c.Images.Address == "":
-		return errors.New("--listen-address is empty, and so is --image-proxy-address: there is nothing to serve")
+		return errors.New("--listen-address and --image-proxy-address are both empty: there is nothing to serve; pass at least one")
 	case c.ListenAddress == "" && c.Embedded != nil:
-		return errors.New("--embedded-registry is for pushes, and --listen-address is empty: say where they arrive")
+		return errors.New("--embedded-registry needs --listen-address: pass the address that pushes arrive on")
 	default:
 		return c.Images.check(inCluster)
 	}
@@ -124,6 +124,10 @@ func serve(ctx context.Context, cfg Config, m *metrics.Metrics, parts []*part) e
 		return err
 	}
 	group.Store(g)
+	if cfg.ListenAddress != "" && !kube.InCluster() && openToOthers(cfg.ListenAddress) {
+		cfg.Logger.Warn("everybody who reaches this address can push with the operator's credential: use a loopback address",
+			"address", cfg.ListenAddress, "setting", "--listen-address")
+	}
 	for _, p := range parts {
 		if p.note != "" {
 			cfg.Logger.Info("this process has a key of its own", "door", p.listener.Name, "note", p.note)

@@ -90,7 +90,7 @@ func startEmbedded(ctx context.Context, cfg Config) (adjust func(*settings.Value
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg.Logger.Warn("the registry in this process is for trying out: it keeps manifests in memory", "registry", registry.Host)
+	cfg.Logger.Warn("the embedded registry is for trying out: it keeps manifests in memory", "registry", registry.Host)
 	adjust = func(v *settings.Values) {
 		v.Repository, v.PlainHTTP = registry.Host+"/"+embeddedRepository, true
 	}

@@ -28,7 +28,7 @@ type UsageError struct{ error }
 func (s Sources) cluster(connect func(namespace string, logger *slog.Logger) (*kube.Client, error), logger *slog.Logger) (*kube.Client, error) {
 	if !kube.InCluster() {
 		if s.Namespace != "" {
-			return nil, UsageError{errors.New("--namespace has a meaning in a cluster only, and this process does not run in one")}
+			return nil, UsageError{errors.New("--namespace is for a server in a cluster: leave it out here")}
 		}
 		return nil, nil
 	}

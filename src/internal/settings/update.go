@@ -106,7 +106,7 @@ func (l *Live) report(what, place, result string, problem error, hadGood bool) {
 	case result == Rejected && hadGood:
 		log.Error("settings not reloaded, the last good ones stay in use")
 	case result == Rejected:
-		log.Error("settings not usable, waiting for better ones")
+		log.Error("settings not usable, waiting for a change")
 	case result == Applied && problem != nil:
 		log.Warn("settings loaded, but incomplete")
 	case result == Applied:

@@ -81,7 +81,7 @@ func (a admission) Admit(r *http.Request, operation oci.Route) (engine.Target, e
 		return engine.Target{}, err
 	}
 	if a.Registry == nil {
-		return engine.Target{}, oci.Errorf(oci.Misconfigured, "the proxy has no valid repository to push to; the operator has to set one: %w", a.Problem)
+		return engine.Target{}, oci.Errorf(oci.Misconfigured, "the proxy has no valid repository to push to: ask the operator to set one: %w", a.Problem)
 	}
 	return engine.Target{
 		Registry:   a.Registry,
@@ -116,9 +116,9 @@ func (a admission) source(name string) (string, bool) {
 func (a admission) allowed(operation oci.Route) error {
 	switch {
 	case operation.Kind == oci.Blob && operation.Method == http.MethodGet && !a.AllowPull:
-		return oci.Errorf(oci.Denied, "blobs cannot be downloaded here: everybody who may push could read everybody's source; the operator can set allow_pull")
+		return oci.Errorf(oci.Denied, "the proxy refuses downloads of blobs: who may push could then read everybody's source; the operator can set allow_pull")
 	case operation.Kind != oci.Upload && operation.Method == http.MethodDelete && !a.AllowDelete:
-		return oci.Errorf(oci.Unsupported, "content cannot be deleted here; the operator can set allow_delete")
+		return oci.Errorf(oci.Unsupported, "the proxy refuses to delete content; the operator can set allow_delete")
 	default:
 		return nil
 	}
@@ -127,6 +127,6 @@ func (a admission) allowed(operation oci.Route) error {
 // refused answers for the registry when it refuses the operator's credential. It is not the client's: a 401 would make clients ask
 // their users for a password, and a 5xx make them try again for minutes.
 func refused(refusal *upstream.Refusal) *oci.Error {
-	return oci.Errorf(oci.Denied, "the registry does not let the proxy do this, and it is not your credential that it refuses: the operator has to look at the push secret and its rights (%s)", refusal.Reason).
+	return oci.Errorf(oci.Denied, "the registry refuses the proxy's own credential, not yours: ask the operator to check the push secret and its rights (%s)", refusal.Reason).
 		Because(refusal)
 }

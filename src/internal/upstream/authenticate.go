@@ -156,7 +156,7 @@ func (r *Registry) authorization(ctx context.Context, c keychain.Credential, cha
 		}
 	}
 	if unusable != nil {
-		return authorization{}, &Refusal{Reason: "the registry asks to send the credential to a place that is not its own", cause: unusable}
+		return authorization{}, &Refusal{Reason: "the registry names a token server that is not its own", cause: unusable}
 	}
 	return authorization{}, nil
 }

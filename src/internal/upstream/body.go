@@ -10,7 +10,7 @@ import (
 )
 
 // ErrBodyRepeated is what an attempt reads that was still going on when its body was lent to the next.
-var ErrBodyRepeated = errors.New("request body was lent to another attempt")
+var ErrBodyRepeated = errors.New("another attempt has the request body")
 
 // Body is a request body on loan to one attempt.
 type Body struct {

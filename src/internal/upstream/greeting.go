@@ -149,11 +149,11 @@ func (r *Registry) askWith(ctx context.Context, scheme string) error {
 	u := url.URL{Scheme: scheme, Host: r.api, Path: "/v2/"}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return fmt.Errorf("ask %s who it is: %w", r.api, err)
+		return fmt.Errorf("ask %s for its greeting: %w", r.api, err)
 	}
 	resp, err := r.anonymous.RoundTrip(req)
 	if err != nil {
-		return fmt.Errorf("ask %s who it is: %w", r.api, err)
+		return fmt.Errorf("ask %s for its greeting: %w", r.api, err)
 	}
 	defer drain(resp)
 	r.greeting.setScheme(scheme)
@@ -165,7 +165,7 @@ func (r *Registry) askWith(ctx context.Context, scheme string) error {
 		r.greeting.learn(oci.ParseChallenges(resp.Header))
 		return nil
 	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode >= 500:
-		return fmt.Errorf("ask %s who it is: %s", r.api, http.StatusText(resp.StatusCode))
+		return fmt.Errorf("ask %s for its greeting: %s", r.api, http.StatusText(resp.StatusCode))
 	default:
 		// A registry without a greeting may still say what it wants where it wants it.
 		r.greeting.learn(nil)

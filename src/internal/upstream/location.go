@@ -10,8 +10,8 @@ import (
 
 // ErrLocation is the error for the place of an upload that cannot be used, and ErrNoLocation for none at all.
 var (
-	ErrLocation   = errors.New("the upload is at a place that cannot be used")
-	ErrNoLocation = errors.New("the answer names no place of an upload")
+	ErrLocation   = errors.New("the upload's location cannot be used")
+	ErrNoLocation = errors.New("the answer has no location of an upload")
 )
 
 // Location reads the Location of an upload, which may be relative, without a scheme, or have the wrong scheme or port (quirk U1).

@@ -32,7 +32,7 @@ func TestQuirkA10WrongPassword(t *testing.T) {
 			p, registry := proxytest.Simple(t, proxytest.Config{Keychain: keychain.Func(func(context.Context, string) (keychain.Credential, error) { return credential, nil })})
 			guard(p, registry)
 			for range 5 {
-				p.Do("POST", uploads).Fails(403, oci.Denied).Says("it is not your credential")
+				p.Do("POST", uploads).Fails(403, oci.Denied).Says("not yours")
 			}
 			p.Network.Count(1, registrytest.With("Authorization"))
 			credential.Password = "right"
@@ -78,7 +78,7 @@ func TestQuirkA10WrongPasswordForManyRepositories(t *testing.T) {
 			})
 			test.guard(p, registry)
 			for i := range 30 {
-				p.Do("POST", fmt.Sprintf("/v2/source/sub%d/blobs/uploads/", i)).Fails(403, oci.Denied).Says("it is not your credential")
+				p.Do("POST", fmt.Sprintf("/v2/source/sub%d/blobs/uploads/", i)).Fails(403, oci.Denied).Says("not yours")
 			}
 			p.Network.Count(test.shown, registrytest.With("Authorization"))
 			credential.Password = "right"

@@ -115,7 +115,7 @@ func (r *Registry) Close() { r.base.CloseIdleConnections() }
 func (r *Registry) URL(ctx context.Context, path, rawQuery string) (*url.URL, error) {
 	scheme, err := r.scheme(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("find out how %s speaks: %w", r.api, err)
+		return nil, fmt.Errorf("find out whether %s speaks TLS: %w", r.api, err)
 	}
 	return &url.URL{Scheme: scheme, Host: r.api, Path: path, RawQuery: rawQuery}, nil
 }

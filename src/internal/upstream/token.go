@@ -14,9 +14,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/singleflight"
 )
 
 const (
@@ -51,7 +50,7 @@ type token struct {
 type tokenCache struct {
 	mu     sync.Mutex
 	tokens map[tokenKey]token
-	group  singleflight.Group
+	group  singleflight.Group[string]
 }
 
 func (c *tokenCache) get(key tokenKey) (string, bool) {
@@ -104,7 +103,7 @@ func (r *Registry) token(ctx context.Context, key tokenKey, c keychain.Credentia
 		return value, nil
 	}
 	flight := fmt.Sprintf("%x %s %s %s", key.credential, key.realm, key.service, key.scopes)
-	return share(ctx, &r.tokens.group, flight, func(ctx context.Context) (string, error) {
+	return r.tokens.group.Do(ctx, flight, sharedTimeout, func(ctx context.Context) (string, error) {
 		if value, ok := r.tokens.get(key); ok {
 			return value, nil
 		}

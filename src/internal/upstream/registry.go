@@ -58,7 +58,7 @@ type Registry struct {
 	roundTrip  http.RoundTripper // the whole chain
 	greeting   greeting
 	pinned     atomic.Pointer[pin]
-	tokens     tokenCache
+	tokens     *tokenCache
 	refusals   refusals
 	passBounce bool
 	scrubber   scrubber
@@ -81,6 +81,7 @@ func New(cfg Config) (*Registry, error) {
 		keychain:   cfg.Keychain,
 		observer:   cfg.Observer,
 		base:       base,
+		tokens:     newTokenCache(),
 		passBounce: cfg.PassRedirects,
 	}
 	if r.keychain == nil {

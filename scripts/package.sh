@@ -46,7 +46,8 @@ package_template() {
 }
 
 start_registry() {
-	tool --build crane imgpkg kbld ko ytt
+	local name
+	for name in crane imgpkg kbld ko ytt; do tool --path "$name" >/dev/null; done
 	mkdir "$work/blobs"
 	: >"$work/registry.log" # there before it is read for the first time
 	"$root/scripts/tool" crane registry serve --address 127.0.0.1:0 --disk "$work/blobs" >"$work/registry.log" 2>&1 &

@@ -19,18 +19,18 @@ const internalPath = "github.com/local-source-proxy/local-source-proxy/src/inter
 func mayImport() map[string][]string {
 	return map[string][]string{
 		// Facts about the protocol and nothing else.
-		"oci": {}, "keyfile": {}, "version": {}, "diagnosis": {},
+		"oci": {}, "diagnosis": {}, "keyfile": {}, "singleflight": {}, "version": {},
 		"session": {"keyfile"},
 		// One registry; knows no side and no request of a client.
-		"keychain": {}, "keychain/dockerconfig": {"keychain"}, "keychain/ambient": {"keychain"},
-		"upstream": {"keychain", "oci"},
+		"keychain": {"singleflight"}, "keychain/dockerconfig": {"keychain"}, "keychain/ambient": {"keychain"},
+		"upstream": {"keychain", "oci", "singleflight"},
 		// One request; knows no side.
 		"settings/filewatch": {},
 		"httpserver":         {"oci", "settings/filewatch"},
 		"engine":             {"httpserver", "oci", "session", "upstream"},
 		"preflight":          {"diagnosis", "oci", "upstream"},
 		// The source proxy.
-		"source": {"engine", "httpserver", "oci", "preflight", "upstream"},
+		"source": {"engine", "httpserver", "oci", "preflight", "singleflight", "upstream"},
 		// The image proxy, and what it knows of licenses; not where it is from.
 		"license/catalog": {"upstream"},
 		"imageproxy":      {"engine", "httpserver", "keyfile", "license/catalog", "oci", "upstream"},

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/singleflight"
 )
 
 const (
@@ -36,7 +36,7 @@ type answer struct {
 
 type cache struct {
 	next   Keychain
-	flight singleflight.Group
+	flight singleflight.Group[Credential]
 
 	mu      sync.Mutex
 	answers map[string]answer // by host
@@ -46,18 +46,11 @@ func (c *cache) Credential(ctx context.Context, host string) (Credential, error)
 	if known, ok := c.known(host); ok && time.Now().Before(known.until) {
 		return known.credential, nil
 	}
-	flight := c.flight.DoChan(host, func() (any, error) {
-		return c.ask(ctx, host)
-	})
-	select {
-	case result := <-flight:
-		if result.Err != nil {
-			return Credential{}, result.Err
-		}
-		return result.Val.(Credential), nil
-	case <-ctx.Done():
-		return Credential{}, fmt.Errorf("wait for the credential for %s: %w", host, context.Cause(ctx))
+	credential, err := c.flight.Do(ctx, host, patience, func(ctx context.Context) (Credential, error) { return c.ask(ctx, host) })
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("wait for the credential for %s: %w", host, context.Cause(ctx))
 	}
+	return credential, err
 }
 
 func (c *cache) ask(ctx context.Context, host string) (Credential, error) {
@@ -65,8 +58,6 @@ func (c *cache) ask(ctx context.Context, host string) (Credential, error) {
 	if ok && time.Now().Before(known.until) {
 		return known.credential, nil // answered between the caller's look and this flight
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
 	credential, err := c.next.Credential(ctx, host)
 	now := time.Now()
 	if err != nil {

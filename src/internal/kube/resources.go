@@ -4,11 +4,13 @@ package kube
 
 import (
 	"context"
+	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/gentype"
 	"k8s.io/client-go/rest"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
@@ -33,17 +35,7 @@ const (
 	writesAtOnce    = 100
 )
 
-// resources implements [Resources].
-type resources struct {
-	client     rest.Interface
-	namespace  string
-	plural     string
-	parameters runtime.ParameterCodec
-	object     func() v1alpha1.Object
-	list       func() runtime.Object
-}
-
-func newResources(config *rest.Config, namespace string) (licenses, registries *resources, err error) {
+func newResources(config *rest.Config, namespace string) (licenses, registries Resources, err error) {
 	version := schema.GroupVersion{Group: v1alpha1.Group, Version: v1alpha1.Version}
 	config = rest.CopyConfig(config)
 	config.QPS, config.Burst = writesPerSecond, writesAtOnce
@@ -52,44 +44,49 @@ func newResources(config *rest.Config, namespace string) (licenses, registries *
 	if err != nil {
 		return nil, nil, err
 	}
-	licenses = &resources{
-		client: client, namespace: namespace, plural: "licenses", parameters: parameters,
-		object: func() v1alpha1.Object { return &v1alpha1.License{} },
-		list:   func() runtime.Object { return &v1alpha1.LicenseList{} },
+	return custom[v1alpha1.License, v1alpha1.LicenseList]("licenses", client, parameters, namespace),
+		custom[v1alpha1.ExternalRegistry, v1alpha1.ExternalRegistryList]("externalregistries", client, parameters, namespace), nil
+}
+
+// resources implements [Resources] for one kind. It only takes the kind out of the types of client-go's client.
+type resources[T, L any, PT customObject[T], PL pointer[L]] struct {
+	plural string
+	client *gentype.ClientWithList[PT, PL]
+}
+
+// customObject is a pointer to a custom resource.
+type customObject[T any] interface {
+	*T
+	v1alpha1.Object
+}
+
+func custom[T, L any, PT customObject[T], PL pointer[L]](
+	plural string, client rest.Interface, parameters runtime.ParameterCodec, namespace string,
+) Resources {
+	return resources[T, L, PT, PL]{plural, typed[T, L, PT, PL](plural, client, parameters, namespace)}
+}
+
+func (r resources[T, L, PT, PL]) Plural() string { return r.plural }
+
+func (r resources[T, L, PT, PL]) New() v1alpha1.Object { return PT(new(T)) }
+
+func (r resources[T, L, PT, PL]) List(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	return r.client.List(ctx, options)
+}
+
+func (r resources[T, L, PT, PL]) Watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	return r.client.Watch(ctx, options)
+}
+
+func (r resources[T, L, PT, PL]) Get(ctx context.Context, name string) (v1alpha1.Object, error) {
+	return r.client.Get(ctx, name, metav1.GetOptions{})
+}
+
+func (r resources[T, L, PT, PL]) UpdateStatus(ctx context.Context, object v1alpha1.Object) error {
+	typed, ok := object.(PT)
+	if !ok {
+		return fmt.Errorf("write the status of one of the %s: it is a %T", r.plural, object)
 	}
-	registries = &resources{
-		client: client, namespace: namespace, plural: "externalregistries", parameters: parameters,
-		object: func() v1alpha1.Object { return &v1alpha1.ExternalRegistry{} },
-		list:   func() runtime.Object { return &v1alpha1.ExternalRegistryList{} },
-	}
-	return licenses, registries, nil
-}
-
-func (r *resources) Plural() string { return r.plural }
-
-func (r *resources) New() v1alpha1.Object { return r.object() }
-
-func (r *resources) request(request *rest.Request) *rest.Request {
-	return request.Namespace(r.namespace).Resource(r.plural)
-}
-
-func (r *resources) List(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-	list := r.list()
-	err := r.request(r.client.Get()).VersionedParams(&options, r.parameters).Do(ctx).Into(list)
-	return list, err
-}
-
-func (r *resources) Watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-	options.Watch = true
-	return r.request(r.client.Get()).VersionedParams(&options, r.parameters).Watch(ctx)
-}
-
-func (r *resources) Get(ctx context.Context, name string) (v1alpha1.Object, error) {
-	object := r.object()
-	err := r.request(r.client.Get()).Name(name).Do(ctx).Into(object)
-	return object, err
-}
-
-func (r *resources) UpdateStatus(ctx context.Context, object v1alpha1.Object) error {
-	return r.request(r.client.Put()).Name(object.GetName()).SubResource("status").Body(object).Do(ctx).Error()
+	_, err := r.client.UpdateStatus(ctx, typed, metav1.UpdateOptions{})
+	return err
 }

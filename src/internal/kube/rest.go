@@ -3,7 +3,6 @@
 package kube
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 
@@ -12,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/gentype"
 	"k8s.io/client-go/rest"
 )
 
@@ -53,19 +52,31 @@ func NewImageProxyAt(config *rest.Config, namespace string, log *slog.Logger) (*
 	return &Client{Namespace: namespace, Secrets: secrets, Licenses: licenses, Registries: registries, Binding: binding, Log: log}, nil
 }
 
-// secrets implements [Secrets] with a REST client that knows no other kind.
-type secrets struct {
-	client     rest.Interface
-	namespace  string
-	parameters runtime.ParameterCodec
-}
-
-func newSecrets(config *rest.Config, namespace string) (*secrets, error) {
+func newSecrets(config *rest.Config, namespace string) (Secrets, error) {
 	client, parameters, err := restClient(config, "/api", corev1.SchemeGroupVersion, &corev1.Secret{}, &corev1.SecretList{})
 	if err != nil {
 		return nil, err
 	}
-	return &secrets{client: client, namespace: namespace, parameters: parameters}, nil
+	return typed[corev1.Secret, corev1.SecretList]("secrets", client, parameters, namespace), nil
+}
+
+// pointer is *T, of which the API machinery wants objects and lists to be.
+type pointer[T any] interface {
+	*T
+	runtime.Object
+}
+
+// object is a pointer to something that has a name.
+type object[T any] interface {
+	pointer[T]
+	metav1.Object
+}
+
+// typed returns client-go's client of one kind, T, with lists L.
+func typed[T, L any, PT object[T], PL pointer[L]](
+	plural string, client rest.Interface, parameters runtime.ParameterCodec, namespace string,
+) *gentype.ClientWithList[PT, PL] {
+	return gentype.NewClientWithList(plural, client, parameters, namespace, func() PT { return new(T) }, func() PL { return new(L) })
 }
 
 // restClient makes a client of one version of an API that knows these kinds and no others.
@@ -84,37 +95,4 @@ func restClient(config *rest.Config, path string, version schema.GroupVersion, k
 		return nil, nil, fmt.Errorf("make a client for the API server: %w", err)
 	}
 	return client, runtime.NewParameterCodec(scheme), nil
-}
-
-func (s *secrets) request(r *rest.Request) *rest.Request {
-	return r.Namespace(s.namespace).Resource("secrets")
-}
-
-func (s *secrets) Create(ctx context.Context, secret *corev1.Secret, options metav1.CreateOptions) (*corev1.Secret, error) {
-	created := &corev1.Secret{}
-	err := s.request(s.client.Post()).VersionedParams(&options, s.parameters).Body(secret).Do(ctx).Into(created)
-	return created, err
-}
-
-func (s *secrets) Update(ctx context.Context, secret *corev1.Secret, options metav1.UpdateOptions) (*corev1.Secret, error) {
-	updated := &corev1.Secret{}
-	err := s.request(s.client.Put()).Name(secret.Name).VersionedParams(&options, s.parameters).Body(secret).Do(ctx).Into(updated)
-	return updated, err
-}
-
-func (s *secrets) Get(ctx context.Context, name string, options metav1.GetOptions) (*corev1.Secret, error) {
-	secret := &corev1.Secret{}
-	err := s.request(s.client.Get()).Name(name).VersionedParams(&options, s.parameters).Do(ctx).Into(secret)
-	return secret, err
-}
-
-func (s *secrets) List(ctx context.Context, options metav1.ListOptions) (*corev1.SecretList, error) {
-	list := &corev1.SecretList{}
-	err := s.request(s.client.Get()).VersionedParams(&options, s.parameters).Do(ctx).Into(list)
-	return list, err
-}
-
-func (s *secrets) Watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-	options.Watch = true
-	return s.request(s.client.Get()).VersionedParams(&options, s.parameters).Watch(ctx)
 }

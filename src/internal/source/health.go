@@ -16,11 +16,10 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/preflight"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/singleflight"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
@@ -45,7 +44,7 @@ type health struct {
 	mu    sync.Mutex
 	last  outcome
 	until time.Time
-	group singleflight.Group
+	group singleflight.Group[outcome]
 }
 
 // outcome is what a look at the registry has shown: what callers are told, and for the log, why.
@@ -78,9 +77,7 @@ func (h *health) look(ctx context.Context, now *Upstream) (outcome, error) {
 		return h.last, nil
 	}
 	h.mu.Unlock()
-	results := h.group.DoChan("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
-		defer cancel()
+	return h.group.Do(ctx, "", healthTimeout, func(ctx context.Context) (outcome, error) {
 		err := preflight.TryPush(ctx, now.Registry, now.Repository)
 		result, keep := outcome{describe(err), explained(err)}, healthyFor
 		if err != nil {
@@ -91,12 +88,6 @@ func (h *health) look(ctx context.Context, now *Upstream) (outcome, error) {
 		h.last, h.until = result, time.Now().Add(keep)
 		return result, nil
 	})
-	select {
-	case result := <-results:
-		return result.Val.(outcome), nil
-	case <-ctx.Done():
-		return outcome{}, ctx.Err()
-	}
 }
 
 // describe puts the outcome of a handshake in the words of the report. What the network says names

@@ -12,9 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/singleflight"
 )
 
 // sharedTimeout bounds what is asked of a registry on behalf of several requests.
@@ -28,7 +27,7 @@ type greeting struct {
 	challenges []oci.Challenge
 	learned    bool
 	guarded    bool // strangers are refused there
-	group      singleflight.Group
+	group      singleflight.Group[struct{}]
 }
 
 func (g *greeting) scheme() string {
@@ -97,27 +96,10 @@ func (r *Registry) challenges(ctx context.Context) ([]oci.Challenge, error) {
 
 // greet asks once for all who want to know. Whoever asked first may go away without the others' failing.
 func (r *Registry) greet(ctx context.Context) error {
-	_, err := share(ctx, &r.greeting.group, "greeting", func(ctx context.Context) (struct{}, error) {
+	_, err := r.greeting.group.Do(ctx, "greeting", sharedTimeout, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, r.ask(ctx)
 	})
 	return err
-}
-
-// share runs one call for all who want its result at once, on nobody's context in particular, for [sharedTimeout] at most.
-func share[T any](ctx context.Context, group *singleflight.Group, key string, call func(context.Context) (T, error)) (T, error) {
-	results := group.DoChan(key, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedTimeout)
-		defer cancel()
-		return call(ctx)
-	})
-	select {
-	case result := <-results:
-		value, _ := result.Val.(T)
-		return value, result.Err
-	case <-ctx.Done():
-		var none T
-		return none, ctx.Err()
-	}
 }
 
 func (r *Registry) ask(ctx context.Context) error {

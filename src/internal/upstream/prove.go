@@ -31,7 +31,7 @@ func (r *Registry) RefusesCredential(ctx context.Context) bool {
 
 // prove finds out whether a credential that was refused for a repository is good for anything, once for all who want to know.
 func (r *Registry) prove(ctx context.Context, c keychain.Credential) error {
-	_, err := share(ctx, &r.refusals.group, fmt.Sprintf("%x", fingerprintOf(c)), func(ctx context.Context) (struct{}, error) {
+	_, err := r.refusals.group.Do(ctx, fmt.Sprintf("%x", fingerprintOf(c)), sharedTimeout, func(ctx context.Context) (struct{}, error) {
 		challenges, err := r.challenges(ctx)
 		if err == nil {
 			r.refusals.settle(c, r.standing(ctx, c, challenges))

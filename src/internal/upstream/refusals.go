@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/singleflight"
 )
 
 const (
@@ -62,7 +62,7 @@ type refusals struct {
 	standing     standing
 	until        time.Time // when the standing is unknown again
 	taken        time.Time // when the registry last took it for a request
-	group        singleflight.Group
+	group        singleflight.Group[struct{}]
 }
 
 // remember notes a refusal (401) if it was about the credential itself, not about a token's scope.

@@ -71,7 +71,7 @@ type Registry struct {
 	manners     manners
 	waiting     atomic.Int64
 	pinned      atomic.Pointer[pin]
-	tokens      tokenCache
+	tokens      *tokenCache
 	refusals    refusals
 	passBounce  bool
 	scrubber    scrubber
@@ -95,6 +95,7 @@ func New(cfg Config) (*Registry, error) {
 		keychain:    cfg.Keychain,
 		observer:    cfg.Observer,
 		base:        base,
+		tokens:      newTokenCache(),
 		tokenRealms: cfg.TokenRealms,
 		passBounce:  cfg.PassRedirects,
 	}

@@ -14,9 +14,10 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/singleflight"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 	// maxMargin is how long before its end at most a token is no longer used; a quarter of its life if that
 	// is less.
 	maxMargin = time.Minute
-	// maxTokens bounds the cache; expired tokens leave first.
+	// maxTokens bounds the cache; those used longest ago leave first.
 	maxTokens = 1024
 	// maxTokenAnswer is what is read of a token server's answer, in bytes.
 	maxTokenAnswer = 1 << 20
@@ -53,51 +54,34 @@ type token struct {
 // tokenCache shares tokens between requests.
 type tokenCache struct {
 	mu     sync.Mutex
-	tokens map[tokenKey]token
-	group  singleflight.Group
+	tokens *simplelru.LRU[tokenKey, token]
+	group  singleflight.Group[string]
+}
+
+func newTokenCache() *tokenCache {
+	tokens, _ := simplelru.NewLRU[tokenKey, token](maxTokens, nil) // only a size that is not positive is an error
+	return &tokenCache{tokens: tokens}
 }
 
 func (c *tokenCache) get(key tokenKey) (string, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t, ok := c.tokens[key]
+	t, ok := c.tokens.Get(key)
 	return t.value, ok && time.Now().Before(t.stale)
 }
 
 func (c *tokenCache) put(key tokenKey, t token) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.tokens == nil {
-		c.tokens = map[tokenKey]token{}
-	}
-	if len(c.tokens) >= maxTokens {
-		c.evict()
-	}
-	c.tokens[key] = t
-}
-
-// evict makes room: all tokens that have gone stale, or if none has, any one.
-func (c *tokenCache) evict() {
-	now := time.Now()
-	for key, t := range c.tokens {
-		if now.After(t.stale) {
-			delete(c.tokens, key)
-		}
-	}
-	for key := range c.tokens {
-		if len(c.tokens) < maxTokens {
-			return
-		}
-		delete(c.tokens, key)
-	}
+	c.tokens.Add(key, t)
 }
 
 // forget drops a token that the registry refused, unless it has been replaced since.
 func (c *tokenCache) forget(shown authorization) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t, ok := c.tokens[shown.key]; ok && "Bearer "+t.value == shown.header {
-		delete(c.tokens, shown.key)
+	if t, ok := c.tokens.Peek(shown.key); ok && "Bearer "+t.value == shown.header {
+		c.tokens.Remove(shown.key)
 	}
 }
 
@@ -107,7 +91,7 @@ func (r *Registry) token(ctx context.Context, key tokenKey, c keychain.Credentia
 		return value, nil
 	}
 	flight := fmt.Sprintf("%x %s %s %s", key.credential, key.realm, key.service, key.scopes)
-	return share(ctx, &r.tokens.group, flight, func(ctx context.Context) (string, error) {
+	return r.tokens.group.Do(ctx, flight, sharedTimeout, func(ctx context.Context) (string, error) {
 		if value, ok := r.tokens.get(key); ok {
 			return value, nil
 		}

@@ -3,9 +3,12 @@
 package license
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
+
+	"github.com/natefinch/atomic"
 )
 
 // newFileMode is the mode of a new file: the server may run as somebody else, and a hash is no secret.
@@ -23,35 +26,12 @@ func createFile(path string, data []byte) error {
 	return nil
 }
 
-// replaceFile puts a whole file in the place of another one, and keeps its mode. A link stays one.
+// replaceFile puts a whole file in the place of another one, and keeps its mode. A link stays one. Until the file is whole its name
+// ends in digits, which the server does not read.
 func replaceFile(path string, data []byte) error {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	temporary, err := writeTemporary(path, data, info.Mode().Perm())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		return errors.Join(err, os.Remove(temporary))
-	}
-	return nil
-}
-
-// writeTemporary writes a file beside the path, under a name that the server does not read.
-func writeTemporary(path string, data []byte, mode os.FileMode) (name string, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".license-*.tmp")
-	if err != nil {
-		return "", err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(f.Name()))
-	}
-	return f.Name(), nil
+	return atomic.WriteFile(path, bytes.NewReader(data))
 }

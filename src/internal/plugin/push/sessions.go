@@ -3,6 +3,7 @@
 package push
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/natefinch/atomic"
 )
 
 // sessionLifetime is how long an interrupted upload is remembered; registries forget it earlier.
@@ -79,20 +82,7 @@ func (s *Sessions) save(base *url.URL, r record) bool {
 	if err != nil {
 		return false
 	}
-	path := s.path(base, r.Digest)
-	temp, err := os.CreateTemp(s.dir, ".new-*")
-	if err != nil {
-		return false
-	}
-	_, err = temp.Write(raw)
-	if err = errors.Join(err, temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name()) // the push goes on without
-		return false
-	}
-	return true
+	return atomic.WriteFile(s.path(base, r.Digest), bytes.NewReader(raw)) == nil // without it, the push goes on
 }
 
 func (s *Sessions) forget(base *url.URL, digest string) {

@@ -23,9 +23,9 @@ const (
 )
 
 var (
-	// ErrTokenExpired: the token was good and is too old. The client fetches another.
+	// ErrTokenExpired means that the token was good and is too old. The client fetches another.
 	ErrTokenExpired = errors.New("the token has expired")
-	// ErrInvalid: these keys did not sign the token. The wrapped cause is for the log.
+	// ErrInvalid means that these keys did not sign the token. The wrapped cause is for the log.
 	ErrInvalid = errors.New("not a token of this server")
 )
 

@@ -99,7 +99,7 @@ func (w *collection[T]) failed(ctx context.Context, err error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	err = w.client.accessError("read", w.resources.Plural(), "", err)
+	err = w.client.accessError(w.resources.Plural(), "", err)
 	if w.outage == err.Error() {
 		return
 	}

@@ -25,10 +25,8 @@ func (b Binding) String() string {
 // secretKind is how messages call a Secret.
 const secretKind = "Secret"
 
-// AccessError is something that could not be read or made. Its text is one line.
+// AccessError is something that could not be read. Its text is one line.
 type AccessError struct {
-	// Attempt is "read" or "create".
-	Attempt string
 	// Kind is "Secret", or a custom resource's in the plural. Name is empty for all of a kind.
 	Kind, Namespace, Name string
 	// Err is the API server's answer, or why there was none.
@@ -37,8 +35,8 @@ type AccessError struct {
 	binding Binding
 }
 
-func (c *Client) accessError(attempt, kind, name string, err error) error {
-	return &AccessError{Attempt: attempt, Kind: kind, Namespace: c.Namespace, Name: name, Err: err, binding: c.Binding}
+func (c *Client) accessError(kind, name string, err error) error {
+	return &AccessError{Kind: kind, Namespace: c.Namespace, Name: name, Err: err, binding: c.Binding}
 }
 
 // Error implements error.
@@ -58,7 +56,7 @@ func (e *AccessError) Error() string {
 	if e.Name != "" {
 		what += " " + e.Name
 	}
-	return fmt.Sprintf("%s %s in namespace %s: %s", e.Attempt, what, e.Namespace, text)
+	return fmt.Sprintf("read %s in namespace %s: %s", what, e.Namespace, text)
 }
 
 // Unwrap returns the cause.

@@ -43,7 +43,7 @@ func (c *Client) Keys(ctx context.Context, name string) ([]byte, error) {
 	if apierrors.IsNotFound(err) {
 		err = errors.New("it does not exist: reconcile the package, which makes it empty")
 	}
-	return nil, c.accessError("read", secretKind, name, err)
+	return nil, c.accessError(secretKind, name, err)
 }
 
 // filled reads the Secret, and puts a key into it where it has none.
@@ -71,7 +71,7 @@ func (c *Client) WatchKeys(ctx context.Context, name string, deliver func(keyFil
 		switch {
 		case err != nil:
 		case secret == nil:
-			err = c.accessError("read", secretKind, name, errors.New("it was deleted: reconcile the package, which makes an empty one for the next replica to fill"))
+			err = c.accessError(secretKind, name, errors.New("it was deleted: reconcile the package, which makes an empty one for the next replica to fill"))
 		default:
 			keys, err = c.keys(name, secret.Data)
 		}
@@ -85,7 +85,7 @@ func (c *Client) WatchKeys(ctx context.Context, name string, deliver func(keyFil
 
 func (c *Client) keys(name string, data map[string][]byte) ([]byte, error) {
 	if !hasKeys(data) {
-		return nil, c.accessError("read", secretKind, name, fmt.Errorf(
+		return nil, c.accessError(secretKind, name, fmt.Errorf(
 			"it has no %q: put one base64 key of %d bytes a line there, or let the ServiceAccount update it", KeyField, keyfile.Size))
 	}
 	return data[KeyField], nil

@@ -102,7 +102,7 @@ func (t *target) failed(ctx context.Context, err error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	err = t.client.accessError("read", secretKind, t.name, err)
+	err = t.client.accessError(secretKind, t.name, err)
 	if t.outage == err.Error() {
 		return
 	}

@@ -42,7 +42,7 @@ func (t redirect) RoundTrip(req *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 		target, problem := target(req.URL, resp)
-		if !download && (problem != nil || !t.registry.isOrigin(target)) {
+		if within := problem == nil && t.registry.isOrigin(target); !download && !within {
 			return resp, nil
 		}
 		drain(resp)

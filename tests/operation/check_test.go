@@ -13,7 +13,7 @@ import (
 )
 
 // step is a line of "check --output json".
-type step struct{ Step, Result, Detail, Remedy string }
+type step struct{ Name, Status, Detail, Remedy string }
 
 // check runs the command with files as serve would get them.
 func check(t *testing.T, values map[string]any, dockerConfig []byte) (code int, steps []step) {
@@ -51,8 +51,8 @@ func TestCheckSucceeds(t *testing.T) {
 	code, steps := check(t, values(upstream), upstream.DockerConfig(t))
 	var names []string
 	for _, one := range steps {
-		names = append(names, one.Step)
-		if one.Result == "failed" {
+		names = append(names, one.Name)
+		if one.Status == "failed" {
 			t.Errorf("%+v", one)
 		}
 	}
@@ -93,8 +93,8 @@ func TestCheckNamesTheStep(t *testing.T) {
 			code, steps := check(t, tc.values, tc.config)
 			last := steps[len(steps)-1]
 			// What is wrong in the settings says itself what to do.
-			advised := last.Remedy != "" || last.Step == "settings" && strings.Contains(last.Detail, "did you mean repository")
-			if last.Result != "failed" || !slices.Contains(tc.step, last.Step) || last.Detail == "" || !advised {
+			advised := last.Remedy != "" || last.Name == "settings" && strings.Contains(last.Detail, "did you mean repository")
+			if last.Status != "failed" || !slices.Contains(tc.step, last.Name) || last.Detail == "" || !advised {
 				t.Errorf("the last step is %+v, want a failed one of %q with a remedy", last, tc.step)
 			}
 			if code != 1 {

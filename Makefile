@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 
 export VERSION REGISTRY BASE_IMAGE PLAIN_HTTP CA_CERT_FILE CLUSTER TESTFLAGS
 
-.PHONY: help build run demo test fresh package-test rewrite-test conformance-test clients-test cluster-test cluster-up cluster-down bench lint verify render package publish krew clean
+.PHONY: help build run demo test fresh generate package-test rewrite-test conformance-test clients-test cluster-test cluster-up cluster-down bench lint verify render package publish krew clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ cluster-down: ## Remove it without a trace
 
 bench: ## Measure the proxy beside the straight way and nginx, in half an hour from nothing (with root, through a real API server, too)
 	@scripts/bench.sh
+
+generate: ## Write the generated files: values reference, OpenAPI, definitions of the custom resources
+	@scripts/generate.sh
 
 lint: ## Run the linters
 	@scripts/lint.sh

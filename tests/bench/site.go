@@ -83,8 +83,8 @@ func StartSite(t testing.TB, place Place) *Site {
 	return s
 }
 
-// podEnvironment is what the package's pods run with, by their limits of half a CPU and 100 MiB (config/resolve.star). The limits
-// themselves are not there.
+// podEnvironment is what the package's pods run with, by their limits of half a CPU and 100 MiB (config/workload.lib.yml). The
+// limits themselves are not there.
 func podEnvironment() []string { return []string{"GOMAXPROCS=1", "GOMEMLIMIT=90MiB"} }
 
 // serverCommand is the server as a pod runs it.

@@ -5,6 +5,7 @@ package operation_test
 import (
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
@@ -90,5 +91,27 @@ func TestOneLineARequest(t *testing.T) {
 	}
 	if len(ids) != requests {
 		t.Errorf("%d ids for %d requests", len(ids), requests)
+	}
+}
+
+// TestGoKeepsBelowThePodsMemoryLimit by a tenth, which is for what Go does not count.
+func TestGoKeepsBelowThePodsMemoryLimit(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Options{Upstream: guarded(t), Environment: []string{"POD_MEMORY_LIMIT=104857600"}})
+	if got := server.Metric(t, "go_gc_gomemlimit_bytes"); got != 90<<20 {
+		t.Errorf("Go's limit is %v bytes, want 90 MiB", got)
+	}
+}
+
+func TestAMemoryLimitThatIsNone(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []string{"100Mi", "0", "-1"} {
+		cmd := harness.Command("serve", "--embedded-registry")
+		cmd.Env = append(cmd.Env, "POD_MEMORY_LIMIT="+limit)
+		process := harness.StartProcess(t, "local-source-proxy", cmd)
+		code, stderr := process.Wait(t), process.Stderr.String()
+		if code != 2 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, `POD_MEMORY_LIMIT is "`+limit+`": it must be a number of bytes`) {
+			t.Errorf("exit code %d:\n%s", code, stderr)
+		}
 	}
 }

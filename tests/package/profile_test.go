@@ -146,7 +146,7 @@ func TestProfileRefusesOurMistakesAndIgnoresOthers(t *testing.T) {
 }
 
 // The definitions of the image proxy's objects are for the whole cluster, where the installer has no rights: the profile has them.
-func TestProfileHasDoorBsDefinitions(t *testing.T) {
+func TestProfileHasTheImageProxysDefinitions(t *testing.T) {
 	profile, product := profileTemplates(t), productTemplates(t)
 	definitions := func(all []object) []object {
 		return slices.DeleteFunc(slices.Clone(all), func(o object) bool { return o.text("kind") != "CustomResourceDefinition" })

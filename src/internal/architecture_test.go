@@ -14,8 +14,9 @@ import (
 
 const internalPath = "github.com/local-source-proxy/local-source-proxy/src/internal/"
 
-// mayImport is the drawing of src/README.md: which packages of internal each package may import. Every package is listed, the
-// doubles in testkit included, so a new arrow or a new package is a change of this table.
+// mayImport is the drawing of src/README.md: which packages of internal each package may import. Every
+// package is listed, the doubles in testkit included, so a new arrow or a new package is a change of this
+// table.
 func mayImport() map[string][]string {
 	return map[string][]string{
 		// Facts about the protocol and nothing else.
@@ -67,8 +68,8 @@ func mayImport() map[string][]string {
 	}
 }
 
-// mustNotKnow is what a package must not depend on, however indirectly: the serving path forwards, and others know where its settings,
-// credentials and numbers come from.
+// mustNotKnow is what a package must not depend on, however indirectly: the serving path forwards, and others
+// know where its settings, credentials and numbers come from.
 func mustNotKnow() map[string][]string {
 	outside := []string{
 		"k8s.io/", "sigs.k8s.io/", "github.com/aws/", "github.com/Azure/", "cloud.google.com/", "google.golang.org/", "golang.org/x/oauth2",

@@ -19,8 +19,8 @@ var update = flag.Bool("update", false, "write the lists of tests into quirks.md
 
 const quirksPage = "../quirks.md"
 
-// TestQuirks holds src/quirks.md against the tests: every quirk there has a test that is named after it and a comment that says
-// what it is, every such test has its quirk there, and the page lists them.
+// TestQuirks holds src/quirks.md against the tests: every quirk there has a test that is named after it and a
+// comment that says what it is, every such test has its quirk there, and the page lists them.
 func TestQuirks(t *testing.T) {
 	tests, explained := quirkTests(t)
 	content, err := os.ReadFile(quirksPage)

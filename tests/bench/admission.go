@@ -19,9 +19,9 @@ import (
 // maxAdmission is how long a license may be looked at, in µs.
 const maxAdmission = 10
 
-// admission measures the decision about one request with 10,000 licenses, from its header to where on which registry it goes. No
-// client can tell that time from that of the rest of a request; so it is a benchmark beside the server's code, which is run from
-// here.
+// admission measures the decision about one request with 10,000 licenses, from its header to where on which
+// registry it goes. No client can tell that time from that of the rest of a request; so it is a benchmark
+// beside the server's code, which is run from here.
 func (b *Bench) admission(t testing.TB) {
 	t.Helper()
 	times, err := admissions(t.Context(), b.Runs, b.Admission)

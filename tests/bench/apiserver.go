@@ -20,21 +20,23 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
-// Cluster is what a real API server needs. scripts/bench.sh makes it where it can; what needs it is left out elsewhere.
+// Cluster is what a real API server needs. scripts/bench.sh makes it where it can; what needs it is left out
+// elsewhere.
 type Cluster struct {
 	// Kubernetes is a program that is kube-apiserver and kubectl by the name that it is called by.
 	Kubernetes string
 	// Plugin is kubectl-lsp.
 	Plugin string
-	// Address is an address of this machine that is not on loopback, where the API server wants all endpoints. Nothing leaves
-	// the network namespace that it belongs to.
+	// Address is an address of this machine that is not on loopback, where the API server wants all
+	// endpoints. Nothing leaves the network namespace that it belongs to.
 	Address string
 	// Missing says what is not there; empty: all is.
 	Missing string
 }
 
-// APIServer is a real kube-apiserver with etcd, and a user who may use the proxy behind its Service. No kubelet and no controller
-// runs: the service proxy takes only endpoints that belong to a Pod, so one stands in the API that nobody runs.
+// APIServer is a real kube-apiserver with etcd, and a user who may use the proxy behind its Service. No
+// kubelet and no controller runs: the service proxy takes only endpoints that belong to a Pod, so one stands
+// in the API that nobody runs.
 type APIServer struct {
 	// Host is its address, CAFile its own certificate, Token the user's.
 	Host, CAFile, Token string
@@ -47,7 +49,8 @@ type APIServer struct {
 // namespace is the package's.
 const namespace = "tap-local-source-system"
 
-// objects are what the package and Kubernetes' controllers would have made, for a proxy at an IP address and port.
+// objects are what the package and Kubernetes' controllers would have made, for a proxy at an IP address and
+// port.
 const objects = `
 apiVersion: v1
 kind: Pod

@@ -62,7 +62,8 @@ func (b *Bench) leaveOut(t testing.TB, what string) {
 	b.Report.LeftOut = append(b.Report.LeftOut, what)
 }
 
-// turns calls measure for every run and way, in another order each run; the first run is a warm-up, and counts is false in it.
+// turns calls measure for every run and way, in another order each run; the first run is a warm-up, and
+// counts is false in it.
 func (b *Bench) turns(t testing.TB, what string, ways []*Way, measure func(way *Way, counts bool)) {
 	t.Helper()
 	start := time.Now()

@@ -29,8 +29,8 @@ func TestMain(m *testing.M) {
 	os.Exit(harness.Main(m, "registry"))
 }
 
-// TestBench is the benchmark. With small sizes it is the smoke test of the harness: all must arrive, on every way, and every
-// measure must have a value.
+// TestBench is the benchmark. With small sizes it is the smoke test of the harness: all must arrive, on every
+// way, and every measure must have a value.
 func TestBench(t *testing.T) {
 	plan := Smoke()
 	if *full {

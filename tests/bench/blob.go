@@ -12,11 +12,12 @@ import (
 	"math/rand/v2"
 )
 
-// blockSize is how much random content a blob repeats, with a number in front that differs each time, in bytes.
+// blockSize is how much random content a blob repeats, with a number in front that differs each time, in
+// bytes.
 const blockSize = 256 << 10
 
-// Blob is content that is generated while it is sent, so that no size needs memory or disk, and whose digest is known ahead, so
-// that no hashing in the client is part of what is measured.
+// Blob is content that is generated while it is sent, so that no size needs memory or disk, and whose digest
+// is known ahead, so that no hashing in the client is part of what is measured.
 type Blob struct {
 	Size   int64
 	Digest string

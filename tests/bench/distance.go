@@ -28,8 +28,8 @@ const (
 	http2 = "one HTTP/2 stream"
 )
 
-// distance pushes source through a real API server that is far away: with "kubectl lsp push", a process that packs the tree in its
-// time, and as existing clients do, over HTTP/2, an image that was packed before.
+// distance pushes source through a real API server that is far away: with "kubectl lsp push", a process that
+// packs the tree in its time, and as existing clients do, over HTTP/2, an image that was packed before.
 func (b *Bench) distance(t testing.TB) {
 	t.Helper()
 	if err := b.Cluster.missing(); err != nil {
@@ -94,7 +94,8 @@ func (b *Bench) pushWithPlugin(t testing.TB, home, tag string, content []byte) (
 	return digest, elapsed
 }
 
-// pushOverHTTP2 pushes an image of one layer with client-go's choice of protocol, over a connection of its own.
+// pushOverHTTP2 pushes an image of one layer with client-go's choice of protocol, over a connection of its
+// own.
 func pushOverHTTP2(t testing.TB, api *APIServer, far, tag string, content []byte) (digest string, elapsed time.Duration) {
 	t.Helper()
 	certificate, err := os.ReadFile(api.CAFile)

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// cutAfter is what a connection of the unreliable registry carries of answers before it breaks, in bytes: some are broken off in
-	// the middle, and the next request finds the connection gone.
+	// cutAfter is what a connection of the unreliable registry carries of answers before it breaks, in bytes:
+	// some are broken off in the middle, and the next request finds the connection gone.
 	cutAfter = 2 << 10
 	// smallBlob is the size of the blobs that are pushed there, in bytes.
 	smallBlob = 16 * kib
@@ -22,8 +22,8 @@ const (
 
 const succeeded = "succeeded"
 
-// faults counts what a client that tries everything once gets done with a registry whose connections keep breaking. A push that was
-// reported as done has to be there, on every way.
+// faults counts what a client that tries everything once gets done with a registry whose connections keep
+// breaking. A push that was reported as done has to be there, on every way.
 func (b *Bench) faults(t testing.TB) {
 	t.Helper()
 	storage, _ := Storage(t, b.Plan)
@@ -69,7 +69,8 @@ func (b *Bench) tries(t testing.TB, site *Site, what string, try func(way *Way) 
 	b.keep(s)
 }
 
-// cutting starts toxiproxy in front of an address: each connection breaks once it has carried so many bytes of answers.
+// cutting starts toxiproxy in front of an address: each connection breaks once it has carried so many bytes
+// of answers.
 func cutting(t testing.TB, target string, after int64) string {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())

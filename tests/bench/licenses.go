@@ -16,7 +16,8 @@ const (
 	customers = 20
 )
 
-// licenses measures the start and the memory of a server that has many of them, in files of a hundred, and in a file each.
+// licenses measures the start and the memory of a server that has many of them, in files of a hundred, and in
+// a file each.
 func (b *Bench) licenses(t testing.TB) {
 	t.Helper()
 	putManifest(t, b.site.way(Direct))

@@ -93,7 +93,8 @@ func parseUsage(status, stat string) (Usage, error) {
 		}
 		*target = number * kib
 	}
-	// The name is in parentheses and may hold anything; utime and stime are the 12th and 13th field behind it.
+	// The name is in parentheses and may hold anything; utime and stime are the 12th and 13th field behind
+	// it.
 	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 13 || usage.Peak == 0 {
 		return Usage{}, fmt.Errorf("read /proc/PID: %d fields in stat, peak %d", len(fields), usage.Peak)

@@ -15,8 +15,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
-// nginxConfig streams both ways in pieces of 64 KiB, keeps connections, and adds a fixed token: the nearest that nginx comes to
-// what the proxy does.
+// nginxConfig streams both ways in pieces of 64 KiB, keeps connections, and adds a fixed token: the nearest
+// that nginx comes to what the proxy does.
 const nginxConfig = `daemon off;
 %[1]s
 worker_processes %[2]d;

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// paced sends requests from many clients at a rate that no way is near the end of, so that a time is the request's own and not
-// that of a queue.
+// paced sends requests from many clients at a rate that no way is near the end of, so that a time is the
+// request's own and not that of a queue.
 func (b *Bench) paced(t testing.TB, method, what string) {
 	t.Helper()
 	s := newSampler(fmt.Sprintf("%s, %d clients, %d requests/s", what, b.Clients, b.Rate))
@@ -35,8 +35,8 @@ func (b *Bench) paced(t testing.TB, method, what string) {
 	b.keep(s)
 }
 
-// askAt sends requests at a rate a second, evenly, in turn from each client, and gives their times in µs. A time begins when the
-// request was due: one that had to wait for the answer before counts its waiting.
+// askAt sends requests at a rate a second, evenly, in turn from each client, and gives their times in µs. A
+// time begins when the request was due: one that had to wait for the answer before counts its waiting.
 func (w *Way) askAt(ctx context.Context, method string, clients, rate, requests int) ([]float64, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	apart := time.Second / time.Duration(rate)

@@ -26,8 +26,8 @@ type Plan struct {
 	Crowds []Crowd
 	// Ladder are the sizes of single blobs, in growing order, for which memory is compared.
 	Ladder []int64
-	// Alone is how many requests one client sends in a row, Each how many each of Clients sends at once. Paced is how many
-	// all of them send at a Rate a second.
+	// Alone is how many requests one client sends in a row, Each how many each of Clients sends at once.
+	// Paced is how many all of them send at a Rate a second.
 	Alone, Clients, Each, Paced, Rate int
 	// Tries are how often a client asks, and how often it pushes, while connections break.
 	Tries int
@@ -36,7 +36,8 @@ type Plan struct {
 	// Far is the size of the source that is pushed through an API server far away, on this Cluster.
 	Far     int64
 	Cluster Cluster
-	// Licenses of the vendor whose images are pulled, and how many of them are revoked, one after the other: Trials.
+	// Licenses of the vendor whose images are pulled, and how many of them are revoked, one after the other:
+	// Trials.
 	Licenses, Trials int
 	// Admission is how long one run of its benchmark lasts, as go test -benchtime has it.
 	Admission string

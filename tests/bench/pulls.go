@@ -18,8 +18,9 @@ import (
 // Cache is the way to distribution's own pull-through cache, which has the blob already.
 const Cache = "distribution's cache"
 
-// pull pulls one large blob through the image proxy: from a registry that speaks plain HTTP and from one that speaks TLS, with a client
-// that verifies it; and with one that throws it away, as no client does, so that nothing is slower than the proxy.
+// pull pulls one large blob through the image proxy: from a registry that speaks plain HTTP and from one that
+// speaks TLS, with a client that verifies it; and with one that throws it away, as no client does, so that
+// nothing is slower than the proxy.
 func (b *Bench) pull(t testing.TB) {
 	t.Helper()
 	blob := newBlob(t, b.Blob, 4)
@@ -81,8 +82,9 @@ func (w *Way) Pull(ctx context.Context, blob Blob, use func(io.Reader) error) er
 	return nil
 }
 
-// cache starts a registry that keeps what is pulled through it, and pulls a blob through it. It would not buy tokens of a server
-// on loopback: so what it pulls from is the storage of the site's registry, served by one that asks for none.
+// cache starts a registry that keeps what is pulled through it, and pulls a blob through it. It would not buy
+// tokens of a server on loopback: so what it pulls from is the storage of the site's registry, served by one
+// that asks for none.
 func (b *Bench) cache(t testing.TB, blob Blob) *Way {
 	t.Helper()
 	program := harness.Tool(t, "registry")

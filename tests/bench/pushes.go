@@ -192,8 +192,8 @@ func newBlob(t testing.TB, bytes int64, seed uint64) Blob {
 	return blob
 }
 
-// compare sets the ways' throughput and CPU beside each other: the first verdict on throughput is about the straight way, the second,
-// if it is there, about nginx.
+// compare sets the ways' throughput and CPU beside each other: the first verdict on throughput is about the
+// straight way, the second, if it is there, about nginx.
 func compare(s *sampler) {
 	row := s.row(throughput, "MiB/s")
 	row.Verdicts = []Verdict{row.ratio(Proxy, Direct).atLeast(minThroughput)}

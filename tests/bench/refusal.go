@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// maxRefusal is how long a license that was revoked may still open anything, in ms, at the 99th percentile.
+	// maxRefusal is how long a license that was revoked may still open anything, in ms, at the 99th
+	// percentile.
 	maxRefusal = 1000
 	// askAgain is the pause of a client that waits to be refused.
 	askAgain = 2 * time.Millisecond
@@ -24,8 +25,8 @@ const (
 	replicas = 2
 )
 
-// refusal revokes one license after the other in a directory that several processes follow, each in a file of its own, and
-// measures how long the slowest of them still lets its holder in.
+// refusal revokes one license after the other in a directory that several processes follow, each in a file of
+// its own, and measures how long the slowest of them still lets its holder in.
 func (b *Bench) refusal(t testing.TB) {
 	t.Helper()
 	putManifest(t, b.site.way(Direct))

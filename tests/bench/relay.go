@@ -22,15 +22,16 @@ const (
 
 // Line is what lies between two places.
 type Line struct {
-	// RTT is the time there and back: each byte arrives half of it later, and a new connection's first byte a whole one later still,
-	// which is the handshake.
+	// RTT is the time there and back: each byte arrives half of it later, and a new connection's first byte a
+	// whole one later still, which is the handshake.
 	RTT time.Duration
-	// Rate is how much all connections together bring to the other end, in bytes a second; 0: as much as they can.
+	// Rate is how much all connections together bring to the other end, in bytes a second; 0: as much as they
+	// can.
 	Rate int64
 }
 
-// StartRelay listens on loopback and passes connections on to what is at the end of a line. It returns the address; target is asked
-// when a connection comes.
+// StartRelay listens on loopback and passes connections on to what is at the end of a line. It returns the
+// address; target is asked when a connection comes.
 func StartRelay(t testing.TB, line Line, target func() string) string {
 	t.Helper()
 	var limit *rate.Limiter
@@ -105,7 +106,8 @@ type parcel struct {
 	err     error
 }
 
-// delay copies until the source ends; nothing arrives before the connection is there. The end of the source arrives late, too.
+// delay copies until the source ends; nothing arrives before the connection is there. The end of the source
+// arrives late, too.
 func delay(to io.Writer, from io.Reader, late time.Duration, connected time.Time) {
 	queue := make(chan parcel, relayQueue)
 	go func() {

@@ -38,7 +38,8 @@ type Row struct {
 	Scenario string `json:"scenario"`
 	Measure  string `json:"measure"`
 	Unit     string `json:"unit"`
-	// Samples has one value a run, by way; the warm-up is not among them. The values at one place are of one run.
+	// Samples has one value a run, by way; the warm-up is not among them. The values at one place are of one
+	// run.
 	Samples  map[string][]float64 `json:"samples"`
 	Verdicts []Verdict            `json:"verdicts,omitempty"`
 }
@@ -68,7 +69,8 @@ func verdict(what, unit string, samples []float64) Verdict {
 func (v Verdict) atLeast(limit float64) Verdict { v.AtLeast = &limit; return v }
 func (v Verdict) atMost(limit float64) Verdict  { v.AtMost = &limit; return v }
 
-// ratio compares two ways within each run. A value of nothing, which is one too small to be measured, is taken for no ratio: 0.
+// ratio compares two ways within each run. A value of nothing, which is one too small to be measured, is
+// taken for no ratio: 0.
 func (r *Row) ratio(way, to string) Verdict {
 	return verdict(way+" / "+to, "", paired(r.Samples[way], r.Samples[to], func(a, b float64) float64 {
 		if b == 0 {
@@ -110,7 +112,8 @@ func median(values []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// percentile gives the least value that at least p of the values are not above (nearest rank); p is between 0 and 1.
+// percentile gives the least value that at least p of the values are not above (nearest rank); p is between 0
+// and 1.
 func percentile(values []float64, p float64) float64 {
 	if len(values) == 0 {
 		return 0
@@ -119,7 +122,8 @@ func percentile(values []float64, p float64) float64 {
 	return sorted[max(0, int(math.Ceil(p*float64(len(sorted))))-1)]
 }
 
-// Onto puts the parts that were measured again into an earlier report, in the place of what they measured before.
+// Onto puts the parts that were measured again into an earlier report, in the place of what they measured
+// before.
 func (r Report) Onto(earlier Report) Report {
 	again := map[string][]Row{}
 	var order []string

@@ -91,8 +91,8 @@ func (b *Bench) request(t testing.TB, method, what string, clients int) {
 	b.keep(s)
 }
 
-// perCore turns CPU times into the requests that one core has time for. A time of nothing, too short to be counted, is taken for
-// none.
+// perCore turns CPU times into the requests that one core has time for. A time of nothing, too short to be
+// counted, is taken for none.
 func perCore(times []float64) Verdict {
 	rates := make([]float64, len(times))
 	for i, used := range times {
@@ -103,7 +103,8 @@ func perCore(times []float64) Verdict {
 	return verdict("a core of the proxy's", "requests/s", rates)
 }
 
-// ask sends requests from clients at once, each its next when the last is answered, and gives their times in µs.
+// ask sends requests from clients at once, each its next when the last is answered, and gives their times in
+// µs.
 func (w *Way) ask(ctx context.Context, method string, clients, each int) ([]float64, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	times := make([][]float64, clients)

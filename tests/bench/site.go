@@ -37,7 +37,8 @@ type Place struct {
 	Line Line
 	// TLS is what both are served with; nil: plain HTTP.
 	TLS *harness.Certificates
-	// CutAfter is how many bytes of answers a connection to the registry carries before it breaks; 0: it does not.
+	// CutAfter is how many bytes of answers a connection to the registry carries before it breaks; 0: it does
+	// not.
 	CutAfter int64
 	// Flags are added to the proxy's.
 	Flags []string
@@ -83,8 +84,8 @@ func StartSite(t testing.TB, place Place) *Site {
 	return s
 }
 
-// podEnvironment is what the package's pods run with, by their limits of half a CPU and 100 MiB (config/workload.lib.yml). The
-// limits themselves are not there.
+// podEnvironment is what the package's pods run with, by their limits of half a CPU and 100 MiB
+// (config/workload.lib.yml). The limits themselves are not there.
 func podEnvironment() []string { return []string{"GOMAXPROCS=1", "GOMEMLIMIT=90MiB"} }
 
 // serverCommand is the server as a pod runs it.
@@ -111,8 +112,8 @@ func serve(t testing.TB, tokens http.Handler, place Place) string {
 	return scheme + "://" + away(t, address, place.Line)
 }
 
-// away gives an address by which another one is at the end of a line. It says localhost, because go-containerregistry takes no realm with a
-// private IP address.
+// away gives an address by which another one is at the end of a line. It says localhost, because
+// go-containerregistry takes no realm with a private IP address.
 func away(t testing.TB, address string, line Line) string {
 	t.Helper()
 	if line != (Line{}) {
@@ -175,7 +176,8 @@ func (s *Site) token(t testing.TB) string {
 	return answer.Token
 }
 
-// newClient is the client of one way, with its own connections. It trusts certificates in PEM, or the system's where there are none.
+// newClient is the client of one way, with its own connections. It trusts certificates in PEM, or the
+// system's where there are none.
 func newClient(t testing.TB, certificates []byte) *http.Client {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConns: connections, MaxIdleConnsPerHost: connections, DisableCompression: true}
@@ -196,8 +198,8 @@ func trusting(t testing.TB, certificates []byte) *tls.Config {
 	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 }
 
-// Storage makes a directory for blobs: in memory where there is room for twice the most that is stored at once, so that no disk
-// hides what a way costs. It says which.
+// Storage makes a directory for blobs: in memory where there is room for twice the most that is stored at
+// once, so that no disk hides what a way costs. It says which.
 func Storage(t testing.TB, plan Plan) (dir, kind string) {
 	t.Helper()
 	if plan.Memory == "" || freeMemory() < 2*plan.stored() {

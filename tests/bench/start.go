@@ -27,7 +27,8 @@ const (
 // startPoll is how often a server that starts is asked whether it is ready.
 const startPoll = time.Millisecond
 
-// start measures from the start of the process to the first answer that it is ready, with the settings of the site's own server.
+// start measures from the start of the process to the first answer that it is ready, with the settings of the
+// site's own server.
 func (b *Bench) start(t testing.TB) {
 	t.Helper()
 	s := newSampler("server started, files for settings")
@@ -109,7 +110,8 @@ type imageSize struct {
 	bytes    int64
 }
 
-// imageSizes reads a bundle that imgpkg saved (dist/local-source-proxy.tar): the images of the one index in it.
+// imageSizes reads a bundle that imgpkg saved (dist/local-source-proxy.tar): the images of the one index in
+// it.
 func imageSizes(bundle string) ([]imageSize, error) {
 	file, err := os.Open(bundle)
 	if err != nil {

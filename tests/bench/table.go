@@ -12,7 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// Table writes the report as a Markdown table that can be read as plain text, too, with what it was measured on in front.
+// Table writes the report as a Markdown table that can be read as plain text, too, with what it was measured
+// on in front.
 func (r Report) Table() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s; %s; blobs on %s; %s.\n", r.Taken.UTC().Format("2006-01-02"), r.Machine, r.Machine.Storage, r.versions())

@@ -26,8 +26,9 @@ import (
 // far is how far away the registry is of the tree scenario: there and back.
 const far = 20 * time.Millisecond
 
-// tree pushes a small source tree, as a new client process each time: without connections, and on the straight way without a
-// token. The registry and its token server are far away; the proxy is beside the client, and has connections and a token already.
+// tree pushes a small source tree, as a new client process each time: without connections, and on the
+// straight way without a token. The registry and its token server are far away; the proxy is beside the
+// client, and has connections and a token already.
 func (b *Bench) tree(t testing.TB) {
 	t.Helper()
 	storage, _ := Storage(t, b.Plan)

@@ -22,7 +22,8 @@ const (
 	app = "bench"
 )
 
-// Vendor is a directory with licenses, and with the registry that they open. Any number of processes serve it.
+// Vendor is a directory with licenses, and with the registry that they open. Any number of processes serve
+// it.
 type Vendor struct {
 	Dir string
 	// IDs of the licenses, by number.
@@ -96,7 +97,8 @@ spec:
 `, apiVersion, i, app, sha256.Sum256([]byte(v.IDs[i])), v.revoked[i])
 }
 
-// Way is the way through the image proxy with one of the licenses, to the repository that the straight way goes to.
+// Way is the way through the image proxy with one of the licenses, to the repository that the straight way
+// goes to.
 func (v *Vendor) Way(side *Images, license int) *Way {
 	return &Way{
 		Name: Proxy, Base: "http://" + side.Host, Repository: "proxy/" + app + "/" + v.registry.Host + "/" + harness.Repository,

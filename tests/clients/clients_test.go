@@ -18,8 +18,8 @@ func TestMain(m *testing.M) { os.Exit(harness.Main(m, "crane", "imgpkg", "regist
 // commandTimeout bounds one run of a client.
 const commandTimeout = 2 * time.Minute
 
-// client is one way to push. Each function pushes new content to host/source:tag and returns the digest of what the
-// client says, or knows, that it pushed.
+// client is one way to push. Each function pushes new content to host/source:tag and returns the digest of
+// what the client says, or knows, that it pushed.
 type client struct {
 	name string
 	push func(t *testing.T, host, tag string) (digest string)

@@ -16,7 +16,8 @@ func imgpkgImage(t *testing.T, host, tag string) string {
 		"push", "--tty", "-i", host+"/source:"+tag, "-f", filepath.Dir(tarball(t))))
 }
 
-// imgpkgBundle pushes a bundle whose lock names an image that is in the repository already, as vendors' bundles do.
+// imgpkgBundle pushes a bundle whose lock names an image that is in the repository already, as vendors'
+// bundles do.
 func imgpkgBundle(t *testing.T, host, tag string) string {
 	t.Helper()
 	image := ggcrImage(t, host, tag+"-locked")

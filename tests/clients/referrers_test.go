@@ -14,8 +14,9 @@ import (
 
 const signatureType = "application/vnd.example.signature"
 
-// TestReferrers attaches a signature through the server, and lists it with two clients, through the server and on the
-// upstream itself: by the referrers API where the registry has it, by the fallback tag where it has not (quirk D6).
+// TestReferrers attaches a signature through the server, and lists it with two clients, through the server
+// and on the upstream itself: by the referrers API where the registry has it, by the fallback tag where it
+// has not (quirk D6).
 func TestReferrers(t *testing.T) {
 	t.Parallel()
 	for _, kind := range harness.Kinds() {

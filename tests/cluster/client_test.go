@@ -38,8 +38,8 @@ func trusting(t *testing.T, file string) *tls.Config {
 	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 }
 
-// throughAPIServer sends what is meant for the proxy to the API server's service proxy, with a user's token, as the published
-// client does: paths joined by a cleaner that eats the slash at the end.
+// throughAPIServer sends what is meant for the proxy to the API server's service proxy, with a user's token,
+// as the published client does: paths joined by a cleaner that eats the slash at the end.
 type throughAPIServer struct {
 	token string
 	inner http.RoundTripper

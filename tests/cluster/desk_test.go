@@ -17,7 +17,8 @@ import (
 // devNamespace is where the developers work.
 const devNamespace = "dev"
 
-// desk is a developer's machine: a home with a kubeconfig and nothing else, a source tree, and kubectl with the plugin.
+// desk is a developer's machine: a home with a kubeconfig and nothing else, a source tree, and kubectl with
+// the plugin.
 type desk struct {
 	home, tree string
 }

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// The pods run where nothing but restricted pods may, and their ServiceAccount can do what its Role says and no more.
+// The pods run where nothing but restricted pods may, and their ServiceAccount can do what its Role says and
+// no more.
 func TestRestricted(t *testing.T) {
 	installFor(t, nil)
 	step(t, "the namespace enforces the restricted Pod Security Standard: a pod that does not say how it is confined is refused")

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// The plugin is whoever the kubeconfig makes it: a program that hands out a token, or somebody whom the user may act as.
+// The plugin is whoever the kubeconfig makes it: a program that hands out a token, or somebody whom the user
+// may act as.
 func TestPluginIdentities(t *testing.T) {
 	team := []values{{"kind": "Group", "name": "team-b", "apiGroup": "rbac.authorization.k8s.io"}, {"kind": "User", "name": "developer", "apiGroup": "rbac.authorization.k8s.io"}}
 	u := installFor(t, values{"rbac_subjects_for_proxy_access": team})
@@ -62,7 +63,8 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: colleague}]
 	})
 }
 
-// withProgram is the user of a kubeconfig whose credential comes from a program: it runs the commands and then prints the token.
+// withProgram is the user of a kubeconfig whose credential comes from a program: it runs the commands and
+// then prints the token.
 func withProgram(t *testing.T, commands, token string) values {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "credential")

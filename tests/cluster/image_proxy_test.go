@@ -51,7 +51,8 @@ func TestImageProxy(t *testing.T) {
 	}
 }
 
-// What cannot be right is refused by the API server, and what only the server can tell is said in the object's status.
+// What cannot be right is refused by the API server, and what only the server can tell is said in the
+// object's status.
 func TestImageProxyObjects(t *testing.T) {
 	p := installImageProxy(t)
 	p.applyObjects(t)
@@ -111,8 +112,8 @@ func TestImageProxyRights(t *testing.T) {
 	}
 	refused("it lists Secrets", "forbidden", "", "get", "secrets")
 	refused("it writes licenses", "forbidden", manifest(t, object("License", "own", values{"appSlug": appSlug, "customerName": "Acme"})), "create", "-f", "-")
-	// A Secret of this type is given the token of the account that it names. Under the name of one that may be read it would be a way
-	// to the push Secret.
+	// A Secret of this type is given the token of the account that it names. Under the name of one that may
+	// be read it would be a way to the push Secret.
 	tokenSecret := func(name string) string {
 		return manifest(t, values{
 			"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
@@ -151,7 +152,8 @@ func TestLicensesOutliveThePackage(t *testing.T) {
 	p.replicas(t, p.client(t))
 }
 
-// A platform's profile brings the image proxy by an account that has no right on the cluster, and takes no licenses when it goes.
+// A platform's profile brings the image proxy by an account that has no right on the cluster, and takes no
+// licenses when it goes.
 func TestProfileWithImageProxy(t *testing.T) {
 	explain(t)
 	uninstall(t)

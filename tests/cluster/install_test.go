@@ -22,7 +22,8 @@ const (
 // values are a package's, as the operator writes them.
 type values map[string]any
 
-// valuesFor are those that a real installation has: a repository, its CA, and a Secret in the operator's own namespace.
+// valuesFor are those that a real installation has: a repository, its CA, and a Secret in the operator's own
+// namespace.
 func valuesFor(t *testing.T, u *upstream, more values) values {
 	t.Helper()
 	v := values{
@@ -97,11 +98,13 @@ func applyInstall(t *testing.T, name, packageName, version string, v values) {
 	}))
 }
 
-// lostChild is what kapp-controller says when its reaper of orphans, which looks once a second, took the exit status of a
-// program that another goroutine of it waits for (cmd/controller/sidecarexec.go). It tries again by itself.
+// lostChild is what kapp-controller says when its reaper of orphans, which looks once a second, took the exit
+// status of a program that another goroutine of it waits for (cmd/controller/sidecarexec.go). It tries again
+// by itself.
 const lostChild = "waitid: no child processes"
 
-// reconciled waits until a PackageInstall has succeeded with its values of now: its App has seen a deploy since.
+// reconciled waits until a PackageInstall has succeeded with its values of now: its App has seen a deploy
+// since.
 func reconciled(t *testing.T, name, version string, since time.Time) {
 	t.Helper()
 	eventually(t, 3*time.Minute, "PackageInstall "+name+" "+version, func() error {
@@ -146,7 +149,8 @@ func reconciled(t *testing.T, name, version string, since time.Time) {
 	})
 }
 
-// nextSecond waits for it: what starts from then on has a later time in its status, which counts whole seconds.
+// nextSecond waits for it: what starts from then on has a later time in its status, which counts whole
+// seconds.
 func nextSecond(t *testing.T) time.Time {
 	t.Helper()
 	next := time.Now().Truncate(time.Second).Add(time.Second)
@@ -170,7 +174,8 @@ func get(t *testing.T, result any, args ...string) error {
 	return nil
 }
 
-// install brings the package into the cluster with these values, whatever was there before, and waits until all is done.
+// install brings the package into the cluster with these values, whatever was there before, and waits until
+// all is done.
 func install(t *testing.T, version string, v values) {
 	t.Helper()
 	step(t, "installing %s %s", packageName, version)

@@ -93,8 +93,8 @@ type pushes struct {
 // untilStopped is for startPushes.
 const untilStopped = math.MaxInt
 
-// startPushes lets n developers push such blobs through the API server, each over connections of its own and not more than the
-// given number.
+// startPushes lets n developers push such blobs through the API server, each over connections of its own and
+// not more than the given number.
 func startPushes(t *testing.T, n, each int, blob content) *pushes {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

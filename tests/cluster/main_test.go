@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cluster_test installs Local Source Proxy into a real cluster and uses it as developers and operators do.
+// Package cluster_test installs Local Source Proxy into a real cluster and uses it as developers and
+// operators do.
 //
-// Nothing in it is simulated: the package comes out of a registry, kapp-controller installs it, requests pass through the API
-// server, pods are run by a kubelet. The one part that is played is secretgen-controller, which is not to be had: the tests
-// copy the one Secret that it would copy. The package refuses to run without a cluster of its own: scripts/cluster-test.sh
-// starts one, publishes two versions into it, and runs this inside its network.
+// Nothing in it is simulated: the package comes out of a registry, kapp-controller installs it, requests pass
+// through the API server, pods are run by a kubelet. The one part that is played is secretgen-controller,
+// which is not to be had: the tests copy the one Secret that it would copy. The package refuses to run
+// without a cluster of its own: scripts/cluster-test.sh starts one, publishes two versions into it, and runs
+// this inside its network.
 package cluster_test
 
 import (
@@ -109,7 +111,8 @@ func apply(t *testing.T, manifests string) {
 	}
 }
 
-// eventually waits until done returns nothing, and otherwise ends the test with the last thing that was missing.
+// eventually waits until done returns nothing, and otherwise ends the test with the last thing that was
+// missing.
 func eventually(t *testing.T, limit time.Duration, what string, done func() error) {
 	t.Helper()
 	started := time.Now()

@@ -136,7 +136,8 @@ func digestOf(content []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// Who is not among the subjects does not get as far as the proxy; nobody can delete; what was pushed is not for reading.
+// Who is not among the subjects does not get as far as the proxy; nobody can delete; what was pushed is not
+// for reading.
 func TestRefused(t *testing.T) {
 	team := []values{{"kind": "Group", "name": "team-a", "apiGroup": "rbac.authorization.k8s.io"}}
 	installFor(t, values{"rbac_subjects_for_proxy_access": team})

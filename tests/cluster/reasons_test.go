@@ -12,7 +12,8 @@ import (
 
 // reason is what the plugin says in one situation: each part by the command that prints it.
 type reason struct {
-	// fields and message are those of health, line is push's last, step the one that doctor finds broken, and remedy its advice.
+	// fields and message are those of health, line is push's last, step the one that doctor finds broken, and
+	// remedy its advice.
 	fields, message, line, step, remedy string
 }
 

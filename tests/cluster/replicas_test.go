@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// Pushes survive what happens to pods: some are killed, some end in peace, all are replaced, and every blob is whole.
+// Pushes survive what happens to pods: some are killed, some end in peace, all are replaced, and every blob
+// is whole.
 func TestReplicas(t *testing.T) {
 	u := installFor(t, values{"proxy_configuration": values{"replicas": 3}})
 	waitForReplicas(t, 3)

@@ -17,8 +17,8 @@ import (
 // patience is how long a client goes on trying while nothing gets better.
 const patience = time.Minute
 
-// push uploads one blob as a careful client does: what is cut is asked for and continued; what a client may try again
-// is tried again; everything else is the push's end.
+// push uploads one blob as a careful client does: what is cut is asked for and continued; what a client may
+// try again is tried again; everything else is the push's end.
 func (p *pushes) push(ctx context.Context, user *throughAPIServer, c content, digest string) error {
 	location, err := p.begin(ctx, user)
 	if err != nil {
@@ -116,8 +116,8 @@ func (p *pushes) persist(ctx context.Context, user *throughAPIServer, method, pa
 	}
 }
 
-// again waits a moment before a repetition, and returns an error when there must be none: the answer was not one that a
-// client may repeat a request after.
+// again waits a moment before a repetition, and returns an error when there must be none: the answer was not
+// one that a client may repeat a request after.
 func (p *pushes) again(ctx context.Context, method string, got answer, err error, more ...int) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -76,7 +76,8 @@ func (p *imageProxy) rewrite(t *testing.T, base string) string {
 	return stdout.String()
 }
 
-// A vendor's manifests, rewritten and applied, run: the kubelet pulls through the image proxy in each of the application's namespaces.
+// A vendor's manifests, rewritten and applied, run: the kubelet pulls through the image proxy in each of the
+// application's namespaces.
 func TestRewrite(t *testing.T) {
 	p := installImageProxy(t)
 	t.Cleanup(func() {
@@ -93,7 +94,8 @@ func TestRewrite(t *testing.T) {
 	}
 
 	base := p.base(t)
-	// The upstream's token realm has a private address, where go-containerregistry does not go: no answer without credentials.
+	// The upstream's token realm has a private address, where go-containerregistry does not go: no answer
+	// without credentials.
 	if out := p.rewrite(t, base); !strings.HasPrefix(out, "unreachable ") {
 		t.Errorf("the vendor's image was not found to be closed:\n%s", out)
 	}

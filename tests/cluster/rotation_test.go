@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// The credential is exchanged while pushes run: nobody notices, and the old account can be closed seconds later.
+// The credential is exchanged while pushes run: nobody notices, and the old account can be closed seconds
+// later.
 func TestCredentialRotation(t *testing.T) {
 	u := installFor(t, nil)
 	before := pods(t)

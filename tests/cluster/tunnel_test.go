@@ -56,7 +56,8 @@ func TestRegistryForOtherClients(t *testing.T) {
 	})
 }
 
-// openRegistry runs "kubectl lsp registry" until the test ends, and returns host:port/source. Ctrl-C ends it well.
+// openRegistry runs "kubectl lsp registry" until the test ends, and returns host:port/source. Ctrl-C ends it
+// well.
 func openRegistry(t *testing.T, d *desk) string {
 	t.Helper()
 	// Not of the test's context, whose end would kill it: it gets its Ctrl-C.

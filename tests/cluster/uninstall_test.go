@@ -44,7 +44,8 @@ func setOperatorSecrets(t *testing.T) {
 	}))
 }
 
-// everything lists all resources of the cluster by namespace, kind and name, those aside that come and go by themselves.
+// everything lists all resources of the cluster by namespace, kind and name, those aside that come and go by
+// themselves.
 func everything(t *testing.T) map[string]bool {
 	t.Helper()
 	var kinds []string

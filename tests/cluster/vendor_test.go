@@ -43,7 +43,8 @@ type imageProxy struct {
 	values  values
 }
 
-// installImageProxy turns on the image proxy where the package ran without it, for an upstream that has a vendor's image.
+// installImageProxy turns on the image proxy where the package ran without it, for an upstream that has a
+// vendor's image.
 func installImageProxy(t *testing.T) *imageProxy {
 	t.Helper()
 	t.Cleanup(func() { removeImageProxy(t) }) // after what explains a failure
@@ -100,7 +101,8 @@ func (p *imageProxy) pushImage(t *testing.T) {
 	}
 }
 
-// trust has the node's containerd pull from the Service's port with the CA, as an administrator of the customer's would set it up.
+// trust has the node's containerd pull from the Service's port with the CA, as an administrator of the
+// customer's would set it up.
 func (p *imageProxy) trust(t *testing.T) {
 	t.Helper()
 	p.address = nodeIP + ":" + kubectl(t, "get", "service", "-n", namespace, "image-proxy", "-o", "jsonpath={.spec.ports[0].nodePort}")
@@ -208,7 +210,8 @@ func (p *imageProxy) client(t *testing.T) *http.Client {
 	return &http.Client{Transport: inner}
 }
 
-// edit sets whether the license is revoked, and prints how long each replica took to act on it, kubectl's own time included.
+// edit sets whether the license is revoked, and prints how long each replica took to act on it, kubectl's own
+// time included.
 func (p *imageProxy) edit(t *testing.T, revoked bool, want int) {
 	t.Helper()
 	client, pods := p.client(t), podsOf(t, "image-proxy")

@@ -31,7 +31,8 @@ type ownRegistry struct {
 	pushes         atomic.Int64
 }
 
-// startOwnRegistry runs one with a certificate of the cluster's private CA, and writes its credential into the desk's docker config.
+// startOwnRegistry runs one with a certificate of the cluster's private CA, and writes its credential into
+// the desk's docker config.
 func startOwnRegistry(t *testing.T, d *desk) *ownRegistry {
 	t.Helper()
 	own := &ownRegistry{password: "the developer's own"}
@@ -62,7 +63,8 @@ func startOwnRegistry(t *testing.T, d *desk) *ownRegistry {
 	return own
 }
 
-// installWorkloads brings the kind Workload into the cluster, and lets the developer work with them in devNamespace, for one test.
+// installWorkloads brings the kind Workload into the cluster, and lets the developer work with them in
+// devNamespace, for one test.
 func installWorkloads(t *testing.T) {
 	t.Helper()
 	kind, err := os.ReadFile("workload-api.yml")
@@ -157,8 +159,9 @@ func TestBypass(t *testing.T) {
 		// before is the spec of the Workload that is there, mark its annotation; both may be empty.
 		before, mark string
 		flags        []string
-		// way is proxy, straight or empty. spec is what is stored then, with $PUSHED for the pushed image. That is the annotation, too,
-		// if way is proxy; otherwise there is none, unless it keeps the one that it had. $OWN is an image in the developer's own registry.
+		// way is proxy, straight or empty. spec is what is stored then, with $PUSHED for the pushed image.
+		// That is the annotation, too, if way is proxy; otherwise there is none, unless it keeps the one that
+		// it had. $OWN is an image in the developer's own registry.
 		way, spec string
 		keeps     bool
 	}{

@@ -16,8 +16,8 @@ type way struct {
 	open func(t *testing.T, upstream *harness.Registry) place
 }
 
-// A test that passes straight at a registry passes through us. The table of tests/README.md says how many that
-// are.
+// A test that passes straight at a registry passes through us. The table of tests/README.md says how many
+// that are.
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	all, kinds := suites(), registries()

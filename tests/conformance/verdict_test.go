@@ -60,9 +60,9 @@ func (v verdicts) String() string {
 	return fmt.Sprintf("%d / %d / %d", v.count(passed), v.count(failed), v.count(skipped))
 }
 
-// worse lists the tests whose verdict through a proxy is worse than straight. A test that did not run straight
-// has none to compare with: a suite leaves out the rest when a first step fails, and tries other forms of an
-// upload only then.
+// worse lists the tests whose verdict through a proxy is worse than straight. A test that did not run
+// straight has none to compare with: a suite leaves out the rest when a first step fails, and tries other
+// forms of an upload only then.
 func worse(straight, through verdicts) []string {
 	var lost []string
 	for _, name := range slices.Sorted(maps.Keys(straight)) {

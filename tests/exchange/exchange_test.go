@@ -66,7 +66,8 @@ func (r recorder) follow(answer harness.Answer, asked string) string {
 	return location
 }
 
-// TestRecordedExchange sends the nine steps of one push as recorded, directly and through the API server's service proxy.
+// TestRecordedExchange sends the nine steps of one push as recorded, directly and through the API server's
+// service proxy.
 func TestRecordedExchange(t *testing.T) {
 	t.Parallel()
 	upstream, server := start(t, nil)

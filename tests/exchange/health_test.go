@@ -21,7 +21,8 @@ func upstreamDigest(t *testing.T, upstream *harness.Registry, tag string) string
 	return descriptor.Digest.String()
 }
 
-// TestHealthNamesWhatIsWrong: the answer's own status is never one that clients read as "no permission" or "not installed".
+// TestHealthNamesWhatIsWrong: the answer's own status is never one that clients read as "no permission" or
+// "not installed".
 func TestHealthNamesWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	guarded := harness.Distribution{Program: harness.Tool(t, "registry"), Basic: true}.Start(t)
@@ -72,8 +73,8 @@ func TestHealthNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestWrongPasswordIsDenied: the client's own credential is not what is wrong (quirk K2), and the account is not banned by
-// retries (quirk A10).
+// TestWrongPasswordIsDenied: the client's own credential is not what is wrong (quirk K2), and the account is
+// not banned by retries (quirk A10).
 func TestWrongPasswordIsDenied(t *testing.T) {
 	t.Parallel()
 	refuse := func(w http.ResponseWriter, _ *http.Request) {

@@ -29,8 +29,8 @@ func next(t *testing.T, r recorder, answer harness.Answer, asked string) string 
 	return r.follow(harness.Answer{Header: http.Header{"Location": {target}}}, asked)
 }
 
-// TestTagsList: pages lead to each other directly and behind the API server's prefix, which does not touch Link (quirks
-// K1, D4), and the name is the client's.
+// TestTagsList: pages lead to each other directly and behind the API server's prefix, which does not touch
+// Link (quirks K1, D4), and the name is the client's.
 func TestTagsList(t *testing.T) {
 	t.Parallel()
 	upstream, server := start(t, nil)
@@ -74,8 +74,8 @@ func TestTagsList(t *testing.T) {
 	}
 }
 
-// TestReferrers: a registry that knows them serves them, with the client's Link; one that does not answers 404, and that
-// stays one (quirk D6).
+// TestReferrers: a registry that knows them serves them, with the client's Link; one that does not answers
+// 404, and that stays one (quirk D6).
 func TestReferrers(t *testing.T) {
 	t.Parallel()
 	const path = "/v2/source/referrers/" + someDigest

@@ -15,8 +15,9 @@ import (
 // inCluster is the image name that clients use; they never resolve its host.
 const inCluster = "local-source-proxy.tap-local-source-system.svc.cluster.local/source"
 
-// TestClientThroughServiceProxy pushes as the published plug-in does: with go-containerregistry, whose requests go to the
-// API server's service proxy with the user's token, which must not reach the registry (quirk K2).
+// TestClientThroughServiceProxy pushes as the published plug-in does: with go-containerregistry, whose
+// requests go to the API server's service proxy with the user's token, which must not reach the registry
+// (quirk K2).
 func TestClientThroughServiceProxy(t *testing.T) {
 	t.Parallel()
 	upstream, server := start(t, nil)

@@ -35,7 +35,8 @@ func TestNames(t *testing.T) {
 		WantError(t, http.StatusNotFound, "NAME_UNKNOWN")
 }
 
-// TestStrictPaths: unclean and unknown paths get 404 or 405 as OCI JSON, never a redirect, and reach no upstream.
+// TestStrictPaths: unclean and unknown paths get 404 or 405 as OCI JSON, never a redirect, and reach no
+// upstream.
 func TestStrictPaths(t *testing.T) {
 	t.Parallel()
 	double := harness.NewDouble(t, nil)

@@ -79,7 +79,8 @@ func TestFormsOfUpload(t *testing.T) {
 	}
 }
 
-// TestRefusedUploads: a chunk out of order is refused with 416, and a digest that does not fit with 400, as OCI JSON.
+// TestRefusedUploads: a chunk out of order is refused with 416, and a digest that does not fit with 400, as
+// OCI JSON.
 func TestRefusedUploads(t *testing.T) {
 	t.Parallel()
 	upstream, server := start(t, nil)
@@ -104,8 +105,8 @@ func TestCancel(t *testing.T) {
 	harness.Call(t, harness.Request{Method: http.MethodGet, URL: location}).WantError(t, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN")
 }
 
-// TestMount: from source itself a blob is mounted; from a name that stands for nothing here the mount becomes a plain
-// upload, and the upstream is never asked about that name (quirks A3, U7).
+// TestMount: from source itself a blob is mounted; from a name that stands for nothing here the mount becomes
+// a plain upload, and the upstream is never asked about that name (quirks A3, U7).
 func TestMount(t *testing.T) {
 	t.Parallel()
 	upstream, server := start(t, map[string]any{"allow_sub_repositories": true})

@@ -15,8 +15,8 @@ import (
 // newPassword replaces the operator's during a test.
 const newPassword = "operators-next-password"
 
-// TestTokenExpiresDuringUpload: the token that the PATCH began with has ended before the PUT, which gets a fresh one
-// (quirk A5).
+// TestTokenExpiresDuringUpload: the token that the PATCH began with has ended before the PUT, which gets a
+// fresh one (quirk A5).
 func TestTokenExpiresDuringUpload(t *testing.T) {
 	t.Parallel()
 	tokens := harness.NewTokens(t, 3*time.Second)
@@ -51,7 +51,8 @@ func TestTokenExpiresDuringUpload(t *testing.T) {
 	}
 }
 
-// TestPasswordChangesDuringUpload: the upload in flight ends well, and the next request shows the new password.
+// TestPasswordChangesDuringUpload: the upload in flight ends well, and the next request shows the new
+// password.
 func TestPasswordChangesDuringUpload(t *testing.T) {
 	t.Parallel()
 	upstream := harness.Distribution{Program: harness.Tool(t, "registry"), Basic: true}.Start(t)
@@ -83,7 +84,8 @@ func TestChangedPasswordEndsARefusal(t *testing.T) {
 	harness.Call(t, post).Want(t, http.StatusAccepted)
 }
 
-// change changes the password at the registry and in the docker config, and waits until the server has read it.
+// change changes the password at the registry and in the docker config, and waits until the server has read
+// it.
 func change(t *testing.T, upstream *harness.Registry, server *harness.Server) {
 	t.Helper()
 	upstream.SetPassword(t, newPassword)

@@ -21,8 +21,8 @@ import (
 
 const blobs = "/v2/" + harness.Repository + "/blobs/"
 
-// TestListedRealm: a token realm on another host is shown the credential once the operator has listed it. Until then clients, /health
-// and the log say so (quirk A12).
+// TestListedRealm: a token realm on another host is shown the credential once the operator has listed it.
+// Until then clients, /health and the log say so (quirk A12).
 func TestListedRealm(t *testing.T) {
 	t.Parallel()
 	var bought atomic.Int32
@@ -75,7 +75,8 @@ func TestListedRealm(t *testing.T) {
 	}
 }
 
-// TestPlacesThatAreNotAsked: a redirect leads to none of them, also not from a registry on loopback (quirk D1).
+// TestPlacesThatAreNotAsked: a redirect leads to none of them, also not from a registry on loopback (quirk
+// D1).
 func TestPlacesThatAreNotAsked(t *testing.T) {
 	t.Parallel()
 	var location atomic.Value
@@ -119,7 +120,8 @@ func TestAPortal(t *testing.T) {
 	}
 }
 
-// TestARegistryThatNeverSays100 makes the first body wait for a second, and hardly those after it (quirk U12).
+// TestARegistryThatNeverSays100 makes the first body wait for a second, and hardly those after it (quirk
+// U12).
 func TestARegistryThatNeverSays100(t *testing.T) {
 	t.Parallel()
 	double := harness.NewDouble(t, map[string]http.HandlerFunc{

@@ -29,7 +29,8 @@ func assertNoCredential(t *testing.T, stranger *harness.Double) {
 	}
 }
 
-// TestForeignRealm: a token realm on another host gets no request at all, least of all the password (quirk A1).
+// TestForeignRealm: a token realm on another host gets no request at all, least of all the password (quirk
+// A1).
 func TestForeignRealm(t *testing.T) {
 	t.Parallel()
 	stranger := harness.NewDouble(t, map[string]http.HandlerFunc{"/": harness.Pong})
@@ -54,8 +55,8 @@ func TestForeignRealm(t *testing.T) {
 	}
 }
 
-// TestRedirects: a download that the registry redirects is followed, without any credential, also to a subdomain of the
-// registry's host, where Go's own client would forward it (quirk D1).
+// TestRedirects: a download that the registry redirects is followed, without any credential, also to a
+// subdomain of the registry's host, where Go's own client would forward it (quirk D1).
 func TestRedirects(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ registry, storage string }{
@@ -121,8 +122,8 @@ func TestForeignLocation(t *testing.T) {
 	}
 }
 
-// TestHeadersStayOnTheirSide: the client's credentials do not reach the upstream, and the upstream's cookies, challenges
-// and address do not reach the client.
+// TestHeadersStayOnTheirSide: the client's credentials do not reach the upstream, and the upstream's cookies,
+// challenges and address do not reach the client.
 func TestHeadersStayOnTheirSide(t *testing.T) {
 	t.Parallel()
 	double := harness.NewDouble(t, map[string]http.HandlerFunc{"/": harness.Basic(func(w http.ResponseWriter, _ *http.Request) {

@@ -17,8 +17,8 @@ func TestMain(m *testing.M) { os.Exit(harness.Main(m, "registry")) }
 
 const uploads = "/v2/" + harness.Repository + "/blobs/uploads/"
 
-// TestUpstreamIsKilledAndRestarted between uploads and in the middle of one. While it is away, clients get OCI JSON, the
-// server stays ready, and /health says what is wrong.
+// TestUpstreamIsKilledAndRestarted between uploads and in the middle of one. While it is away, clients get
+// OCI JSON, the server stays ready, and /health says what is wrong.
 func TestUpstreamIsKilledAndRestarted(t *testing.T) {
 	t.Parallel()
 	registry := harness.Distribution{Program: harness.Tool(t, "registry"), Basic: true, Dir: t.TempDir()}

@@ -22,7 +22,8 @@ import (
 // commandTimeout bounds one run of a client.
 const commandTimeout = 2 * time.Minute
 
-// client is one way to pull: an image, by tag or digest, with an id. It gives the digest of what it has got, blobs included.
+// client is one way to pull: an image, by tag or digest, with an id. It gives the digest of what it has got,
+// blobs included.
 type client struct {
 	name string
 	pull func(t *testing.T, image, id string) (digest string, err error)
@@ -35,7 +36,8 @@ func clients() []client {
 	}
 }
 
-// TestPull: every client pulls images of every kind of registry, by tag and by digest, and none without a license.
+// TestPull: every client pulls images of every kind of registry, by tag and by digest, and none without a
+// license.
 func TestPull(t *testing.T) {
 	t.Parallel()
 	v := newVendor(t)

@@ -67,7 +67,8 @@ func TestAFloodOfWrongLicenses(t *testing.T) {
 	server.AwaitMetric(t, float64(statuses[401]), "lsp_image_denials_total", `reason="unknown_license"`)
 }
 
-// TestTheVendorsPasswordIsRefused: a 502 without a hint for the customer, and the object's name for the vendor.
+// TestTheVendorsPasswordIsRefused: a 502 without a hint for the customer, and the object's name for the
+// vendor.
 func TestTheVendorsPasswordIsRefused(t *testing.T) {
 	t.Parallel()
 	v := newVendor(t)

@@ -46,8 +46,9 @@ func (c dockerCredentials) SetRefreshToken(_ *url.URL, _, token string) {
 	c.t.Errorf("a refresh token was given out: %.4s…", token)
 }
 
-// dockerPull pulls as dockerd does: a ping, whose challenge is what every later request goes by. The library is of a version that has its
-// grammar of references with it; the next one would take older versions of what the other clients here are made of.
+// dockerPull pulls as dockerd does: a ping, whose challenge is what every later request goes by. The library
+// is of a version that has its grammar of references with it; the next one would take older versions of what
+// the other clients here are made of.
 func dockerPull(t *testing.T, image, id string) (string, error) {
 	t.Helper()
 	named, err := reference.ParseNormalizedNamed(image)

@@ -67,7 +67,8 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// lastPull waits for a line of the log with this status, which comes a little later than the answer, and gives the last one.
+// lastPull waits for a line of the log with this status, which comes a little later than the answer, and
+// gives the last one.
 func lastPull(t *testing.T, server *harness.Server, status float64) (line map[string]any) {
 	t.Helper()
 	harness.Eventually(t, "a line in the log", func(context.Context) error {

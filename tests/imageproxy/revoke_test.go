@@ -33,7 +33,8 @@ const (
 // observed is what the clients of one server saw of a revocation.
 type observed struct {
 	mu sync.Mutex
-	// first is when the first refusal had come, and latest when the last request was sent that was still served.
+	// first is when the first refusal had come, and latest when the last request was sent that was still
+	// served.
 	first, latest time.Time
 	served        map[string]int
 	refused       int
@@ -60,8 +61,8 @@ func (o *observed) see(sent time.Time, kind string, status int) error {
 	}
 }
 
-// TestRevocationUnderLoad: an edited license is in force on every replica in under a second, for manifests and blobs, for those who
-// show a license and those who have a token.
+// TestRevocationUnderLoad: an edited license is in force on every replica in under a second, for manifests
+// and blobs, for those who show a license and those who have a token.
 func TestRevocationUnderLoad(t *testing.T) {
 	t.Parallel()
 	v := newVendor(t)

@@ -17,8 +17,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
-// TestSignaturesSurvive, in both places where they are kept: referrers, by the API or by a tag where the registry has none, and the
-// tags of cosign.
+// TestSignaturesSurvive, in both places where they are kept: referrers, by the API or by a tag where the
+// registry has none, and the tags of cosign.
 func TestSignaturesSurvive(t *testing.T) {
 	t.Parallel()
 	v := newVendor(t)

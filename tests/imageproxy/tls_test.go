@@ -17,7 +17,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
-// TestTLS is reloaded when the files change, and a pair that does not fit leaves the old one in force. HTTP/2 works.
+// TestTLS is reloaded when the files change, and a pair that does not fit leaves the old one in force. HTTP/2
+// works.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	v := newVendor(t)
@@ -59,7 +60,8 @@ func copyFile(t *testing.T, from, to string) {
 	harness.WriteFile(t, to, content)
 }
 
-// pullOverTLS pulls a manifest, by HTTP/2, from a server whose certificate is of this CA, and looks at the challenge.
+// pullOverTLS pulls a manifest, by HTTP/2, from a server whose certificate is of this CA, and looks at the
+// challenge.
 func pullOverTLS(t *testing.T, server *harness.Server, ca []byte, customer *license) error {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)

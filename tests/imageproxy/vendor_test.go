@@ -29,7 +29,8 @@ const app = "my-app"
 type vendor struct {
 	t   *testing.T
 	dir string
-	// registries by alias: private asks for tokens, legacy is an old one with a password, public asks nothing and has referrers.
+	// registries by alias: private asks for tokens, legacy is an old one with a password, public asks nothing
+	// and has referrers.
 	registries map[string]*harness.Registry
 	ids        []string
 }
@@ -110,7 +111,8 @@ func showing(authorization string) http.Header {
 	return http.Header{"Authorization": {authorization}, "Accept": {"application/vnd.oci.image.manifest.v1+json"}}
 }
 
-// serve starts a server with the image proxy alone, unless flags say otherwise. No id may be seen in its log or metrics.
+// serve starts a server with the image proxy alone, unless flags say otherwise. No id may be seen in its log
+// or metrics.
 func (v *vendor) serve(flags ...string) *harness.Server {
 	v.t.Helper()
 	secrets := []string{harness.Password}

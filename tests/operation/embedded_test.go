@@ -15,7 +15,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
-// TestEmbeddedRegistry: one process and nothing else is enough to push, and the content is where Lsp-Registry-Path says.
+// TestEmbeddedRegistry: one process and nothing else is enough to push, and the content is where
+// Lsp-Registry-Path says.
 func TestEmbeddedRegistry(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -19,7 +19,8 @@ func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, process.Stdout.String(), process.Stderr.String()
 }
 
-// TestBadInput: one clear line on stderr that names the place, and exit code 1, or 2 for a mistake in the command line.
+// TestBadInput: one clear line on stderr that names the place, and exit code 1, or 2 for a mistake in the
+// command line.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -11,7 +11,8 @@ import (
 
 const warning = "everybody who reaches this address can push with the operator's credential: use a loopback address"
 
-// TestTryOutMeansLoopback: outside of a cluster nothing listens on other addresses unless a flag says so, and then the log warns.
+// TestTryOutMeansLoopback: outside of a cluster nothing listens on other addresses unless a flag says so, and
+// then the log warns.
 func TestTryOutMeansLoopback(t *testing.T) {
 	t.Parallel()
 	_, help, _ := command(t, "serve", "--help")

@@ -27,7 +27,8 @@ func TestReload(t *testing.T) {
 	harness.Call(t, get).Want(t, http.StatusOK)
 }
 
-// TestBadReload: values that cannot be used leave the last good ones in force, and the log and a metric say so.
+// TestBadReload: values that cannot be used leave the last good ones in force, and the log and a metric say
+// so.
 func TestBadReload(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// checkout makes a repository of its own in a new directory from the files as they are here. Author and time are fixed, so
-// that each has the very same commit.
+// checkout makes a repository of its own in a new directory from the files as they are here. Author and time
+// are fixed, so that each has the very same commit.
 func checkout(t *testing.T) string {
 	t.Helper()
 	from, to := root(t), filepath.Join(t.TempDir(), "checkout")

@@ -70,7 +70,8 @@ func checkImage(t *testing.T, image string, crane func(*testing.T, ...string) st
 	}
 }
 
-// checkProgram holds the program in the image against the manifests: it has to know their flags and their values.
+// checkProgram holds the program in the image against the manifests: it has to know their flags and their
+// values.
 func checkProgram(t *testing.T, program string) {
 	if out := mustRun(t, command{args: []string{program, "version"}}); !strings.Contains(out, version) {
 		t.Errorf("the program in the image says %q", out)

@@ -9,7 +9,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
-// TestNetworkPolicyClosesWhatIsAsked: each direction by itself, for each side that is open, and nothing where nothing is asked.
+// TestNetworkPolicyClosesWhatIsAsked: each direction by itself, for each side that is open, and nothing where
+// nothing is asked.
 func TestNetworkPolicyClosesWhatIsAsked(t *testing.T) {
 	const ingress, egress = "enabled: true, ingress_cidrs: [192.0.2.1/32]", "egress: {enabled: true, cidrs: [203.0.113.0/24]}"
 	for _, c := range []struct {

@@ -48,7 +48,8 @@ func TestRequestsStayBelowTheLimits(t *testing.T) {
 	}
 }
 
-// TestGoKnowsTheLimitsOfThePod: from the kubelet, so that it is right when an overlay or an admission changes the limits.
+// TestGoKnowsTheLimitsOfThePod: from the kubelet, so that it is right when an overlay or an admission changes
+// the limits.
 func TestGoKnowsTheLimitsOfThePod(t *testing.T) {
 	for _, d := range deployments(t, mustRender(t, productTemplates(t), caseValues(t, "everything"))) {
 		from := map[string]string{}

@@ -145,7 +145,8 @@ func TestProfileRefusesOurMistakesAndIgnoresOthers(t *testing.T) {
 	}
 }
 
-// The definitions of the image proxy's objects are for the whole cluster, where the installer has no rights: the profile has them.
+// The definitions of the image proxy's objects are for the whole cluster, where the installer has no rights:
+// the profile has them.
 func TestProfileHasTheImageProxysDefinitions(t *testing.T) {
 	profile, product := profileTemplates(t), productTemplates(t)
 	definitions := func(all []object) []object {
@@ -168,7 +169,8 @@ func TestProfileHasTheImageProxysDefinitions(t *testing.T) {
 	}
 }
 
-// A changed value has to change the PackageInstall: kapp then waits for it before it removes what the former values needed.
+// A changed value has to change the PackageInstall: kapp then waits for it before it removes what the former
+// values needed.
 func TestChangedValuesChangeThePackageInstall(t *testing.T) {
 	templates := profileTemplates(t)
 	spec := func(values string) any { return packageInstall(mustRender(t, templates, values)).at("spec") }
@@ -204,8 +206,8 @@ func rulesIn(t *testing.T, all []object, namespace string) []rbacv1.PolicyRule {
 	return rules
 }
 
-// The ServiceAccount may do what each set of values needs, and may grant the Roles that the package creates: Kubernetes' own
-// check of privilege escalation is asked.
+// The ServiceAccount may do what each set of values needs, and may grant the Roles that the package creates:
+// Kubernetes' own check of privilege escalation is asked.
 func TestInstallerMayDoWhatTheInstallationNeeds(t *testing.T) {
 	resources := map[string]string{"NetworkPolicy": "networkpolicies", "Ingress": "ingresses"}
 	profile, product := profileTemplates(t), productTemplates(t)

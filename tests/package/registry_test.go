@@ -113,7 +113,8 @@ func (r *registry) files(t *testing.T) []string {
 	return found
 }
 
-// dockerConfig logs in to the registries, as the documentation says, and returns the environment that points to the result.
+// dockerConfig logs in to the registries, as the documentation says, and returns the environment that points
+// to the result.
 func dockerConfig(t *testing.T, password string, registries ...*registry) string {
 	t.Helper()
 	env := "DOCKER_CONFIG=" + t.TempDir()

@@ -34,7 +34,8 @@ func readLock(t *testing.T, dir string) []string {
 	return images
 }
 
-// checkRelocated follows the way of kapp-controller from the mirror's package repository down to the image of the pods.
+// checkRelocated follows the way of kapp-controller from the mirror's package repository down to the image of
+// the pods.
 func checkRelocated(t *testing.T, mirror string, imgpkg func(...string) string, crane func(*testing.T, ...string) string) {
 	kbld := func(dir, manifests string) []object {
 		return objects(t, mustRun(t, command{stdin: manifests, args: []string{tool(t, "kbld"), "-f", "-", "-f", filepath.Join(dir, ".imgpkg/images.yml")}}))

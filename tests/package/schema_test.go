@@ -18,7 +18,8 @@ import (
 // kubernetesVersions are the oldest one that the package supports, and a recent one.
 var kubernetesVersions = []string{"v1.27.16", "v1.34.4"}
 
-// apiSchema is the OpenAPI document of one release of Kubernetes, from its own module: what kubectl validates against.
+// apiSchema is the OpenAPI document of one release of Kubernetes, from its own module: what kubectl validates
+// against.
 type apiSchema struct {
 	models proto.Models
 	// kinds maps "apiVersion Kind" to the model's name.
@@ -74,7 +75,8 @@ func (s apiSchema) validate(o object) []error {
 	return validation.ValidateModel(map[string]any(o), s.models.LookupModel(name), o.id())
 }
 
-// ofOthers says that an object's kind belongs to a controller beside Kubernetes: a Carvel one, or the Prometheus operator.
+// ofOthers says that an object's kind belongs to a controller beside Kubernetes: a Carvel one, or the
+// Prometheus operator.
 func ofOthers(o object) bool {
 	group, _, _ := strings.Cut(o.text("apiVersion"), "/")
 	return strings.HasSuffix(group, "carvel.dev") || group == "monitoring.coreos.com"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package packaging_test proves the Carvel packages from outside: it renders them with ytt as kapp-controller would, publishes
-// them into real registries with the scripts that make calls, and reads what came out. It starts no cluster.
+// Package packaging_test proves the Carvel packages from outside: it renders them with ytt as kapp-controller
+// would, publishes them into real registries with the scripts that make calls, and reads what came out. It
+// starts no cluster.
 package packaging_test
 
 import (

@@ -34,7 +34,8 @@ func (p *place) failing(t *testing.T, args ...string) (code int, said string) {
 	return exit.ExitCode(), errOut.String()
 }
 
-// TestRegistryIsDown: the developer hears the cause and the remedy in seconds, not "502: Bad Gateway" after a minute.
+// TestRegistryIsDown: the developer hears the cause and the remedy in seconds, not "502: Bad Gateway" after a
+// minute.
 func TestRegistryIsDown(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
@@ -72,7 +73,8 @@ func TestRegistryRefusesTheOperator(t *testing.T) {
 	}
 }
 
-// TestRedirectGetsNoToken: an API server, or a box in front of it, that redirects makes nobody send the token elsewhere.
+// TestRedirectGetsNoToken: an API server, or a box in front of it, that redirects makes nobody send the token
+// elsewhere.
 func TestRedirectGetsNoToken(t *testing.T) {
 	t.Parallel()
 	var arrived atomic.Int32

@@ -39,8 +39,8 @@ func fill(t *testing.T, root string) map[string]string {
 	return list(t, root)
 }
 
-// list is a tree as path to owner's permission and content, or to the target of a link. imgpkg gives group and others what the owner may, so only the owner's
-// bits can be compared.
+// list is a tree as path to owner's permission and content, or to the target of a link. imgpkg gives group
+// and others what the owner may, so only the owner's bits can be compared.
 func list(t *testing.T, root string) map[string]string {
 	t.Helper()
 	got := map[string]string{}
@@ -119,8 +119,8 @@ func TestPushedTreeComesBack(t *testing.T) {
 	p.upstream.AssertArrived(t, "dev-web", digestOf(t, changed))
 }
 
-// Empty directories are in the image, and whoever unpacks its layer has them. imgpkg alone drops them, out of an image that it made
-// itself, too. What links lead to comes back everywhere.
+// Empty directories are in the image, and whoever unpacks its layer has them. imgpkg alone drops them, out of
+// an image that it made itself, too. What links lead to comes back everywhere.
 func TestEmptyDirectoriesAndLinks(t *testing.T) {
 	t.Parallel()
 	tar := harness.System(t, "tar", "tar")
@@ -192,8 +192,8 @@ func (p *place) layer(t *testing.T, digest string) string {
 	return harness.WriteFile(t, filepath.Join(t.TempDir(), "layer.tar.gz"), content)
 }
 
-// The same tree is the same image, to the digest, whether this program, imgpkg or the Apps CLI, which has imgpkg in it, packs it. So
-// a team that uses more than one builds once and stores once.
+// The same tree is the same image, to the digest, whether this program, imgpkg or the Apps CLI, which has
+// imgpkg in it, packs it. So a team that uses more than one builds once and stores once.
 func TestSameImageAsImgpkg(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

@@ -140,7 +140,8 @@ func TestLicense(t *testing.T) {
 	}
 }
 
-// TestLicenseMistakes holds what the program itself makes of mistakes: one line, and an exit code that scripts can tell apart.
+// TestLicenseMistakes holds what the program itself makes of mistakes: one line, and an exit code that
+// scripts can tell apart.
 func TestLicenseMistakes(t *testing.T) {
 	t.Parallel()
 	v := &vendor{place: &place{env: append(os.Environ(), "KUBECONFIG=/nonexistent")}, dir: t.TempDir()}

@@ -30,7 +30,8 @@ data:
 `)
 }
 
-// newEmptyCluster is an API server that knows Secrets and has none: what "helm install --dry-run" asks before it renders.
+// newEmptyCluster is an API server that knows Secrets and has none: what "helm install --dry-run" asks before
+// it renders.
 func newEmptyCluster(t *testing.T) string {
 	t.Helper()
 	answers := map[string]string{
@@ -50,7 +51,8 @@ func newEmptyCluster(t *testing.T) string {
 	return server.URL
 }
 
-// TestHelmValues: "helm install -f -" takes them as they are, and the chart's Secret is a docker config with the license.
+// TestHelmValues: "helm install -f -" takes them as they are, and the chart's Secret is a docker config with
+// the license.
 func TestHelmValues(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

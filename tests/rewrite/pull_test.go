@@ -19,7 +19,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
-// TestPulledWithTheSecret: the image that kubectl would apply is there for the Secret that it would apply, through the built server.
+// TestPulledWithTheSecret: the image that kubectl would apply is there for the Secret that it would apply,
+// through the built server.
 func TestPulledWithTheSecret(t *testing.T) {
 	t.Parallel()
 	registry := harness.Distribution{Program: harness.Tool(t, "registry"), Basic: true}.Start(t)

@@ -111,7 +111,8 @@ func (o object) images() []string {
 	return all
 }
 
-// TestRewrite: what wants credentials goes through the proxy, what does not stays, as the real kubectl builds it.
+// TestRewrite: what wants credentials goes through the proxy, what does not stays, as the real kubectl builds
+// it.
 func TestRewrite(t *testing.T) {
 	t.Parallel()
 	basic, token, open := registries(t)

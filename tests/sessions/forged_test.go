@@ -11,8 +11,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
-// TestForgedSessions: a token that this key did not seal for this name is unknown, whatever the method, and the upstream
-// is asked nothing: otherwise a client could aim the operator's credential at any address.
+// TestForgedSessions: a token that this key did not seal for this name is unknown, whatever the method, and
+// the upstream is asked nothing: otherwise a client could aim the operator's credential at any address.
 func TestForgedSessions(t *testing.T) {
 	t.Parallel()
 	begin := func(w http.ResponseWriter, r *http.Request) {

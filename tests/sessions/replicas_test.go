@@ -13,8 +13,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m, "registry")) }
 
-// TestTwoReplicas begins an upload at one process, sends the content to another, kills the first, and ends the upload at
-// the second (quirk U9).
+// TestTwoReplicas begins an upload at one process, sends the content to another, kills the first, and ends
+// the upload at the second (quirk U9).
 func TestTwoReplicas(t *testing.T) {
 	t.Parallel()
 	upstream := harness.Distribution{Program: harness.Tool(t, "registry"), Basic: true}.Start(t)

@@ -16,7 +16,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/command"
 )
 
-// completionName is what kubectl calls to complete "kubectl lsp ..." (kubectl's documentation, "Extend kubectl with plugins").
+// completionName is what kubectl calls to complete "kubectl lsp ..." (kubectl's documentation, "Extend
+// kubectl with plugins").
 const completionName = "kubectl_complete-lsp"
 
 func main() {

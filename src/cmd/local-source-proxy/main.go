@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command local-source-proxy lets developers push to their organisation's registry with nothing but a kubeconfig.
+// Command local-source-proxy lets developers push to their organisation's registry with nothing but a
+// kubeconfig.
 package main
 
 import (

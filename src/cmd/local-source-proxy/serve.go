@@ -18,11 +18,13 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/version"
 )
 
-// gcPercent is how much the heap may grow between collections, in percent, unless GOGC says otherwise. Half of Go's default takes
-// 2 to 5 MiB off the peak of 64 uploads at once, for at most a twentieth more CPU, and this one more for none (tests/bench/README.md).
+// gcPercent is how much the heap may grow between collections, in percent, unless GOGC says otherwise. Half
+// of Go's default takes 2 to 5 MiB off the peak of 64 uploads at once, for at most a twentieth more CPU, and
+// this one more for none (tests/bench/README.md).
 const gcPercent = 40
 
-// memoryLimitVariable is the environment variable with the pod's memory limit, which the package takes from the downward API.
+// memoryLimitVariable is the environment variable with the pod's memory limit, which the package takes from
+// the downward API.
 const memoryLimitVariable = "POD_MEMORY_LIMIT"
 
 // temporary is what --embedded-registry means without a directory.
@@ -92,8 +94,8 @@ server does nothing else. Licenses and registries are YAML files (--image-proxy-
 	return cmd
 }
 
-// limitMemory tells Go about a pod's memory limit in bytes. A tenth is left for what Go does not count: the kernel's stacks, the
-// binary's pages.
+// limitMemory tells Go about a pod's memory limit in bytes. A tenth is left for what Go does not count: the
+// kernel's stacks, the binary's pages.
 func limitMemory(limit string) error {
 	if limit == "" {
 		return nil

@@ -12,10 +12,11 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// RoundTrip implements [http.RoundTripper]. It sends the request to the registry, by way of what makes up for registries that
-// cannot do what the client asks.
+// RoundTrip implements [http.RoundTripper]. It sends the request to the registry, by way of what makes up for
+// registries that cannot do what the client asks.
 func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
-	// ReverseProxy's own context passes informational answers (1xx) on, with whatever the registry puts into them.
+	// ReverseProxy's own context passes informational answers (1xx) on, with whatever the registry puts into
+	// them.
 	resp, err := x.send(req.WithContext(x.ctx))
 	x.entry.StopReading()
 	if err != nil {
@@ -46,8 +47,8 @@ func (x *exchange) send(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// mountOrStart starts a plain upload when a mount is refused, for whatever reason: some registries fail on a mount without
-// "from", and on tokens for two repositories (quirks U7 and A3).
+// mountOrStart starts a plain upload when a mount is refused, for whatever reason: some registries fail on a
+// mount without "from", and on tokens for two repositories (quirks U7 and A3).
 func (x *exchange) mountOrStart(req *http.Request) (*http.Response, error) {
 	resp, err := x.target.Registry.RoundTrip(req)
 	if !strings.Contains(req.URL.RawQuery, "mount=") || err == nil && resp.StatusCode < 400 {
@@ -67,9 +68,9 @@ func (x *exchange) mountOrStart(req *http.Request) (*http.Response, error) {
 	return x.target.Registry.RoundTrip(again)
 }
 
-// finishAndConfirm looks for the blob when finishing an upload without a body fails in a way that leaves open whether it was
-// finished: ECR answers 500 at times (quirk U2), and a lost answer makes the repetition fail. If the blob is there, the upload was
-// finished.
+// finishAndConfirm looks for the blob when finishing an upload without a body fails in a way that leaves open
+// whether it was finished: ECR answers 500 at times (quirk U2), and a lost answer makes the repetition fail.
+// If the blob is there, the upload was finished.
 func (x *exchange) finishAndConfirm(req *http.Request) (*http.Response, error) {
 	resp, err := x.target.Registry.RoundTrip(req)
 	doubtful := err != nil || resp.StatusCode >= 500 || resp.StatusCode == http.StatusNotFound

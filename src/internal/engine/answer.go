@@ -17,8 +17,8 @@ import (
 // maxTags is the size up to which a list of tags is mapped, in bytes; it has to be held in memory.
 const maxTags = 8 << 20
 
-// answer maps what the registry answered to the client's view. It runs as ReverseProxy's ModifyResponse; its error takes the
-// place of the answer.
+// answer maps what the registry answered to the client's view. It runs as ReverseProxy's ModifyResponse; its
+// error takes the place of the answer.
 func (x *exchange) answer(resp *http.Response) error {
 	x.entry.UpstreamStatus = resp.StatusCode
 	switch {
@@ -55,9 +55,9 @@ func (x *exchange) answer(resp *http.Response) error {
 	return nil
 }
 
-// returned keeps the headers that are the client's business; whatever else a registry sends (cookies, challenges, names of its
-// own hosts and sessions) stays here. So do, where it is to stay unknown, those in which it may speak of itself, and what it says of
-// caches.
+// returned keeps the headers that are the client's business; whatever else a registry sends (cookies,
+// challenges, names of its own hosts and sessions) stays here. So do, where it is to stay unknown, those in
+// which it may speak of itself, and what it says of caches.
 func returned(upstream http.Header, discreet bool) http.Header {
 	kept := http.Header{}
 	for _, name := range []string{
@@ -80,14 +80,14 @@ func returned(upstream http.Header, discreet bool) http.Header {
 	return kept
 }
 
-// bounce passes a redirect of a download on, where the operator wants that; any other redirect is an error, because it would
-// show the client an address that is not its business, and take no credential along.
+// bounce passes a redirect of a download on, where the operator wants that; any other redirect is an error,
+// because it would show the client an address that is not its business, and take no credential along.
 func (x *exchange) bounce(resp *http.Response) error {
 	reads := x.route.Method == http.MethodGet || x.route.Method == http.MethodHead
 	location, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
 	if x.route.Method == http.MethodHead && x.route.Kind == oci.Blob && !x.target.Download {
-		// The blob is probably there. But nobody here may ask where it is, and what redirects may be no registry at all (quirk D12). A
-		// client that is told "no" sends the blob once more, which is safe.
+		// The blob is probably there. But nobody here may ask where it is, and what redirects may be no
+		// registry at all (quirk D12). A client that is told "no" sends the blob once more, which is safe.
 		return oci.Errorf(oci.BlobUnknown, "the registry keeps this blob elsewhere, where nothing is looked for without allow_pull: upload it again")
 	}
 	passed := x.target.Registry.PassesRedirects() && x.call.Download && !x.target.Discreet
@@ -134,15 +134,16 @@ func plainList(resp *http.Response) error {
 	return nil
 }
 
-// mapNext maps the link to a list's next page (quirk D4). The API server puts its prefix in front of a Location only, so the link
-// has to have it already (quirk K1); the API server says what it is.
+// mapNext maps the link to a list's next page (quirk D4). The API server puts its prefix in front of a
+// Location only, so the link has to have it already (quirk K1); the API server says what it is.
 func (x *exchange) mapNext(resp *http.Response, upstream http.Header) {
 	if query, ok := oci.NextLink(upstream); ok {
 		resp.Header.Set("Link", oci.FormatLink(x.target.Prefix+x.path, query))
 	}
 }
 
-// mapTags puts the client's name in place of the registry's (quirk D4), and an empty list in place of none (quirk D5).
+// mapTags puts the client's name in place of the registry's (quirk D4), and an empty list in place of none
+// (quirk D5).
 func (x *exchange) mapTags(resp *http.Response) error {
 	content, err := read(resp, maxTags)
 	if errors.Is(err, errTooLong) {

@@ -185,7 +185,8 @@ func (x *exchange) chunkRefusal(resp *http.Response, code oci.Code, message stri
 	if chunked {
 		fits = part.first == record.Offset && part.fits(resp.Request)
 	}
-	// A session that is behind may be refused for that: its location can hold how far it knows the upload to be.
+	// A session that is behind may be refused for that: its location can hold how far it knows the upload to
+	// be.
 	fits = fits && record.Offset == x.record.Offset
 	answered := strings.TrimSuffix(fmt.Sprintf("it answered %d: %s", resp.StatusCode, message), ": ")
 	switch {

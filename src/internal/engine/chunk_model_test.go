@@ -17,8 +17,9 @@ import (
 // habits are what uploads by chunks differ in from registry to registry.
 type habits struct {
 	name string
-	// stateful: a location holds how far the upload is, and nothing but a status request is taken when that is
-	// no longer so; a chunk whose length nobody knows is appended wherever it begins. So does distribution.
+	// stateful: a location holds how far the upload is, and nothing but a status request is taken when that
+	// is no longer so; a chunk whose length nobody knows is appended wherever it begins. So does
+	// distribution.
 	stateful bool
 	// limit is the most that a chunk may have (quirk U3, GHCR).
 	limit int

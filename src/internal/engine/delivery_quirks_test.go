@@ -39,7 +39,8 @@ func TestQuirkU7MountRefused(t *testing.T) {
 	}
 }
 
-// quirk U7: a mount without "from" would look through every repository of the registry; it is started without.
+// quirk U7: a mount without "from" would look through every repository of the registry; it is started
+// without.
 func TestQuirkU7MountWithoutFrom(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	digest := registry.PutBlob("", layer())
@@ -63,7 +64,8 @@ func TestQuirkU8Framing(t *testing.T) {
 	}
 }
 
-// quirk U8: a body is not buffered: the registry reads what the client has sent while the client still has it in hand.
+// quirk U8: a body is not buffered: the registry reads what the client has sent while the client still has it
+// in hand.
 func TestQuirkU8NothingIsBuffered(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	arrived := make(chan string)
@@ -109,7 +111,8 @@ func (u *untouched) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// TestControlCharactersAreNotPassedOn: a terminal that prints the registry's message must not be steered by it.
+// TestControlCharactersAreNotPassedOn: a terminal that prints the registry's message must not be steered by
+// it.
 func TestControlCharactersAreNotPassedOn(t *testing.T) {
 	for name, body := range map[string]string{
 		"JSON": `{"errors":[{"code":"DENIED","message":"a\u001b[31mb\u0000c\r\nd\u009be\u202ef","detail":"x\u001b[1m"}]}`,

@@ -17,14 +17,14 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// maxManifest is the size up to which every registry takes a manifest, in bytes (distribution-spec, "Pushing Manifests"). A
-// larger one passes, but is not looked into.
+// maxManifest is the size up to which every registry takes a manifest, in bytes (distribution-spec, "Pushing
+// Manifests"). A larger one passes, but is not looked into.
 const maxManifest = 4 << 20
 
 const contentDigest = "Docker-Content-Digest"
 
-// withDigest adds the digest of a manifest where the registry does not send one (quirk D2). For HEAD the manifest itself has to
-// be fetched, because nothing else tells its digest.
+// withDigest adds the digest of a manifest where the registry does not send one (quirk D2). For HEAD the
+// manifest itself has to be fetched, because nothing else tells its digest.
 func (x *exchange) withDigest(req *http.Request) (*http.Response, error) {
 	resp, err := x.target.Registry.RoundTrip(req)
 	if err != nil || resp.StatusCode != http.StatusOK {
@@ -62,8 +62,8 @@ func (x *exchange) headByGet(head *http.Response, req *http.Request) (*http.Resp
 	return resp, nil
 }
 
-// readManifest takes a manifest into memory, decompresses it where the registry has compressed it unasked (quirk D3), and adds
-// its digest and length.
+// readManifest takes a manifest into memory, decompresses it where the registry has compressed it unasked
+// (quirk D3), and adds its digest and length.
 func readManifest(resp *http.Response) error {
 	content, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
 	if err != nil {

@@ -21,7 +21,8 @@ const (
 
 func manifest() []byte { return []byte("{\n \"schemaVersion\": 2 }\n") }
 
-// quirk D1: 307 to object storage: never with Authorization, also not to a subdomain or another port; the server follows it.
+// quirk D1: 307 to object storage: never with Authorization, also not to a subdomain or another port; the
+// server follows it.
 func TestQuirkD1RedirectsLeaveTheCredentialBehind(t *testing.T) {
 	for _, storage := range []string{"storage.example.net", "blobs.registry.example.com", "registry.example.com:5443", "example.com"} {
 		t.Run(storage, func(t *testing.T) {
@@ -56,7 +57,8 @@ func TestQuirkD1RedirectsToTheRegistryItself(t *testing.T) {
 	p.Do("GET", "/v2/source/blobs/"+digest).Fails(502, oci.Unavailable).Hides("elsewhere")
 }
 
-// quirk D1: the operator can leave redirects to the client; those of anything but a blob are still none of its business.
+// quirk D1: the operator can leave redirects to the client; those of anything but a blob are still none of
+// its business.
 func TestQuirkD1RedirectsArePassedOn(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{AllowPull: true, PassRedirects: true})
 	location := "https://storage.example.net/x?X-Amz-Signature=abc%2Fdef"
@@ -73,7 +75,8 @@ func TestQuirkD1RedirectsArePassedOn(t *testing.T) {
 	p.Do("POST", uploads).Fails(502, oci.Unavailable).Hides("storage")
 }
 
-// quirk D2: Docker-Content-Digest is missing on ECR, Artifactory's HEAD, Nexus and others: it is computed for manifests.
+// quirk D2: Docker-Content-Digest is missing on ECR, Artifactory's HEAD, Nexus and others: it is computed for
+// manifests.
 func TestQuirkD2MissingDigest(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	registry.When("", "/manifests/").Edit(func(status int, header http.Header) int {
@@ -97,8 +100,8 @@ func TestQuirkD2MissingDigest(t *testing.T) {
 	p.Do("HEAD", manifests+"v2").Is(404)
 }
 
-// quirk D3: bytes are asked for as they are; a registry that compresses manifests all the same is undone, and one that labels a
-// blob so is passed on as it is, because nobody can tell what it means.
+// quirk D3: bytes are asked for as they are; a registry that compresses manifests all the same is undone, and
+// one that labels a blob so is passed on as it is, because nobody can tell what it means.
 func TestQuirkD3Compression(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{AllowPull: true})
 	digest := registry.PutManifest(proxytest.Repository, mediaType, manifest(), "v1")
@@ -125,7 +128,8 @@ func TestQuirkD3CompressionThatIsNone(t *testing.T) {
 	p.Do("GET", manifests+"v1").Fails(502, oci.Unavailable)
 }
 
-// quirk D4: Link is relative or absolute: both are mapped; name in a tags list is the upstream's: it is mapped too.
+// quirk D4: Link is relative or absolute: both are mapped; name in a tags list is the upstream's: it is
+// mapped too.
 func TestQuirkD4TagsInPages(t *testing.T) {
 	for _, link := range []string{
 		`</v2/team/code/tags/list?last=b%2B&n=2>; rel="next"`,
@@ -238,14 +242,16 @@ func TestQuirkD6SignatureTags(t *testing.T) {
 	p.Do("HEAD", manifests+tag).Is(200)
 }
 
-// quirk D7: one HTTP/2 connection to an upstream is one TCP flow: HTTP/1.1, also where the registry offers HTTP/2.
+// quirk D7: one HTTP/2 connection to an upstream is one TCP flow: HTTP/1.1, also where the registry offers
+// HTTP/2.
 func TestQuirkD7NoHTTP2Upstream(t *testing.T) {
 	p, _ := proxytest.Simple(t, proxytest.Config{})
 	p.PushBlob(layer())
 	p.Network.None(func(r registrytest.Request) bool { return r.Proto != "HTTP/1.1" })
 }
 
-// quirk D8: digests are global, tenants are not: a blob is asked for in the configured repository, and mounted from no other.
+// quirk D8: digests are global, tenants are not: a blob is asked for in the configured repository, and
+// mounted from no other.
 func TestQuirkD8BlobsOfOtherRepositories(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{AllowPull: true})
 	secret := registry.PutBlob("team/secret", []byte("secret"))
@@ -273,7 +279,8 @@ func TestQuirkD9NothingIsConverted(t *testing.T) {
 	}
 }
 
-// TestNoOtherProtocol: a registry that switches protocols would get a tunnel to the client, around everything here.
+// TestNoOtherProtocol: a registry that switches protocols would get a tunnel to the client, around everything
+// here.
 func TestNoOtherProtocol(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	registry.When("GET", "/tags/").Answer(101, "", "Connection", "Upgrade")

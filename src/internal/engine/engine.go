@@ -32,18 +32,21 @@ type Target struct {
 	Registry *upstream.Registry
 	// Repository on that registry.
 	Repository string
-	// Prefix is what was taken off the client's path on the way here; links get it back (quirk K1). Empty: nothing was.
+	// Prefix is what was taken off the client's path on the way here; links get it back (quirk K1). Empty:
+	// nothing was.
 	Prefix string
 	// Scope that the registry has to grant for it.
 	Scope upstream.Scope
 	// Download lets the content of a blob be fetched from wherever the registry keeps it.
 	Download bool
-	// Source gives the repository on the same registry that a client's name in a mount stands for; false when it stands for none.
+	// Source gives the repository on the same registry that a client's name in a mount stands for; false when
+	// it stands for none.
 	Source func(name string) (repository string, ok bool)
-	// Discreet keeps the registry's own words from the client, who is not to know which registry it is; they go to the log.
+	// Discreet keeps the registry's own words from the client, who is not to know which registry it is; they
+	// go to the log.
 	Discreet bool
-	// Refused makes the answer, and its cause for the log, when the registry refuses the proxy's own credential, which is not the
-	// client's.
+	// Refused makes the answer, and its cause for the log, when the registry refuses the proxy's own
+	// credential, which is not the client's.
 	Refused func(refusal *upstream.Refusal) *oci.Error
 }
 
@@ -55,7 +58,8 @@ type Engine struct {
 	quiet *log.Logger
 }
 
-// New makes an engine that seals its upload sessions with the given sealer; nil for sides that take no uploads.
+// New makes an engine that seals its upload sessions with the given sealer; nil for sides that take no
+// uploads.
 func New(sessions *session.Sealer) *Engine {
 	return &Engine{
 		sessions: sessions,

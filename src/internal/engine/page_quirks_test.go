@@ -15,7 +15,8 @@ import (
 
 const portal = "<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body>Please log in</body></html>"
 
-// quirk D12: a portal or block page answers 200 text/html to everything: it is no registry's answer to anything.
+// quirk D12: a portal or block page answers 200 text/html to everything: it is no registry's answer to
+// anything.
 func TestQuirkD12APortalIsNoRegistry(t *testing.T) {
 	digest := registrytest.Digest(layer())
 	for kind, page := range map[string][]string{
@@ -119,8 +120,8 @@ func TestQuirkD12APortalInFrontOfOthers(t *testing.T) {
 	refusesPage(t, p.Do("GET", "/v2/source/tags/list"))
 }
 
-// quirk D12, the other side: Quay says text/html of answers that are its own, a blob may be a web page, and what a manifest says
-// of itself is not looked at.
+// quirk D12, the other side: Quay says text/html of answers that are its own, a blob may be a web page, and
+// what a manifest says of itself is not looked at.
 func TestQuirkD12WhatLooksLikeAPage(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{AllowPull: true, AllowDelete: true})
 	registry.When("", "").Edit(func(status int, header http.Header) int {

@@ -13,8 +13,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
-// quirk D1: only blobs are kept elsewhere by honest registries: nothing else is followed to another host, and within the registry
-// everything is.
+// quirk D1: only blobs are kept elsewhere by honest registries: nothing else is followed to another host, and
+// within the registry everything is.
 func TestQuirkD1OnlyBlobsAreRedirected(t *testing.T) {
 	digest := registrytest.Digest(layer())
 	for _, target := range []string{
@@ -50,7 +50,8 @@ func TestQuirkD1MovesWithinTheRegistry(t *testing.T) {
 	}
 }
 
-// quirk D1: a chain never leads from https to plain HTTP, nor to an address that only this machine or its cloud should talk to.
+// quirk D1: a chain never leads from https to plain HTTP, nor to an address that only this machine or its
+// cloud should talk to.
 func TestQuirkD1PlacesThatAreNotAsked(t *testing.T) {
 	for _, target := range []string{
 		"http://storage.example.net/x", "http://registry.example.com/x", "https://127.0.0.1/x", "https://127.8.9.10:8081/metrics", "https://localhost/x",
@@ -78,8 +79,8 @@ func TestQuirkD1PlacesThatAreNotAsked(t *testing.T) {
 	}
 }
 
-// quirk D1: once a chain has left the registry, the credential stays away, also when it leads back: whoever was in between chose
-// the path.
+// quirk D1: once a chain has left the registry, the credential stays away, also when it leads back: whoever
+// was in between chose the path.
 func TestQuirkD1AChainThatComesBack(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{AllowPull: true})
 	registry.GuardBy(registrytest.Basic(proxytest.User, proxytest.Password))
@@ -98,8 +99,9 @@ func TestQuirkD1AChainThatComesBack(t *testing.T) {
 	p.Do("GET", "/v2/source/blobs/"+open).Is(200).Says("for everybody")
 }
 
-// quirk D1: without allow_pull nothing is followed, and no signed address is handed out. A blob that the registry keeps elsewhere
-// is then looked for in vain: sending it once more is safe, and to take any redirect for "it is there" is not (quirk D12).
+// quirk D1: without allow_pull nothing is followed, and no signed address is handed out. A blob that the
+// registry keeps elsewhere is then looked for in vain: sending it once more is safe, and to take any redirect
+// for "it is there" is not (quirk D12).
 func TestQuirkD1NothingIsFollowedWithoutAllowPull(t *testing.T) {
 	for _, passes := range []bool{false, true} {
 		p, registry := proxytest.Simple(t, proxytest.Config{PassRedirects: passes})

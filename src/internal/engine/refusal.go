@@ -32,8 +32,9 @@ const (
 	maxExcerpt = 200
 )
 
-// refusal turns the registry's error into the client's: always OCI JSON (quirk U10), the status kept because clients act on it, the
-// registry's own names taken out of the text. A refusal of the proxy's credential is for the side to explain.
+// refusal turns the registry's error into the client's: always OCI JSON (quirk U10), the status kept because
+// clients act on it, the registry's own names taken out of the text. A refusal of the proxy's credential is
+// for the side to explain.
 func (x *exchange) refusal(resp *http.Response) error {
 	entries := x.readRefusal(resp)
 	status, first := resp.StatusCode, entries[0]
@@ -206,8 +207,8 @@ func printable(r rune) rune {
 	return r
 }
 
-// explain turns what went wrong on the way into the client's error. What the network says names the registry, so it is kept as
-// the cause, for the log.
+// explain turns what went wrong on the way into the client's error. What the network says names the registry,
+// so it is kept as the cause, for the log.
 func (x *exchange) explain(err error) error {
 	if answered, ok := errors.AsType[*oci.Error](err); ok {
 		return answered

@@ -57,8 +57,8 @@ func (x *exchange) locate(r *http.Request) (path, query string, err error) {
 	}
 }
 
-// tags returns the tags that a manifest is to get by its query (quirk U13). Each has to be one that the caller
-// may write.
+// tags returns the tags that a manifest is to get by its query (quirk U13). Each has to be one that the
+// caller may write.
 func tags(r *http.Request, operation oci.Route, side Side) ([]string, error) {
 	if operation.Kind != oci.Manifest || operation.Method != http.MethodPut {
 		return nil, nil
@@ -77,7 +77,8 @@ func tags(r *http.Request, operation oci.Route, side Side) ([]string, error) {
 	return named, nil
 }
 
-// capPage lowers n to what every registry takes. All else stays: the rest of the query is the registry's own (quirk D4).
+// capPage lowers n to what every registry takes. All else stays: the rest of the query is the registry's own
+// (quirk D4).
 func capPage(rawQuery string) string {
 	params := strings.Split(rawQuery, "&")
 	for i, param := range params {
@@ -89,8 +90,8 @@ func capPage(rawQuery string) string {
 	return strings.Join(params, "&")
 }
 
-// startQuery keeps what starts an upload: the digest of one in a single request, or a mount whose source is behind this side. A
-// mount from elsewhere is dropped, and becomes a plain upload.
+// startQuery keeps what starts an upload: the digest of one in a single request, or a mount whose source is
+// behind this side. A mount from elsewhere is dropped, and becomes a plain upload.
 func (x *exchange) startQuery(client url.Values) (string, error) {
 	query := url.Values{}
 	if digest := client.Get("digest"); digest != "" {
@@ -126,8 +127,8 @@ func (x *exchange) startQuery(client url.Values) (string, error) {
 	return query.Encode(), nil
 }
 
-// continued finds the upload session that a token stands for. Nothing is asked of the registry with a token that does not
-// open: a client could otherwise aim the operator's credential at any URL.
+// continued finds the upload session that a token stands for. Nothing is asked of the registry with a token
+// that does not open: a client could otherwise aim the operator's credential at any URL.
 func (x *exchange) continued(r *http.Request) (path, query string, err error) {
 	record, err := x.sessions.Open(x.owner(), x.route.Reference)
 	if err == nil && (record.Registry != x.target.Registry.Host() || record.Repository != x.target.Repository) {
@@ -154,8 +155,8 @@ func (x *exchange) continued(r *http.Request) (path, query string, err error) {
 
 func (x *exchange) owner() session.Owner { return session.Owner{Side: x.side, Name: x.route.Name} }
 
-// passed are the client's headers that are the registry's business. Authorization, cookies and whatever else a client sends
-// stay here.
+// passed are the client's headers that are the registry's business. Authorization, cookies and whatever else
+// a client sends stay here.
 func passed() []string {
 	return []string{"Accept", "Content-Type", "Content-Range", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
 }

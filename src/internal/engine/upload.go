@@ -14,11 +14,12 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// minChunk is the header by which a registry says how small a chunk may be (distribution-spec, "Pushing a blob in chunks").
+// minChunk is the header by which a registry says how small a chunk may be (distribution-spec, "Pushing a
+// blob in chunks").
 const minChunk = "Oci-Chunk-Min-Length"
 
-// uploadAnswer maps the answer to any step of an upload. Registries differ in the status with which they say yes (quirk U2), so
-// it is the step that decides what the client is told.
+// uploadAnswer maps the answer to any step of an upload. Registries differ in the status with which they say
+// yes (quirk U2), so it is the step that decides what the client is told.
 func (x *exchange) uploadAnswer(resp *http.Response, from http.Header) error {
 	switch x.route.Method {
 	case http.MethodPost:
@@ -66,8 +67,9 @@ func (x *exchange) started(resp *http.Response, from http.Header) error {
 	return nil
 }
 
-// advanced answers for a chunk or stream that the registry has taken. How far the upload is, the proxy has counted: what
-// registries say about it is sometimes about the chunk alone, off by one, or stuck (quirks U2 and U6).
+// advanced answers for a chunk or stream that the registry has taken. How far the upload is, the proxy has
+// counted: what registries say about it is sometimes about the chunk alone, off by one, or stuck (quirks U2
+// and U6).
 func (x *exchange) advanced(resp *http.Response, from http.Header) error {
 	record := x.record
 	if location, err := x.sessionLocation(resp.Request.URL, from.Get("Location")); err == nil {
@@ -104,8 +106,8 @@ func (x *exchange) accepted(resp *http.Response, status int, record session.Reco
 	return nil
 }
 
-// seal writes the headers of a session: its sealed Location, and the Range that has arrived. Before the first byte that is "0-0",
-// as every client has learnt from the reference implementation.
+// seal writes the headers of a session: its sealed Location, and the Range that has arrived. Before the first
+// byte that is "0-0", as every client has learnt from the reference implementation.
 func (x *exchange) seal(header http.Header, record session.Record) error {
 	record.Registry, record.Repository = x.target.Registry.Host(), x.target.Repository
 	token, err := x.sessions.Seal(x.owner(), record)
@@ -139,8 +141,8 @@ func (x *exchange) sessionLocation(base *url.URL, location string) (string, erro
 	return u.EscapedPath() + "?" + u.RawQuery, nil
 }
 
-// rangeEnd reads how many bytes a registry says it has: "0-99" and "bytes=0-99" are a hundred. "0-0" can be one or none, and
-// "0--1" is none (quirk U6).
+// rangeEnd reads how many bytes a registry says it has: "0-99" and "bytes=0-99" are a hundred. "0-0" can be
+// one or none, and "0--1" is none (quirk U6).
 func rangeEnd(header http.Header) (int64, bool) {
 	value := strings.TrimPrefix(header.Get("Range"), "bytes=")
 	first, last, ok := strings.Cut(value, "-")

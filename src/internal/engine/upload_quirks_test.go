@@ -20,8 +20,8 @@ const uploads = "/v2/source/blobs/uploads/"
 
 func layer() []byte { return bytes.Repeat([]byte("layer "), 2000) }
 
-// quirk U1: Location may be relative, scheme-less, absolute with the wrong scheme or port, on another path, with an opaque query
-// that must stay byte-exact.
+// quirk U1: Location may be relative, scheme-less, absolute with the wrong scheme or port, on another path,
+// with an opaque query that must stay byte-exact.
 func TestQuirkU1LocationForms(t *testing.T) {
 	for name, form := range map[string]struct{ location, want string }{
 		"path":                   {"/v2/team/code/blobs/uploads/1", "/v2/team/code/blobs/uploads/1"},
@@ -86,8 +86,8 @@ func TestQuirkU1LocationOnAnotherHost(t *testing.T) {
 	}
 }
 
-// quirk U2: ECR answers PATCH with 201; its Range may stick at the first chunk although data arrived; it has a smallest chunk and
-// does not say so.
+// quirk U2: ECR answers PATCH with 201; its Range may stick at the first chunk although data arrived; it has
+// a smallest chunk and does not say so.
 func TestQuirkU2ECRChunks(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{Host: "123456789012.dkr.ecr.eu-west-1.amazonaws.com"})
 	registry.When("PATCH", "/uploads/").Edit(func(_ int, header http.Header) int {
@@ -151,7 +151,8 @@ func TestQuirkU3FirstChunkRefusedUnreadIsStreamed(t *testing.T) {
 	}
 }
 
-// quirk U3: one that is refused once it has been read cannot be sent again, and the client is told what to change.
+// quirk U3: one that is refused once it has been read cannot be sent again, and the client is told what to
+// change.
 func TestQuirkU3ChunkRefusedOnceRead(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	registry.When("PATCH", "/uploads/").AnswerOnceRead(416, `{"errors":[{"code":"RANGE_INVALID","message":"chunk exceeds 4 MiB"}]}`)
@@ -193,7 +194,8 @@ func TestQuirkU5ChunkMinLength(t *testing.T) {
 	}
 }
 
-// quirk U6: Range after POST is 0-0, 0--1 or absent; an off-by-one made docker write wrong sizes; some return per-chunk ranges.
+// quirk U6: Range after POST is 0-0, 0--1 or absent; an off-by-one made docker write wrong sizes; some return
+// per-chunk ranges.
 func TestQuirkU6Ranges(t *testing.T) {
 	for _, test := range []struct {
 		afterPost, afterFirst, afterSecond, onStatus string

@@ -26,7 +26,8 @@ type Entry struct {
 	Side string
 	// Operation is one of a closed set, such as "manifest-put"; "" until it is known.
 	Operation string
-	// Name of the repository as the client writes it, and Reference, a tag or digest, never an upload session.
+	// Name of the repository as the client writes it, and Reference, a tag or digest, never an upload
+	// session.
 	Name, Reference string
 	// Status of the answer, and UpstreamStatus of the registry's, 0 when it was not asked or did not answer.
 	Status, UpstreamStatus int
@@ -36,7 +37,8 @@ type Entry struct {
 	Duration time.Duration
 	// Err is why the request failed.
 	Err error
-	// Report, where a side sets it, is called at the end in place of writing the line that requests have in general.
+	// Report, where a side sets it, is called at the end in place of writing the line that requests have in
+	// general.
 	Report func(ctx context.Context, e *Entry)
 
 	method, remote string
@@ -54,9 +56,10 @@ func (e *Entry) Received() int64 {
 // stallLimit is how long a client may stall that has more of a body to send than the registry wanted.
 const stallLimit = time.Second
 
-// StopReading ends the reading of the client's body soon, when it is not complete although the request has its answer. Otherwise a
-// client that stalls would keep its own answer waiting, and its connection: net/http reads on before it sends one. It is called
-// when an answer begins, whoever writes it; who has one earlier, and more to do before, calls it himself.
+// StopReading ends the reading of the client's body soon, when it is not complete although the request has
+// its answer. Otherwise a client that stalls would keep its own answer waiting, and its connection: net/http
+// reads on before it sends one. It is called when an answer begins, whoever writes it; who has one earlier,
+// and more to do before, calls it himself.
 func (e *Entry) StopReading() {
 	if e.body != nil && !e.body.complete() {
 		e.body.stop()

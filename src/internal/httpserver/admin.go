@@ -9,8 +9,8 @@ import (
 
 // Admin serves what is for the operator and his machines alone: /livez, /readyz and /metrics.
 //
-// Neither probe depends on the upstream: a pod that is not ready turns every answer into the API server's 503, also the one that
-// would say what is wrong.
+// Neither probe depends on the upstream: a pod that is not ready turns every answer into the API server's
+// 503, also the one that would say what is wrong.
 func Admin(ready func() bool, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok\n") })

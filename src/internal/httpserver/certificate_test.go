@@ -97,7 +97,8 @@ func TestAChangedPairIsServed(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	// A certificate that comes before its key changes nothing, nor does its removal, nor a file of something else.
+	// A certificate that comes before its key changes nothing, nor does its removal, nor a file of something
+	// else.
 	cert, key = issue(t, "second")
 	for _, step := range []struct{ path, content string }{{certFile, string(cert)}, {keyFile, "no key"}} {
 		write(t, step.path, []byte(step.content))

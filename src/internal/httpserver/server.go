@@ -19,7 +19,8 @@ import (
 
 const (
 	headerTimeout = 10 * time.Second
-	// idleTimeout is longer than that of the API server's connections (90 s), so that it is the API server who closes them.
+	// idleTimeout is longer than that of the API server's connections (90 s), so that it is the API server
+	// who closes them.
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 64 << 10
 	// MaxConnections of one listener at once; more wait to be accepted.
@@ -84,9 +85,10 @@ func (limit limits) listen(ctx context.Context, logger *slog.Logger, all ...List
 // Draining reports whether the group has been told to end; it is then not ready for more.
 func (g *Group) Draining() bool { return g.draining.Load() }
 
-// Serve serves until the context ends, and then lets requests under way finish for as long as timeout says. The first
-// listener, which says whether the process is ready, is stopped once the others are done, so that it can say no until then; those
-// stop at once and together, because no new connection may come to one while another still has uploads.
+// Serve serves until the context ends, and then lets requests under way finish for as long as timeout says.
+// The first listener, which says whether the process is ready, is stopped once the others are done, so that
+// it can say no until then; those stop at once and together, because no new connection may come to one while
+// another still has uploads.
 func (g *Group) Serve(ctx context.Context, timeout time.Duration) error {
 	failed := make(chan error, len(g.servers))
 	for i, server := range g.servers {

@@ -75,7 +75,8 @@ func put(t *testing.T, url string, body io.Reader) chan int {
 	return status
 }
 
-// TestUploadsFinish after the end was asked for, while all sides but the admin's take nothing new, and that one says why.
+// TestUploadsFinish after the end was asked for, while all sides but the admin's take nothing new, and that
+// one says why.
 func TestUploadsFinish(t *testing.T) {
 	begun := make(chan struct{})
 	var g *Group

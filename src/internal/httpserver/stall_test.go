@@ -21,7 +21,8 @@ import (
 // guard ends a test that would wait for ever.
 const guard = 30 * time.Second
 
-// TestWhoAnnouncesABodyAndSendsNone gets the answer all the same, and loses the connection: there are only so many.
+// TestWhoAnnouncesABodyAndSendsNone gets the answer all the same, and loses the connection: there are only so
+// many.
 func TestWhoAnnouncesABodyAndSendsNone(t *testing.T) {
 	for name, handle := range map[string]httpserver.HandlerFunc{
 		"refused":  func(http.ResponseWriter, *http.Request) error { return oci.Errorf(oci.Denied, "no") },

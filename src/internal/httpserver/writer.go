@@ -17,8 +17,8 @@ type writer struct {
 	written atomic.Int64
 }
 
-// Stamp puts a header on the answer, whoever writes it, and whatever headers an upstream sent. It must be called with a
-// ResponseWriter of [Log.Handler], before the answer begins.
+// Stamp puts a header on the answer, whoever writes it, and whatever headers an upstream sent. It must be
+// called with a ResponseWriter of [Log.Handler], before the answer begins.
 func Stamp(w http.ResponseWriter, name, value string) {
 	if out, ok := w.(*writer); ok {
 		out.Stamp(name, value)
@@ -29,8 +29,8 @@ func Stamp(w http.ResponseWriter, name, value string) {
 
 func (w *writer) Stamp(name, value string) { w.stamps.Set(name, value) }
 
-// WriteHeader implements [http.ResponseWriter]. Interim answers of the upstream end here: net/http sends "100 Continue" itself
-// when the body is first read, and ReverseProxy clears all headers after each one.
+// WriteHeader implements [http.ResponseWriter]. Interim answers of the upstream end here: net/http sends "100
+// Continue" itself when the body is first read, and ReverseProxy clears all headers after each one.
 func (w *writer) WriteHeader(status int) {
 	if status < 200 {
 		return

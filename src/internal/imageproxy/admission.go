@@ -16,7 +16,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// Admit implements [engine.Side]. Each step tells only those who have passed the ones before it anything about what is configured.
+// Admit implements [engine.Side]. Each step tells only those who have passed the ones before it anything
+// about what is configured.
 func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, error) {
 	known := v.cfg.Catalog.Current()
 	credential, scope, err := v.authenticate(r, known, operation)
@@ -85,7 +86,8 @@ func end(c *catalog.Credential) time.Time {
 	return c.Expires
 }
 
-// errClosed answers for another application and for a registry that is not open to this one: nothing is there to be probed.
+// errClosed answers for another application and for a registry that is not open to this one: nothing is there
+// to be probed.
 func errClosed() *oci.Error {
 	return oci.Errorf(oci.Denied, "this license does not open this repository")
 }
@@ -115,8 +117,9 @@ func (v *visit) open(known *catalog.Catalog, credential *catalog.Credential, ope
 	}
 }
 
-// refused answers for a registry that refuses the vendor's credential. Many registries refuse it for a repository that does not exist.
-// That is a mistake of the customer's, and the vendor is not alarmed by it (quirk D13).
+// refused answers for a registry that refuses the vendor's credential. Many registries refuse it for a
+// repository that does not exist. That is a mistake of the customer's, and the vendor is not alarmed by it
+// (quirk D13).
 func (v *visit) refused(ctx context.Context, registry *catalog.Registry, refusal *upstream.Refusal) *oci.Error {
 	if refusal.Status == 0 || registry.Upstream.RefusesCredential(ctx) {
 		return v.unavailable(registry, refusal)
@@ -129,8 +132,9 @@ func of(registry *catalog.Registry, err error) error {
 	return fmt.Errorf("ExternalRegistry %s, %s: %w", registry.Name, registry.Hostname, err)
 }
 
-// unavailable answers for a registry that does not take the vendor's credential, or for which there is none. It is not the
-// customer's, who would be asked for another password by a 401; only the vendor's log says which registry it is.
+// unavailable answers for a registry that does not take the vendor's credential, or for which there is none.
+// It is not the customer's, who would be asked for another password by a 401; only the vendor's log says
+// which registry it is.
 func (v *visit) unavailable(registry *catalog.Registry, cause error) *oci.Error {
 	if realm, ok := errors.AsType[*upstream.RealmError](cause); ok {
 		cause = fmt.Errorf("%w; %s", cause, realm.Remedy("spec.tokenRealms"))

@@ -23,8 +23,8 @@ import (
 // many is what a large vendor has.
 const many = 10_000
 
-// crowd is the side of a vendor with a number of licenses, and a request of each customer for an image, made with the license
-// itself and with a token.
+// crowd is the side of a vendor with a number of licenses, and a request of each customer for an image, made
+// with the license itself and with a token.
 type crowd struct {
 	*Proxy
 	requests map[string][]*http.Request
@@ -118,8 +118,9 @@ func TestALookupAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkAdmission is what tests/bench measures: the check of a license, from the request's header to the registry that it
-// opens. Each request is another customer's, so that no license is found where the last one was.
+// BenchmarkAdmission is what tests/bench measures: the check of a license, from the request's header to the
+// registry that it opens. Each request is another customer's, so that no license is found where the last one
+// was.
 func BenchmarkAdmission(b *testing.B) {
 	for _, licenses := range []int{1, many} {
 		c := newCrowd(b, licenses)

@@ -51,7 +51,8 @@ func TestALicenseOpensItsImages(t *testing.T) {
 	w.network.None(registrytest.Mentions(token))
 }
 
-// TestAdmission is the table of what becomes of whom, for everything that can be asked for. No row but the last asks a registry.
+// TestAdmission is the table of what becomes of whom, for everything that can be asked for. No row but the
+// last asks a registry.
 func TestAdmission(t *testing.T) {
 	past, future := time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC), time.Now().Add(time.Hour)
 	const closed = "this license does not open this repository"
@@ -160,7 +161,8 @@ func TestWhatTwoDenialsTell(t *testing.T) {
 	}
 }
 
-// TestTheVendorsCredentialIsRefused: the customer learns that it is not his, and the vendor which registry it is.
+// TestTheVendorsCredentialIsRefused: the customer learns that it is not his, and the vendor which registry it
+// is.
 func TestTheVendorsCredentialIsRefused(t *testing.T) {
 	w := newWorld(t, config{password: "wrong"})
 	c := w.licensed("app")
@@ -192,7 +194,8 @@ func TestARegistryThatCannotBeUsed(t *testing.T) {
 	w.unspoken()
 }
 
-// TestNobodyReadsWhatIsOpenToAnotherApp: the same blob is in repositories of both, and its digest opens nothing (quirk D8).
+// TestNobodyReadsWhatIsOpenToAnotherApp: the same blob is in repositories of both, and its digest opens
+// nothing (quirk D8).
 func TestNobodyReadsWhatIsOpenToAnotherApp(t *testing.T) {
 	w := newWorld(t, config{without: hub})
 	mine, others := w.licensed("app"), w.licensed("other")
@@ -282,7 +285,8 @@ func TestExpiryNeedsNoEdit(t *testing.T) {
 	}
 }
 
-// asking returns what asks for /v2/ with a credential, without a network, so that a test can have a clock of its own.
+// asking returns what asks for /v2/ with a credential, without a network, so that a test can have a clock of
+// its own.
 func asking(credential *catalog.Credential) (ask func() int) {
 	const id = "the license id"
 	credential.Hash = sha256.Sum256([]byte(id))

@@ -13,8 +13,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
-// authenticate finds the credential of a request: by a license id, which opens all that its license does, or by a token, which
-// opens what it was shown for. scope is nil without a token.
+// authenticate finds the credential of a request: by a license id, which opens all that its license does, or
+// by a token, which opens what it was shown for. scope is nil without a token.
 func (v *visit) authenticate(r *http.Request, known *catalog.Catalog, operation oci.Route) (credential *catalog.Credential, scope []string, err error) {
 	if token, ok := bearer(r); ok {
 		return v.byToken(r, known, operation, token)
@@ -38,7 +38,8 @@ func errUnknown() *oci.Error {
 	return oci.Errorf(oci.Unauthorized, "this license id is not known here; log in with any user name, and the license id as the password")
 }
 
-// byToken takes a token for what it says, and looks its credential up again: the license may have ended since.
+// byToken takes a token for what it says, and looks its credential up again: the license may have ended
+// since.
 func (v *visit) byToken(r *http.Request, known *catalog.Catalog, operation oci.Route, token string) (*catalog.Credential, []string, error) {
 	checked, err := v.cfg.Issuer.Check(token)
 	switch {
@@ -55,8 +56,9 @@ func (v *visit) byToken(r *http.Request, known *catalog.Catalog, operation oci.R
 	return credential, append([]string{}, checked.Repositories...), nil
 }
 
-// wrong answers a credential that is nobody's. Over the limit it costs no more than this answer. Those who show none are not counted:
-// most clients begin so, and one with a wrong password must not get those behind the same address refused.
+// wrong answers a credential that is nobody's. Over the limit it costs no more than this answer. Those who
+// show none are not counted: most clients begin so, and one with a wrong password must not get those behind
+// the same address refused.
 func (v *visit) wrong(reason Reason, answer *oci.Error) *oci.Error {
 	wait, over := v.failures.Fail(v.origin.Address)
 	if !over {

@@ -16,8 +16,8 @@ const (
 	basic = `Basic realm="License"`
 )
 
-// hosts is the grammar of the names under which a client may say that it has reached us: nothing that could end a quoted string,
-// or mean another place to somebody else.
+// hosts is the grammar of the names under which a client may say that it has reached us: nothing that could
+// end a quoted string, or mean another place to somebody else.
 type hosts struct{ valid *regexp.Regexp }
 
 func newHosts() hosts {
@@ -26,9 +26,9 @@ func newHosts() hosts {
 
 func (h hosts) accepts(host string) bool { return len(host) <= maxHost && h.valid.MatchString(host) }
 
-// challenge asks for a license, in both ways that clients know. The token server is named as the client has named this one, so that
-// any domain works (quirk A11). Bearer comes first: clients that read only one challenge read the first, and keep the license id
-// off all requests but one.
+// challenge asks for a license, in both ways that clients know. The token server is named as the client has
+// named this one, so that any domain works (quirk A11). Bearer comes first: clients that read only one
+// challenge read the first, and keep the license id off all requests but one.
 func (v *visit) challenge(r *http.Request, answer *oci.Error, name, failure string) *oci.Error {
 	if !v.hosts.accepts(r.Host) {
 		return answer.With("WWW-Authenticate", basic)

@@ -13,7 +13,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
-// aliased is an image that its reader knows by an alias alone, so that every name of its registry would be news to him.
+// aliased is an image that its reader knows by an alias alone, so that every name of its registry would be
+// news to him.
 const aliased = "/v2/proxy/other/inner/team/api"
 
 // TestNothingNamesTheUpstream, whatever it says: not in a body, nor in a header.
@@ -78,7 +79,8 @@ func TestLinksAreOurs(t *testing.T) {
 	}
 }
 
-// TestRedirectsAreFollowed, and none is passed on: not those of a download, nor others, nor the ones that a client could follow.
+// TestRedirectsAreFollowed, and none is passed on: not those of a download, nor others, nor the ones that a
+// client could follow.
 func TestRedirectsAreFollowed(t *testing.T) {
 	w := newWorld(t, config{})
 	c := w.licensed("other")
@@ -131,7 +133,8 @@ func TestTheLogHasWhatTheCustomerIsNotTold(t *testing.T) {
 	}
 }
 
-// TestWhatGoesUpstream: the client's license and cookies do not, nor the prefix, and the scope is for pulling.
+// TestWhatGoesUpstream: the client's license and cookies do not, nor the prefix, and the scope is for
+// pulling.
 func TestWhatGoesUpstream(t *testing.T) {
 	w := newWorld(t, config{})
 	realm := &registrytest.Realm{URL: "https://quay.io/v2/auth", User: proxytest.User, Password: proxytest.Password, ExpiresIn: 300}

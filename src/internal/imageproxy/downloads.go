@@ -12,7 +12,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
-// downloads ends those that are under way when their license does. None of its methods does anything where it is nil.
+// downloads ends those that are under way when their license does. None of its methods does anything where it
+// is nil.
 type downloads struct {
 	store  *catalog.Store
 	cancel func()
@@ -47,8 +48,8 @@ func (d *downloads) close() {
 	}
 }
 
-// watch ends a download as soon as its credential no longer admits, which may be at once: the catalog could have changed since
-// the credential was looked at.
+// watch ends a download as soon as its credential no longer admits, which may be at once: the catalog could
+// have changed since the credential was looked at.
 func (d *downloads) watch(one *download) {
 	if d == nil {
 		return

@@ -28,7 +28,7 @@ type Config struct {
 	Proxies TrustedProxies
 	// TerminateOnRevoke ends downloads under way when their license ends.
 	TerminateOnRevoke bool
-	// Recorder is told of every request.
+	// Recorder gets every request.
 	Recorder Recorder
 	Logger   *slog.Logger
 }

@@ -102,7 +102,8 @@ func TestTampering(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// forge signs claims with the issuer's own key, which nobody has: what is left to go wrong is what they say.
+	// forge signs claims with the issuer's own key, which nobody has: what is left to go wrong is what they
+	// say.
 	forge := func(method jwt.SigningMethod, key any, change func(jwt.MapClaims)) string {
 		c := jwt.MapClaims{}
 		content, err := base64.RawURLEncoding.DecodeString(parts[1])

@@ -15,7 +15,8 @@ import (
 // purpose is bound into the derived keys: the same key file may have the keys of upload sessions.
 const purpose = "local-source-proxy image-proxy tokens v1"
 
-// TokenKeys sign with the first key and check with any, so that a key can be replaced while its tokens are in use.
+// TokenKeys sign with the first key and check with any, so that a key can be replaced while its tokens are in
+// use.
 type TokenKeys struct {
 	signing []byte
 	all     jwt.VerificationKeySet

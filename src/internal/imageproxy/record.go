@@ -61,10 +61,10 @@ type Record struct {
 	Err error
 }
 
-// Recorder is told of every request.
+// Recorder gets every request.
 type Recorder interface{ Pulled(r Record) }
 
-// Recorders are told one after the other.
+// Recorders get each request one after the other.
 type Recorders []Recorder
 
 // Pulled implements [Recorder].

@@ -29,8 +29,8 @@ func newGrammar() grammar {
 	}
 }
 
-// reference is the name of an image behind this side, proxy/<app>/[<host or alias>/]<repository>. The zero one is of a name that
-// does not begin so.
+// reference is the name of an image behind this side, proxy/<app>/[<host or alias>/]<repository>. The zero
+// one is of a name that does not begin so.
 type reference struct {
 	app string
 	// host is the registry, when the name says it in a way that cannot be a repository's.
@@ -47,8 +47,8 @@ func (ref reference) image() string {
 	return ref.host + "/" + ref.path
 }
 
-// read reads a method and an escaped path. The name in the route is the client's. Nothing of the catalog takes part in it, so that
-// what is refused here tells nothing about it.
+// read reads a method and an escaped path. The name in the route is the client's. Nothing of the catalog
+// takes part in it, so that what is refused here tells nothing about it.
 func (g grammar) read(method, escapedPath string) (oci.Route, reference, error) {
 	operation, ref, err := g.path(escapedPath)
 	if err != nil {
@@ -110,7 +110,8 @@ func (g grammar) named(operation oci.Route, ref reference, err error) (oci.Route
 	return operation, ref, nil
 }
 
-// isHost reports whether the first segment of an image's name is a registry's, by the rule that docker has for it.
+// isHost reports whether the first segment of an image's name is a registry's, by the rule that docker has
+// for it.
 func isHost(segment string) bool { return strings.ContainsAny(segment, ".:") || segment == "localhost" }
 
 // colons undoes what some clients do to them.
@@ -118,8 +119,9 @@ func colons(segment string) string {
 	return strings.NewReplacer("%3A", ":", "%3a", ":").Replace(segment)
 }
 
-// find returns the registry that a reference names, and the repository there. The error is one of the catalog's. An alias that is for
-// other applications does not take its name on Docker Hub away from those that have Docker Hub.
+// find returns the registry that a reference names, and the repository there. The error is one of the
+// catalog's. An alias that is for other applications does not take its name on Docker Hub away from those
+// that have Docker Hub.
 func (ref reference) find(c *catalog.Catalog) (*catalog.Registry, string, error) {
 	name, repository := ref.host, ref.path
 	if name == "" {

@@ -185,7 +185,8 @@ func FuzzRead(f *testing.F) {
 		if ref.app == "" {
 			return
 		}
-		// The name in front of the client reads as the same reference again: what was checked is what is used.
+		// The name in front of the client reads as the same reference again: what was checked is what is
+		// used.
 		again, same, err := newGrammar().read(http.MethodGet, "/v2/"+operation.Name+"/tags/list")
 		if err != nil || same != ref || again.Name != operation.Name {
 			t.Errorf("%q: %+v is read again as %+v, %v", path, ref, same, err)

@@ -50,8 +50,8 @@ func TestNobodyStopsARegistryForOthers(t *testing.T) {
 	}
 }
 
-// quirk D13: an unknown repository is denied instead of being unknown, though the credential is good. That is a mistake of the
-// customer's, and the vendor has nothing to mend.
+// quirk D13: an unknown repository is denied instead of being unknown, though the credential is good. That is
+// a mistake of the customer's, and the vendor has nothing to mend.
 func TestQuirkD13ADeniedRepositoryIsNotARefusedCredential(t *testing.T) {
 	anonymous := proxytest.Fixed(keychain.Credential{})
 	deny := func(w *world, status int) {

@@ -38,8 +38,8 @@ type source struct {
 	passedOver int
 }
 
-// NewThrottle makes a throttle. summarize is told how many failures of a source were over the limit, once for each [Pause] in which
-// there were some.
+// NewThrottle makes a throttle. summarize is told how many failures of a source were over the limit, once for
+// each [Pause] in which there were some.
 func NewThrottle(summarize func(source netip.Prefix, failures int)) *Throttle {
 	remembered, _ := simplelru.NewLRU[netip.Prefix, *source](sources, nil) // only a size that is not positive is an error
 	return &Throttle{summarize: summarize, sources: remembered}

@@ -30,8 +30,8 @@ type tokenRequest struct {
 	scopes []string
 }
 
-// tokenResponse is the answer (distribution token specification, "Token Response Fields"). It has no refresh token, which
-// would be another license id.
+// tokenResponse is the answer (distribution token specification, "Token Response Fields"). It has no refresh
+// token, which would be another license id.
 type tokenResponse struct {
 	Token       string `json:"token"`
 	AccessToken string `json:"access_token"`
@@ -40,9 +40,10 @@ type tokenResponse struct {
 	Scope       string `json:"scope,omitempty"`
 }
 
-// serveToken answers [tokenPath]. The token covers what the license opens of what the client asked for. Which registries
-// are configured takes no part in that, so nobody can find it out here. A license that has ended gets its token as well: what
-// the token is shown for is refused with the reason, and most clients print that answer only (quirk K7).
+// serveToken answers [tokenPath]. The token covers what the license opens of what the client asked for. Which
+// registries are configured takes no part in that, so nobody can find it out here. A license that has ended
+// gets its token as well: what the token is shown for is refused with the reason, and most clients print that
+// answer only (quirk K7).
 func (v *visit) serveToken(w http.ResponseWriter, r *http.Request) error {
 	v.record.Action = Auth
 	httpserver.Started(r.Context(), "token", "", "")
@@ -67,8 +68,8 @@ func (v *visit) serveToken(w http.ResponseWriter, r *http.Request) error {
 	return writeToken(w, token, issued, granted)
 }
 
-// readTokenRequest reads Basic from a GET, or the form of OAuth 2 from a POST. No refresh token was ever issued here. The
-// 401 makes a client that sends one show its license instead.
+// readTokenRequest reads Basic from a GET, or the form of OAuth 2 from a POST. No refresh token was ever
+// issued here. The 401 makes a client that sends one show its license instead.
 func readTokenRequest(w http.ResponseWriter, r *http.Request) (tokenRequest, error) {
 	switch r.Method {
 	case http.MethodGet:
@@ -99,8 +100,8 @@ func parse(w http.ResponseWriter, r *http.Request) error {
 // fields splits the scopes: some clients send one parameter, others several.
 func fields(scopes []string) []string { return strings.Fields(strings.Join(scopes, " ")) }
 
-// grant returns those of the asked names that a license of this application can open at all. The specification has the others
-// left out. Asking for them reveals nothing.
+// grant returns those of the asked names that a license of this application can open at all. The
+// specification has the others left out. Asking for them reveals nothing.
 func (v *visit) grant(scopes []string, app string) []string {
 	granted := []string{}
 	for _, scope := range scopes {

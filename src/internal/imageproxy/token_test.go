@@ -87,7 +87,8 @@ func TestTokensThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestWhatATokenIsGoodFor: the names that were asked for, as far as the license's application goes, for pulling, and nothing else.
+// TestWhatATokenIsGoodFor: the names that were asked for, as far as the license's application goes, for
+// pulling, and nothing else.
 func TestWhatATokenIsGoodFor(t *testing.T) {
 	w := newWorld(t, config{})
 	c := w.licensed("app")
@@ -150,7 +151,8 @@ func TestForgedTokens(t *testing.T) {
 	}
 }
 
-// quirk A11: Nexus can only proxy a registry whose challenge carries a scope and names the domain that it asked.
+// quirk A11: Nexus can only proxy a registry whose challenge carries a scope and names the domain that it
+// asked.
 func TestQuirkA11ChallengesNameTheDomainOfTheClient(t *testing.T) {
 	for _, proxies := range []string{"", "127.0.0.1"} {
 		w := newWorld(t, config{proxies: proxies})
@@ -181,8 +183,8 @@ func TestQuirkA11ChallengesNameTheDomainOfTheClient(t *testing.T) {
 	}
 }
 
-// quirk K7: most clients print of a refusal by the token server its status only. So a license that has ended gets a token, and what
-// the token is shown for is refused with the reason.
+// quirk K7: most clients print of a refusal by the token server its status only. So a license that has ended
+// gets a token, and what the token is shown for is refused with the reason.
 func TestQuirkK7AnEndedLicenseGetsATokenThatIsRefusedWithTheReason(t *testing.T) {
 	past := time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC)
 	for says, end := range map[string]func(*customer){

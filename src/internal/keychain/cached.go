@@ -12,19 +12,23 @@ import (
 )
 
 const (
-	// earliest is how long before its expiry a credential is renewed at most; short-lived ones keep three quarters of their life.
+	// earliest is how long before its expiry a credential is renewed at most; short-lived ones keep three
+	// quarters of their life.
 	earliest = 5 * time.Minute
-	// undated is how long an answer without an expiry is believed: a credential helper may be asked again after it.
+	// undated is how long an answer without an expiry is believed: a credential helper may be asked again
+	// after it.
 	undated = 5 * time.Minute
 	// patience ends a question that nobody may be waiting for any more.
 	patience = time.Minute
 )
 
-// Cached remembers the answers of k for each host until shortly before they expire: a quarter of what is left of their life,
-// or 5 minutes, whichever is less. An answer without an expiry is kept for 5 minutes, the anonymous one too.
+// Cached remembers the answers of k for each host until shortly before they expire: a quarter of what is left
+// of their life, or 5 minutes, whichever is less. An answer without an expiry is kept for 5 minutes, the
+// anonymous one too.
 //
-// Callers that ask for one host at the same time share one question, which lives on when some of them give up, for a minute at
-// most. An error is not remembered; while the credential at hand is still good, a failed renewal is no error.
+// Callers that ask for one host at the same time share one question, which lives on when some of them give
+// up, for a minute at most. An error is not remembered; while the credential at hand is still good, a failed
+// renewal is no error.
 func Cached(k Keychain) Keychain {
 	return &cache{next: k, answers: map[string]answer{}}
 }

@@ -4,8 +4,8 @@ package keychain
 
 import "context"
 
-// Chain asks its members in order and takes the first credential that is not anonymous. An error ends the search: a member
-// that should know a host and fails must not be papered over by a weaker one.
+// Chain asks its members in order and takes the first credential that is not anonymous. An error ends the
+// search: a member that should know a host and fails must not be papered over by a weaker one.
 func Chain(members ...Keychain) Keychain {
 	return Func(func(ctx context.Context, host string) (Credential, error) {
 		for _, member := range members {

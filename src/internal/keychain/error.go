@@ -4,7 +4,8 @@ package keychain
 
 import "strings"
 
-// Error is a credential that a cloud should have given and did not. Its text is one line: who, which step, why and what to do.
+// Error is a credential that a cloud should have given and did not. Its text is one line: who, which step,
+// why and what to do.
 type Error struct {
 	Cloud  string // whose service, such as "Amazon ECR"
 	Host   string // the registry
@@ -12,7 +13,8 @@ type Error struct {
 	Cause  string // what was answered, in one line without ids
 	Remedy string // what the operator can do
 
-	// Err is the library's error. Its text may be long and hold request ids: it is for errors.Is and errors.As, not for a log.
+	// Err is the library's error. Its text may be long and hold request ids: it is for errors.Is and
+	// errors.As, not for a log.
 	Err error
 }
 

@@ -9,12 +9,14 @@ import (
 	"time"
 )
 
-// Credential is what a registry is shown. At most one of the three forms is set; the zero value means anonymous.
+// Credential is what a registry is shown. At most one of the three forms is set; the zero value means
+// anonymous.
 type Credential struct {
-	// Username and Password are the Basic form (RFC 7617), also traded for a Bearer token at the registry's realm.
+	// Username and Password are the Basic form (RFC 7617), also traded for a Bearer token at the registry's
+	// realm.
 	Username, Password string
-	// IdentityToken is an OAuth2 refresh token ("identitytoken" in a docker config), traded for a Bearer token. A Username may
-	// stand beside it, as some registries name one (quirk A6); a Password does not.
+	// IdentityToken is an OAuth2 refresh token ("identitytoken" in a docker config), traded for a Bearer
+	// token. A Username may stand beside it, as some registries name one (quirk A6); a Password does not.
 	IdentityToken string
 	// RegistryToken is a Bearer token that is sent as it is ("registrytoken" in a docker config).
 	RegistryToken string
@@ -52,8 +54,9 @@ func (c Credential) redacted() string {
 
 // Keychain finds the credential for a registry host such as "registry.example.com:5000".
 //
-// No entry for the host is not an error: the answer is then the anonymous credential. An error means that there should be a
-// credential and it could not be had; its text names the place and what to do, and never the secret.
+// No entry for the host is not an error: the answer is then the anonymous credential. An error means that
+// there should be a credential and it could not be had; its text names the place and what to do, and never
+// the secret.
 type Keychain interface {
 	Credential(ctx context.Context, host string) (Credential, error)
 }

@@ -15,8 +15,8 @@ const limit = 300
 
 var query = regexp.MustCompile(`(https?://[^\s"'?#]*)[?#][^\s"']*`)
 
-// OneLineError is the text of err in one line. What net/url adds to an error, method and URL, is left out, and query strings of other
-// URLs are cut.
+// OneLineError is the text of err in one line. What net/url adds to an error, method and URL, is left out,
+// and query strings of other URLs are cut.
 func OneLineError(err error) string {
 	if u, ok := errors.AsType[*url.Error](err); ok && u.Err != nil {
 		host := u.URL
@@ -28,7 +28,8 @@ func OneLineError(err error) string {
 	return Text(err.Error())
 }
 
-// Text is the first line of s that is not blank, without control characters and query strings, at most 300 runes long.
+// Text is the first line of s that is not blank, without control characters and query strings, at most 300
+// runes long.
 func Text(s string) string {
 	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
 	s = strings.Map(func(r rune) rune {

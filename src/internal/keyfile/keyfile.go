@@ -21,8 +21,8 @@ func Generate() []byte {
 	return []byte(base64.StdEncoding.EncodeToString(key) + "\n")
 }
 
-// Parse reads a key file: one key of 32 bytes a line in standard base64; blank lines and lines that begin with # are passed
-// over. There is at least one key without an error. place names the file in errors.
+// Parse reads a key file: one key of 32 bytes a line in standard base64; blank lines and lines that begin
+// with # are passed over. There is at least one key without an error. place names the file in errors.
 func Parse(place string, data []byte) ([][]byte, error) {
 	var keys [][]byte
 	lines := bufio.NewScanner(bytes.NewReader(data))

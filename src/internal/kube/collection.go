@@ -16,22 +16,25 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 )
 
-// Handler is told of the custom resources of one kind, as another type that has only what is needed of them. Calls do not overlap.
+// Handler is told of the custom resources of one kind, as another type that has only what is needed of them.
+// Calls do not overlap.
 type Handler[T any] struct {
 	// Convert makes the other type. What it does not keep is not kept by anybody.
 	Convert func(v1alpha1.Object) T
-	// Replace tells of all that there are, by name; Set of one that is new or has changed; Delete of one that is gone.
+	// Replace tells of all that there are, by name; Set of one that is new or has changed; Delete of one that
+	// is gone.
 	Replace func(map[string]T)
 	Set     func(T)
 	Delete  func(name string)
-	// Failed is told once of each outage, with an [*AccessError]. What was told last is still the best there is.
+	// Failed is told once of each outage, with an [*AccessError]. What was told last is still the best there
+	// is.
 	Failed func(error)
 }
 
 // WatchAll tells of the custom resources of one kind, at once and after every change, until ctx ends.
 //
-// They are read in pages, and converted page by page: a list of all of them as the API server has it, with what it notes for itself, would
-// take a multiple of the memory.
+// They are read in pages, and converted page by page: a list of all of them as the API server has it, with
+// what it notes for itself, would take a multiple of the memory.
 func WatchAll[T any](ctx context.Context, c *Client, resources Resources, handler Handler[T]) {
 	w := &collection[T]{client: c, resources: resources, handler: handler}
 	lw := &cache.ListWatch{ListWithContextFunc: w.list, WatchFuncWithContext: w.watch}

@@ -10,8 +10,9 @@ const (
 	dockerConfigKey  = ".dockerconfigjson"
 )
 
-// DockerConfig is the docker config of a registry credential. A Secret of any other form, such as kubernetes.io/dockercfg or
-// Opaque, is an error that says what to do; whether the config itself is any good is not judged here.
+// DockerConfig is the docker config of a registry credential. A Secret of any other form, such as
+// kubernetes.io/dockercfg or Opaque, is an error that says what to do; whether the config itself is any good
+// is not judged here.
 func (s *Secret) DockerConfig() ([]byte, error) {
 	data, ok := s.Data[dockerConfigKey]
 	if s.Type != dockerConfigType || !ok {

@@ -13,7 +13,8 @@ import (
 type Binding struct {
 	// Role is the server's, Account its ServiceAccount.
 	Role, Account string
-	// Secrets is the package's value that lists the Secrets that the Role lets it read; empty where there is none.
+	// Secrets is the package's value that lists the Secrets that the Role lets it read; empty where there is
+	// none.
 	Secrets string
 }
 

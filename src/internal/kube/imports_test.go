@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// The generated clients and their scheme cost 9 MiB of resident memory; the tests of this package may have them.
+// The generated clients and their scheme cost 9 MiB of resident memory; the tests of this package may have
+// them.
 func TestImportsNoGeneratedClient(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
 	if err != nil {

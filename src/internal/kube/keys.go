@@ -24,11 +24,12 @@ const (
 	KeyField = "keys"
 )
 
-// Keys returns the key file (package keyfile) of that Secret, which all replicas share. The package makes the Secret empty. The
-// first replica puts a random key into it; those that come later, or at the same moment, read that one.
+// Keys returns the key file (package keyfile) of that Secret, which all replicas share. The package makes the
+// Secret empty. The first replica puts a random key into it; those that come later, or at the same moment,
+// read that one.
 //
-// The server creates no Secret: whoever may create one of any type could have it filled with another ServiceAccount's token. The
-// content is not checked beyond being there.
+// The server creates no Secret: whoever may create one of any type could have it filled with another
+// ServiceAccount's token. The content is not checked beyond being there.
 func (c *Client) Keys(ctx context.Context, name string) ([]byte, error) {
 	var err error
 	for range 3 { // another replica can fill the Secret between the steps
@@ -63,8 +64,9 @@ func (c *Client) filled(ctx context.Context, name string) (*corev1.Secret, error
 
 func hasKeys(data map[string][]byte) bool { return len(bytes.TrimSpace(data[KeyField])) > 0 }
 
-// WatchKeys calls deliver with the key file, at once and whenever it changes, until ctx ends. A Secret that is deleted or holds
-// no keys is logged and changes nothing: what was made with the keys that are in use depends on them.
+// WatchKeys calls deliver with the key file, at once and whenever it changes, until ctx ends. A Secret that
+// is deleted or holds no keys is logged and changes nothing: what was made with the keys that are in use
+// depends on them.
 func (c *Client) WatchKeys(ctx context.Context, name string, deliver func(keyFile []byte)) {
 	c.Watch(ctx, name, func(secret *Secret, err error) {
 		var keys []byte

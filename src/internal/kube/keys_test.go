@@ -78,7 +78,8 @@ func TestKeysDiffer(t *testing.T) {
 	}
 }
 
-// TestKeysNeverCreateASecret: with that right a Secret could be filled with the token of another ServiceAccount.
+// TestKeysNeverCreateASecret: with that right a Secret could be filled with the token of another
+// ServiceAccount.
 func TestKeysNeverCreateASecret(t *testing.T) {
 	for name, content := range map[string]string{"absent": "", "empty": "\n", "filled": "theirs"} {
 		t.Run(name, func(t *testing.T) {

@@ -27,7 +27,7 @@ type Client struct {
 	Licenses, Registries Resources
 	// Binding is what gives the server its rights, for messages.
 	Binding Binding
-	// Log is told of outages that change nothing; nil discards.
+	// Log gets outages that change nothing; nil discards.
 	Log *slog.Logger
 }
 

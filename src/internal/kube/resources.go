@@ -29,7 +29,8 @@ type Resources interface {
 	New() v1alpha1.Object
 }
 
-// The rate at which custom resources are written. A new version of the server may have something to say about each of many.
+// The rate at which custom resources are written. A new version of the server may have something to say about
+// each of many.
 const (
 	writesPerSecond = 50
 	writesAtOnce    = 100
@@ -48,7 +49,8 @@ func newResources(config *rest.Config, namespace string) (licenses, registries R
 		custom[v1alpha1.ExternalRegistry, v1alpha1.ExternalRegistryList]("externalregistries", client, parameters, namespace), nil
 }
 
-// resources implements [Resources] for one kind. It only takes the kind out of the types of client-go's client.
+// resources implements [Resources] for one kind. It only takes the kind out of the types of client-go's
+// client.
 type resources[T, L any, PT customObject[T], PL pointer[L]] struct {
 	plural string
 	client *gentype.ClientWithList[PT, PL]

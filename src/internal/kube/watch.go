@@ -28,11 +28,12 @@ type Secret struct {
 	Data map[string][]byte
 }
 
-// Watch calls deliver with the Secret of this name, at once and after every change, until ctx ends; with nil while there is
-// no such Secret. Calls do not overlap; one may repeat what the last one said.
+// Watch calls deliver with the Secret of this name, at once and after every change, until ctx ends; with nil
+// while there is no such Secret. Calls do not overlap; one may repeat what the last one said.
 //
-// An [*AccessError] comes instead while the Secret has never been read, or may not be read any more; Watch goes on trying.
-// An outage of the API server after the first reading is only logged: what was read last is still the best there is.
+// An [*AccessError] comes instead while the Secret has never been read, or may not be read any more; Watch
+// goes on trying. An outage of the API server after the first reading is only logged: what was read last is
+// still the best there is.
 func (c *Client) Watch(ctx context.Context, name string, deliver func(*Secret, error)) {
 	t := &target{client: c, name: name, deliver: deliver}
 	only := fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()

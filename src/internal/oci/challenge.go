@@ -15,8 +15,8 @@ type Challenge struct {
 	Params map[string]string
 }
 
-// ParseChallenges reads all challenges of a header, in their order. What cannot be read ends the header line it is in, and what was
-// read before it counts.
+// ParseChallenges reads all challenges of a header, in their order. What cannot be read ends the header line
+// it is in, and what was read before it counts.
 func ParseChallenges(header http.Header) []Challenge {
 	var challenges []Challenge
 	for _, line := range header.Values("WWW-Authenticate") {
@@ -40,7 +40,8 @@ func (p *parser) challenges() []Challenge {
 	return challenges
 }
 
-// params reads parameters until a word comes that is not followed by "=": the scheme of the next challenge, which it returns.
+// params reads parameters until a word comes that is not followed by "=": the scheme of the next challenge,
+// which it returns.
 func (p *parser) params(into map[string]string) (next string) {
 	for {
 		p.skip(" \t,")
@@ -98,7 +99,8 @@ func (p *parser) token() string {
 
 func (p *parser) skip(set string) { p.rest = strings.TrimLeft(p.rest, set) }
 
-// isTokenChar is tchar of RFC 9110, section 5.6.2, and "/", which registries send unquoted in realms and token68 has too.
+// isTokenChar is tchar of RFC 9110, section 5.6.2, and "/", which registries send unquoted in realms and
+// token68 has too.
 func isTokenChar(r rune) bool {
 	return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("!#$%&'*+-.^_`|~/:", r)
 }

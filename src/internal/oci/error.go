@@ -113,7 +113,7 @@ func CodeForStatus(status int) Code {
 	}
 }
 
-// Error is what the client is told.
+// Error is what the client sees.
 type Error struct {
 	Code    Code
 	Message string
@@ -125,8 +125,9 @@ type Error struct {
 	entries  []ErrorEntry
 }
 
-// Errorf makes an error of a code with a message in fmt's format. An operand of %w becomes the cause: it is for the log, and its
-// text is part of the message like any other operand's. See [Error.Because] for a cause that the client must not read.
+// Errorf makes an error of a code with a message in fmt's format. An operand of %w becomes the cause: it is
+// for the log, and its text is part of the message like any other operand's. See [Error.Because] for a cause
+// that the client must not read.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Code: code, Message: err.Error(), cause: errors.Unwrap(err)}
@@ -138,7 +139,7 @@ func RelayedError(status int, first ErrorEntry, more ...ErrorEntry) *Error {
 	return &Error{Code: first.Code, Message: first.Message, upstream: status, entries: append([]ErrorEntry{first}, more...)}
 }
 
-// Because adds the cause, which only the log is told.
+// Because adds the cause, which only the log has.
 func (e *Error) Because(cause error) *Error {
 	with := *e
 	with.cause = cause

@@ -31,7 +31,8 @@ func IsTag(s string) bool { return tagGrammar.MatchString(s) }
 // IsAlgorithm reports whether s can be the algorithm of a digest.
 func IsAlgorithm(s string) bool { return len(s) <= maxName && algoGrammar.MatchString(s) }
 
-// IsDigest reports whether s can be a digest. Of the registered algorithms the length and alphabet are checked as well.
+// IsDigest reports whether s can be a digest. Of the registered algorithms the length and alphabet are
+// checked as well.
 func IsDigest(s string) bool {
 	if len(s) > maxName || !digestGrammar.MatchString(s) {
 		return false

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// NextLink returns the raw query of the link with rel="next", whether the link was relative or absolute. It is false when there is
-// none that can be used.
+// NextLink returns the raw query of the link with rel="next", whether the link was relative or absolute. It
+// is false when there is none that can be used.
 func NextLink(header http.Header) (query string, ok bool) {
 	for _, value := range header.Values("Link") {
 		for value != "" {

@@ -29,14 +29,16 @@ type Route struct {
 	Method string
 	// Name is the repository's name as the client writes it; empty for [Ping].
 	Name string
-	// Reference is a tag or digest for [Manifest], a digest for [Blob] and [Referrers], a session token for [Upload].
+	// Reference is a tag or digest for [Manifest], a digest for [Blob] and [Referrers], a session token for
+	// [Upload].
 	Reference string
 
 	// flaw says why nothing can have the reference; nil: something can.
 	flaw *Error
 }
 
-// Operation names the operation for logs and metrics, such as "manifest-put"; the set of them is small and closed.
+// Operation names the operation for logs and metrics, such as "manifest-put"; the set of them is small and
+// closed.
 func (r Route) Operation() string {
 	switch r.Kind {
 	case Ping, Tags, Referrers, UploadStart:
@@ -110,8 +112,8 @@ func (r Route) For(method string, allowed ...string) (Route, error) {
 	return r, nil
 }
 
-// clean refuses what could mean another path to somebody else on the way. No grammar of the API needs an escape but that of a
-// digest's colon, which some clients send as %3A.
+// clean refuses what could mean another path to somebody else on the way. No grammar of the API needs an
+// escape but that of a digest's colon, which some clients send as %3A.
 func clean(escaped string) (string, error) {
 	path := strings.ReplaceAll(strings.ReplaceAll(escaped, "%3A", ":"), "%3a", ":")
 	if !strings.HasPrefix(path, "/v2") || strings.Contains(path, "%") {

@@ -10,8 +10,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 )
 
-// DefaultAddress is where a port is served when no flag says otherwise: on every address in a cluster, where the API
-// server lets people in, and on loopback elsewhere, because nobody does there.
+// DefaultAddress is where a port is served when no flag says otherwise: on every address in a cluster, where
+// the API server lets people in, and on loopback elsewhere, because nobody does there.
 func DefaultAddress(port int) string { return defaultAddress(port, kube.InCluster()) }
 
 func defaultAddress(port int, inCluster bool) string {

@@ -14,8 +14,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// Check reads the settings once, goes the way of a push with them, and reports each step. Its error is [preflight.ErrFailed] when a
-// step has failed, or a [UsageError].
+// Check reads the settings once, goes the way of a push with them, and reports each step. Its error is
+// [preflight.ErrFailed] when a step has failed, or a [UsageError].
 func Check(ctx context.Context, sources Sources, report func(diagnosis.Step)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

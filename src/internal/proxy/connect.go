@@ -21,8 +21,9 @@ type connector struct {
 	mu       sync.Mutex
 }
 
-// connectTo makes an upstream of the current settings, and another of every change of them, which is in force with the next
-// request. Requests under way keep what they began with. place names the docker config in errors.
+// connectTo makes an upstream of the current settings, and another of every change of them, which is in force
+// with the next request. Requests under way keep what they began with. place names the docker config in
+// errors.
 func connectTo(current *settings.Live, place string, cfg upstream.Config) *connector {
 	c := &connector{}
 	apply := func(*settings.Snapshot) {
@@ -57,8 +58,9 @@ func connect(now *settings.Snapshot, cfg upstream.Config, place string) *source.
 	return up
 }
 
-// credentials finds the credential for the repository: in the docker config, or else in the identity that a cloud gives to the
-// machine. A docker config that should be there and is not is an error for every request, and not a reason to go on as a stranger.
+// credentials finds the credential for the repository: in the docker config, or else in the identity that a
+// cloud gives to the machine. A docker config that should be there and is not is an error for every request,
+// and not a reason to go on as a stranger.
 func credentials(now *settings.Snapshot, place string) keychain.Keychain {
 	problem := now.DockerConfigProblem
 	if problem == nil && now.DockerConfig != nil {

@@ -24,7 +24,8 @@ type EmbeddedRegistry struct {
 	temporary string
 }
 
-// StartRegistry starts a registry that keeps its blobs in dir; with an empty dir, in a temporary one that [Registry.Stop] removes.
+// StartRegistry starts a registry that keeps its blobs in dir; with an empty dir, in a temporary one that
+// [Registry.Stop] removes.
 func StartRegistry(ctx context.Context, dir string) (*EmbeddedRegistry, error) {
 	r := &EmbeddedRegistry{}
 	if dir == "" {

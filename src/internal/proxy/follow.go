@@ -13,11 +13,11 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
 )
 
-// follow keeps live settings up to date until the context ends, and returns once they have been read for the first time. stopped
-// gives what ended it.
+// follow keeps live settings up to date until the context ends, and returns once they have been read for the
+// first time. stopped gives what ended it.
 //
-// Outside a cluster nothing starts with settings that are wrong: whoever has typed them is there to mend them. In a cluster the
-// server starts all the same, so that /health can say what is wrong.
+// Outside a cluster nothing starts with settings that are wrong: whoever has typed them is there to mend
+// them. In a cluster the server starts all the same, so that /health can say what is wrong.
 func follow(ctx context.Context, sources settings.Sources, cfg settings.LiveConfig) (current *settings.Live, stopped <-chan error, err error) {
 	var started atomic.Bool
 	started.Store(sources.Cluster != nil)
@@ -44,8 +44,8 @@ func follow(ctx context.Context, sources settings.Sources, cfg settings.LiveConf
 	return current, failed, nil
 }
 
-// unusable is what keeps a server from starting. Values without a repository do not: they are what the package installs with
-// before somebody has set one.
+// unusable is what keeps a server from starting. Values without a repository do not: they are what the
+// package installs with before somebody has set one.
 func unusable(sources settings.Sources, now *settings.Snapshot) error {
 	problem := now.Problem()
 	missing := errors.Is(problem, settings.ErrNoRepository) && now.DockerConfigProblem == nil
@@ -59,7 +59,8 @@ func unusable(sources settings.Sources, now *settings.Snapshot) error {
 	}
 }
 
-// gate keeps a log silent until it is opened: what is wrong at the start is told as an error, and need not be told twice.
+// gate keeps a log silent until it is opened: what is wrong at the start is told as an error, and need not be
+// told twice.
 type gate struct {
 	slog.Handler
 	open *atomic.Bool

@@ -62,8 +62,8 @@ func openImages(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 	return openImagesOf(ctx, cluster, cfg, m)
 }
 
-// openImagesOf opens the image proxy. What it reads to start ends with the context. What it follows ends with close, and not with the context:
-// a license that is revoked while the last downloads finish still counts.
+// openImagesOf opens the image proxy. What it reads to start ends with the context. What it follows ends with
+// close, and not with the context: a license that is revoked while the last downloads finish still counts.
 func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m *metrics.Metrics) (*part, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(starting))
 	p := &part{ready: always, close: func() error { cancel(); return nil }}
@@ -115,7 +115,8 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	return p, nil
 }
 
-// once refuses requests until what decides about them has been read: every customer would look like a stranger.
+// once refuses requests until what decides about them has been read: every customer would look like a
+// stranger.
 func once(loaded <-chan struct{}, serve httpserver.HandlerFunc) httpserver.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if !isClosed(loaded) {

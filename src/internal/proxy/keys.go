@@ -13,9 +13,9 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
 )
 
-// keys are those that replicas share: from the given file, from a Secret of the cluster, or else a random one, which neither a
-// second replica nor a restarted one has. In a cluster there is no such way out: replicas with a key each would refuse what the
-// others have made.
+// keys are those that replicas share: from the given file, from a Secret of the cluster, or else a random
+// one, which neither a second replica nor a restarted one has. In a cluster there is no such way out:
+// replicas with a key each would refuse what the others have made.
 type keys struct {
 	// what they are, in messages.
 	what    string

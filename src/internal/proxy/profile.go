@@ -7,8 +7,8 @@ import (
 	"net/http/pprof"
 )
 
-// withProfiles adds the Go runtime's profiles below /debug/pprof/ to a handler. They tell of the process's insides, and taking
-// one costs time, so they are on the admin address only, and only when asked for.
+// withProfiles adds the Go runtime's profiles below /debug/pprof/ to a handler. They tell of the process's
+// insides, and taking one costs time, so they are on the admin address only, and only when asked for.
 func withProfiles(admin http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", admin)

@@ -61,8 +61,8 @@ type part struct {
 
 func always() bool { return true }
 
-// Run serves until the context ends. An error is a [UsageError], or about what kept the server from starting or from ending in
-// time; several are joined.
+// Run serves until the context ends. An error is a [UsageError], or about what kept the server from starting
+// or from ending in time; several are joined.
 func Run(ctx context.Context, cfg Config) (err error) {
 	if err := cfg.check(kube.InCluster()); err != nil {
 		return UsageError{err}

@@ -10,7 +10,8 @@ const Lifetime = 24 * time.Hour
 
 // Record is the state of one upload session, which only the token carries.
 type Record struct {
-	// Registry and Repository are the upstream's, so that a session does not outlive a change of the settings.
+	// Registry and Repository are the upstream's, so that a session does not outlive a change of the
+	// settings.
 	Registry   string `json:"h"`
 	Repository string `json:"r"`
 	// Location is the upstream's own session: path and query on that registry, byte for byte (quirk U1).

@@ -30,7 +30,8 @@ func NewSealer(keys *Keys, now func() time.Time) *Sealer {
 // Replace puts other keys in force for the next token.
 func (s *Sealer) Replace(keys *Keys) { s.keys.Store(keys) }
 
-// Seal makes the token for a record; it stamps the time of issue. The token is unpadded base64url: one path segment.
+// Seal makes the token for a record; it stamps the time of issue. The token is unpadded base64url: one path
+// segment.
 func (s *Sealer) Seal(owner Owner, record Record) (string, error) {
 	record.Issued = s.now().Unix()
 	plain, err := json.Marshal(record)
@@ -40,8 +41,8 @@ func (s *Sealer) Seal(owner Owner, record Record) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(s.keys.Load().seal(plain, owner.bytes())), nil
 }
 
-// Open returns the record of a token that was sealed for this owner less than [Lifetime] ago. Every error is [ErrUnknown]; the
-// wrapped cause is for the log.
+// Open returns the record of a token that was sealed for this owner less than [Lifetime] ago. Every error is
+// [ErrUnknown]; the wrapped cause is for the log.
 func (s *Sealer) Open(owner Owner, token string) (Record, error) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil {

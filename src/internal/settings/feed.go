@@ -51,9 +51,10 @@ type source func(ctx context.Context, deliver update) error
 // update is one of the two update methods of [settings.Live].
 type update func(place string, data []byte, err error)
 
-// Run keeps l up to date until ctx ends, and then returns nil. It calls loaded once, when every source has been read for the
-// first time or has said why it cannot be; [settings.Snapshot.Problem] then tells whether that is good enough to start. An error
-// means that the sources cannot be watched, or that the Config does not pass its Check.
+// Run keeps l up to date until ctx ends, and then returns nil. It calls loaded once, when every source has
+// been read for the first time or has said why it cannot be; [settings.Snapshot.Problem] then tells whether
+// that is good enough to start. An error means that the sources cannot be watched, or that the Config does
+// not pass its Check.
 func (c Sources) Run(ctx context.Context, l *Live, loaded func()) error {
 	if err := c.Check(); err != nil {
 		return err

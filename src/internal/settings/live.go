@@ -30,7 +30,7 @@ type LiveConfig struct {
 	ExpectDockerConfig bool
 	// Adjust changes values before they are used, as flags do that stand above the file; nil changes nothing.
 	Adjust func(*Values)
-	// OnReload is told of each update: the result, and the problem when it was rejected. Nil is not told.
+	// OnReload gets the result of each update, and the problem when it was refused; may be nil.
 	OnReload func(result string, err error)
 	// Log gets one line for each update that is applied or rejected; nil discards.
 	Log *slog.Logger
@@ -38,7 +38,8 @@ type LiveConfig struct {
 
 // Snapshot is the state at one moment. It never changes; a new one takes its place.
 type Snapshot struct {
-	// Settings say where to push. While they have a Problem, no request can be served, and /health gives the reason.
+	// Settings say where to push. While they have a Problem, no request can be served, and /health gives the
+	// reason.
 	Settings Settings
 	// DockerConfig is the checked content of the docker config file; nil when there is none.
 	DockerConfig DockerConfig
@@ -93,8 +94,8 @@ func NewLive(config LiveConfig) *Live {
 // Current returns the snapshot in use, never nil. It does not block.
 func (l *Live) Current() *Snapshot { return l.current.Load() }
 
-// Subscribe calls changed with each snapshot from now on, in order and one at a time, before the update that made it returns.
-// The callee must not update or subscribe. The function that is returned ends it.
+// Subscribe calls changed with each snapshot from now on, in order and one at a time, before the update that
+// made it returns. The callee must not update or subscribe. The function that is returned ends it.
 func (l *Live) Subscribe(changed func(*Snapshot)) (cancel func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

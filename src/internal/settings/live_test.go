@@ -44,7 +44,8 @@ func (b *bench) values(text string) { b.UpdateValues(place, []byte(text), nil) }
 
 func (b *bench) docker(text string) { b.UpdateDockerConfig("config.json", []byte(text), nil) }
 
-// expect compares the results since the last call, how many snapshots and log lines came with them, and forgets them.
+// expect compares the results since the last call, how many snapshots and log lines came with them, and
+// forgets them.
 func (b *bench) expect(t *testing.T, snapshots, lines int, results ...string) {
 	t.Helper()
 	if diff := cmp.Diff(results, b.results); diff != "" {

@@ -13,7 +13,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/strictyaml"
 )
 
-// Parse reads the package's values. The place names the file or Secret in errors. Every defect is reported, joined with
+// Parse reads the package's values. The place names the file or Secret in errors. Every defect is reported,
+// joined with
 // [errors.Join], each an [*Error] of one line. Empty data are valid: every key has a default.
 //
 // An empty or impossible repository is no defect of the file; [Values.Resolve] reports it.

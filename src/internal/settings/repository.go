@@ -13,12 +13,12 @@ import (
 // dockerHub is the host that stands for all names of Docker Hub (quirk A9).
 const dockerHub = "index.docker.io"
 
-// longestName is the length of host, slash and path that clients commonly accept (OCI distribution-spec 1.1, "Pulling
-// manifests").
+// longestName is the length of host, slash and path that clients commonly accept (OCI distribution-spec 1.1,
+// "Pulling manifests").
 const longestName = 255
 
-// parseRepository splits "registry/path", "user/repo" on Docker Hub, or "repo", its official images. Messages never repeat
-// the value, which may hold a password by mistake.
+// parseRepository splits "registry/path", "user/repo" on Docker Hub, or "repo", its official images. Messages
+// never repeat the value, which may hold a password by mistake.
 func parseRepository(place, key, value string) (registry, path string, err error) {
 	fail := func(problem, remedy string) (string, string, error) {
 		return "", "", &Error{Place: place, Key: key, Problem: problem, Remedy: remedy}
@@ -65,8 +65,8 @@ func parseRepository(place, key, value string) (registry, path string, err error
 	return registry, path, nil
 }
 
-// splitHost takes the first component as the host when it looks like one, by docker's rule: it has a dot or a colon, or is
-// "localhost".
+// splitHost takes the first component as the host when it looks like one, by docker's rule: it has a dot or a
+// colon, or is "localhost".
 func splitHost(place, key, value string) (registry, path string, err error) {
 	first, rest, slash := strings.Cut(value, "/")
 	_, port, colon := strings.Cut(first, ":")

@@ -14,22 +14,24 @@ import (
 
 // Settings are what the server works with. They are immutable; a change makes new ones.
 type Settings struct {
-	// Registry is the upstream's host, with a port where it is not the default, in lower case. Docker Hub is always
-	// "index.docker.io", the name its credentials are stored under (quirk A9).
+	// Registry is the upstream's host, with a port where it is not the default, in lower case. Docker Hub is
+	// always "index.docker.io", the name its credentials are stored under (quirk A9).
 	Registry string
 	// Repository is the path of the target repository within the registry.
 	Repository string
-	// PlainHTTP says that the operator asked for HTTP without TLS. That a registry on loopback may be asked in plain HTTP
-	// without this is for the upstream to know.
+	// PlainHTTP says that the operator asked for HTTP without TLS. That a registry on loopback may be asked
+	// in plain HTTP without this is for the upstream to know.
 	PlainHTTP bool
 	// TokenRealms are hosts, in lower case, that may be shown the credential beside the registry's own.
 	TokenRealms []string
-	// CACertData holds PEM certificates that are trusted beside the system's roots; every block has been parsed.
+	// CACertData holds PEM certificates that are trusted beside the system's roots; every block has been
+	// parsed.
 	CACertData []byte
 	// AllowPull, AllowDelete and AllowSubRepositories are the values of these names.
 	AllowPull, AllowDelete, AllowSubRepositories bool
-	// Problem is why nothing can be pushed with these settings; nil when they are good. It wraps [ErrNoRepository] when that
-	// is all, or else holds an [*Error] for each invalid value. The text is fit for /health: it shows no values.
+	// Problem is why nothing can be pushed with these settings; nil when they are good. It wraps
+	// [ErrNoRepository] when that is all, or else holds an [*Error] for each invalid value. The text is fit
+	// for /health: it shows no values.
 	Problem error
 }
 
@@ -54,12 +56,13 @@ func (s Settings) Equal(t Settings) bool {
 		s.AllowSubRepositories == t.AllowSubRepositories && text(s.Problem) == text(t.Problem)
 }
 
-// Resolve makes settings of the values, with the platform's as fallbacks. The place is where the values are from, for the
-// problem's text; empty when that need not be said.
+// Resolve makes settings of the values, with the platform's as fallbacks. The place is where the values are
+// from, for the problem's text; empty when that need not be said.
 //
-// There is no error beside the settings, on purpose: a server in a cluster starts with whatever it is given, and
-// [Settings.Problem] is what /health then tells the people who can mend it. A caller who wants to refuse such settings, as
-// on a workstation, looks at Problem and stops.
+// There is no error beside the settings, on purpose: a server in a cluster starts with whatever it is given,
+// and
+// [Settings.Problem] is what /health then tells the people who can mend it. A caller who wants to refuse such
+// settings, as on a workstation, looks at Problem and stops.
 func (v Values) Resolve(place string) Settings {
 	s := Settings{
 		PlainHTTP:            v.PlainHTTP,

@@ -48,7 +48,8 @@ func keysOf(t reflect.Type, path string, all []string) []string {
 	return all
 }
 
-// TestSchemaAndServerKnowTheSameKeys: config/values-schema.yml, from which bundle/openapi.yml is generated, and [settings.Values].
+// TestSchemaAndServerKnowTheSameKeys: config/values-schema.yml, from which bundle/openapi.yml is generated,
+// and [settings.Values].
 func TestSchemaAndServerKnowTheSameKeys(t *testing.T) {
 	content, err := os.ReadFile("../../../bundle/openapi.yml")
 	if err != nil {

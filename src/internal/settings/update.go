@@ -29,8 +29,8 @@ func (i *input) repeats(data []byte, err error) bool {
 
 // UpdateValues takes the package's values from a place, or the error that there is instead of them.
 //
-// Values that cannot be read, or make invalid settings, never replace good ones. Without good ones they are published as the
-// problem. An empty repository is no mistake: it replaces what was there.
+// Values that cannot be read, or make invalid settings, never replace good ones. Without good ones they are
+// published as the problem. An empty repository is no mistake: it replaces what was there.
 func (l *Live) UpdateValues(place string, data []byte, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -66,7 +66,8 @@ func (l *Live) resolve(place string, data []byte, err error) Settings {
 	return values.Resolve(place)
 }
 
-// UpdateDockerConfig takes the docker config file from a place, or the error that there is instead of it, by the same rules.
+// UpdateDockerConfig takes the docker config file from a place, or the error that there is instead of it, by
+// the same rules.
 func (l *Live) UpdateDockerConfig(place string, data []byte, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

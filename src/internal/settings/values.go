@@ -4,8 +4,8 @@ package settings
 
 import "github.com/local-source-proxy/local-source-proxy/src/internal/settings/strictyaml"
 
-// Values are the package's values as they are written. Keys that the server does not use are checked for their type only;
-// what they may hold is the business of the schema of the package.
+// Values are the package's values as they are written. Keys that the server does not use are checked for
+// their type only; what they may hold is the business of the schema of the package.
 type Values struct {
 	// Repository is where everything is pushed: "registry/path", or "user/repo" on Docker Hub.
 	Repository string `yaml:"repository"`
@@ -160,8 +160,8 @@ type ImageRegistry struct {
 // sharedRepository is what stands for the repository below the platform's project path.
 const sharedRepository = "/source"
 
-// WithShared returns the values with the platform's filled in where the package's own are empty: the repository, the push
-// secret (unless an IAM role replaces it) and the CA bundle, where both are merged.
+// WithShared returns the values with the platform's filled in where the package's own are empty: the
+// repository, the push secret (unless an IAM role replaces it) and the CA bundle, where both are merged.
 func (v Values) WithShared() Values {
 	if v.Repository == "" && v.Shared.ImageRegistry.ProjectPath != "" {
 		v.Repository = v.Shared.ImageRegistry.ProjectPath + sharedRepository

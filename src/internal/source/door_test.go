@@ -120,7 +120,8 @@ func TestUnconfigured(t *testing.T) {
 	p.Network.None()
 }
 
-// quirk K1: Link has to work behind the API server's prefix, which X-Forwarded-Uri tells; nothing else is read from it.
+// quirk K1: Link has to work behind the API server's prefix, which X-Forwarded-Uri tells; nothing else is
+// read from it.
 func TestQuirkK1LinkBehindThePrefix(t *testing.T) {
 	const prefix = "/api/v1/namespaces/tap-local-source-system/services/http:local-source-proxy:5001/proxy"
 	p, registry := proxytest.Simple(t, proxytest.Config{})
@@ -149,8 +150,8 @@ func TestQuirkK1LinkBehindThePrefix(t *testing.T) {
 	p.Do("GET", escaped, proxytest.Header("X-Forwarded-Uri", prefix+escaped)).Is(200).Has("Link", "<"+prefix+"/v2/source/referrers/"+digest+`?p=2>; rel="next"`)
 }
 
-// quirk K1: the API server decodes %2F and collapses // in a Location: ours has neither, and no host ([proxytest.Answer.Location]
-// looks), whatever the registry's was.
+// quirk K1: the API server decodes %2F and collapses // in a Location: ours has neither, and no host
+// ([proxytest.Answer.Location] looks), whatever the registry's was.
 func TestQuirkK1Locations(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	registry.When("POST", "/uploads/").Answer(202, "", "Location", "https://registry.example.com//v2/a%2Fb//c?d=%2F%2F")

@@ -18,7 +18,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestTheExchangeOfOnePush is the one that was recorded from the existing client, step by step, on both sides.
+// TestTheExchangeOfOnePush is the one that was recorded from the existing client, step by step, on both
+// sides.
 func TestTheExchangeOfOnePush(t *testing.T) {
 	const tag, manifestType = "my-space-my-app", "application/vnd.docker.distribution.manifest.v2+json"
 	config, locks := []byte(`{"os":"linux"}`), []byte(`{"locations":[]}`)
@@ -71,7 +72,8 @@ func TestTheExchangeOfOnePush(t *testing.T) {
 	path(p.Do("PUT", manifests+index, put...).Is(201))
 }
 
-// TestAClientThatDisappears in mid-upload ends the upload to the registry at once, and leaves nothing running.
+// TestAClientThatDisappears in mid-upload ends the upload to the registry at once, and leaves nothing
+// running.
 func TestAClientThatDisappears(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	begun, ended := make(chan struct{}), make(chan error, 1)

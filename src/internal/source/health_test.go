@@ -140,7 +140,8 @@ func TestHealthAsksForPushScope(t *testing.T) {
 	p.Network.One(registrytest.To("auth.example.com"), registrytest.Mentions("repository%3Ateam%2Fcode%3Apull%2Cpush"))
 }
 
-// TestHealthIsShared: callers at the same time, and for seconds after, have one look at the registry among them.
+// TestHealthIsShared: callers at the same time, and for seconds after, have one look at the registry among
+// them.
 func TestHealthIsShared(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	arrived, release := make(chan struct{}), make(chan struct{})

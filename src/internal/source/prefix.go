@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// prefixOf returns what the API server's service proxy has taken off the path. It says so in X-Forwarded-Uri, as escaped as the
-// path arrived; a value that does not end in that path, or is anything but a clean path, counts as none.
+// prefixOf returns what the API server's service proxy has taken off the path. It says so in X-Forwarded-Uri,
+// as escaped as the path arrived; a value that does not end in that path, or is anything but a clean path,
+// counts as none.
 func prefixOf(r *http.Request) string {
 	forwarded, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Uri"), "?")
 	prefix, ok := strings.CutSuffix(strings.TrimSuffix(forwarded, "/"), strings.TrimSuffix(r.URL.EscapedPath(), "/"))

@@ -242,7 +242,8 @@ func refuses(t *testing.T, p *proxytest.Proxy, name, target string) {
 	})
 }
 
-// TestARefusalOfOurCredentialIsNotTheClients: DENIED, which says who has to act, and names no host but the client's own path.
+// TestARefusalOfOurCredentialIsNotTheClients: DENIED, which says who has to act, and names no host but the
+// client's own path.
 func TestARefusalOfOurCredentialIsNotTheClients(t *testing.T) {
 	for name, guard := range map[string]func(p *proxytest.Proxy, registry *registrytest.Registry){
 		"basic": func(_ *proxytest.Proxy, registry *registrytest.Registry) {

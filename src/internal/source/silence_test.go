@@ -15,7 +15,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
 )
 
-// TestARegistryThatStopsToAnswer is a 504 for whatever the client asked, soon, and the registry is asked once.
+// TestARegistryThatStopsToAnswer is a 504 for whatever the client asked, soon, and the registry is asked
+// once.
 func TestARegistryThatStopsToAnswer(t *testing.T) {
 	digest := registrytest.Digest([]byte("the layer"))
 	silent := func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
@@ -65,7 +66,8 @@ func TestARegistryThatStopsToAnswer(t *testing.T) {
 	}
 }
 
-// TestInformationalAnswersStayHere: ReverseProxy would pass them on with all that the registry puts into them.
+// TestInformationalAnswersStayHere: ReverseProxy would pass them on with all that the registry puts into
+// them.
 func TestInformationalAnswersStayHere(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	registry.PutManifest(proxytest.Repository, "application/json", []byte("{}"), "v1")

@@ -19,8 +19,8 @@ const (
 	Side = "source"
 	// Name is the repository's name on the client's side. Existing clients know no other.
 	Name = "source"
-	// PathHeader tells the client the upstream repository, as an image reference without a tag; the client puts it into the
-	// Workload in place of what it pushed to.
+	// PathHeader tells the client the upstream repository, as an image reference without a tag; the client
+	// puts it into the Workload in place of what it pushed to.
 	PathHeader = "Lsp-Registry-Path"
 )
 
@@ -30,7 +30,8 @@ type Upstream struct {
 	Registry   *upstream.Registry
 	Problem    error
 	Repository string
-	// AllowPull lets clients download blobs, AllowDelete delete content, AllowSubRepositories use names below "source".
+	// AllowPull lets clients download blobs, AllowDelete delete content, AllowSubRepositories use names below
+	// "source".
 	AllowPull, AllowDelete, AllowSubRepositories bool
 
 	health health
@@ -38,8 +39,8 @@ type Upstream struct {
 
 // Proxy is the handler of the source proxy.
 type Proxy struct {
-	// Software is the Server header of every response (RFC 9110, 10.2.4), such as local-source-proxy/0.3.0, so that
-	// "kubectl lsp version" can tell; empty for none.
+	// Software is the Server header of every response (RFC 9110, 10.2.4), such as local-source-proxy/0.3.0,
+	// so that "kubectl lsp version" can tell; empty for none.
 	Software string
 
 	engine  *engine.Engine
@@ -134,8 +135,8 @@ func (a admission) allowed(operation oci.Route) error {
 	}
 }
 
-// refused answers for the registry when it refuses the operator's credential. It is not the client's: a 401 would make clients ask
-// their users for a password, and a 5xx make them try again for minutes.
+// refused answers for the registry when it refuses the operator's credential. It is not the client's: a 401
+// would make clients ask their users for a password, and a 5xx make them try again for minutes.
 func refused(refusal *upstream.Refusal) *oci.Error {
 	if realm, ok := errors.AsType[*upstream.RealmError](refusal); ok {
 		return oci.Errorf(oci.Denied, "%s", strange(refusal)).Because(fmt.Errorf("%w; %s", refusal, realm.Remedy(realmsSetting)))

@@ -11,7 +11,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
 )
 
-// TestAStalledClientGetsItsAnswer: the registry refuses an upload of which it has seen a part, and the client sends no more.
+// TestAStalledClientGetsItsAnswer: the registry refuses an upload of which it has seen a part, and the client
+// sends no more.
 func TestAStalledClientGetsItsAnswer(t *testing.T) {
 	for name, refuse := range map[string]func(http.ResponseWriter, *http.Request, http.Handler){
 		"once it has begun": func(w http.ResponseWriter, r *http.Request, _ http.Handler) {

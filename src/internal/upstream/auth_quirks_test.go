@@ -132,7 +132,8 @@ func TestQuirkA2ChallengeForAnotherRepository(t *testing.T) {
 	p.Network.None(toRealm(), registrytest.Mentions("team%2Fsecret"))
 }
 
-// quirk A3: two scopes are honoured differently; GitLab and some others read only one. The upload is then started plain.
+// quirk A3: two scopes are honoured differently; GitLab and some others read only one. The upload is then
+// started plain.
 func TestQuirkA3TwoScopes(t *testing.T) {
 	mount := uploads + "?mount=" + registrytest.Digest(layer()) + "&from=source/other"
 	for name, grant := range map[string]func([]string) []string{
@@ -177,7 +178,8 @@ func TestQuirkA3TwoScopesRefused(t *testing.T) {
 	}
 }
 
-// quirk A4: ask for pull,push, never push alone; Quay refuses delete in a scope, so it is asked for only where the registry wants it.
+// quirk A4: ask for pull,push, never push alone; Quay refuses delete in a scope, so it is asked for only
+// where the registry wants it.
 func TestQuirkA4Scopes(t *testing.T) {
 	p, registry, _ := tokens(t, proxytest.Config{AllowDelete: true})
 	digest := registry.PutManifest(proxytest.Repository, "application/json", []byte("{}"), "v1")
@@ -197,8 +199,8 @@ func TestQuirkA4Scopes(t *testing.T) {
 	}
 }
 
-// quirk A5: tokens live 60 s to 15 min: every PATCH and PUT has a fresh one; one that the registry no longer takes is replaced
-// before the body is spent.
+// quirk A5: tokens live 60 s to 15 min: every PATCH and PUT has a fresh one; one that the registry no longer
+// takes is replaced before the body is spent.
 func TestQuirkA5TokenExpiresDuringAnUpload(t *testing.T) {
 	p, registry, realm := tokens(t, proxytest.Config{})
 	location := p.Start()
@@ -272,7 +274,8 @@ func TestQuirkA8NoGreeting(t *testing.T) {
 	}
 }
 
-// quirk A9: Docker Hub's three names are one; its API and its token server are elsewhere; credentials are looked for under one name.
+// quirk A9: Docker Hub's three names are one; its API and its token server are elsewhere; credentials are
+// looked for under one name.
 func TestQuirkA9DockerHub(t *testing.T) {
 	for _, name := range []string{"docker.io", "index.docker.io", "registry-1.docker.io"} {
 		network, registry := registrytest.NewNetwork(t), registrytest.NewRegistry(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
-// Refusal is the error when the registry, or its token server, does not accept the proxy's credential, or when there is none
-// where one is needed.
+// Refusal is the error when the registry, or its token server, does not accept the proxy's credential, or
+// when there is none where one is needed.
 type Refusal struct {
 	// Status of the answer; 0 when the credential could not be had.
 	Status int
@@ -31,8 +31,9 @@ func (e *Refusal) Error() string {
 // Unwrap returns the cause.
 func (e *Refusal) Unwrap() error { return e.cause }
 
-// authenticate shows the credential ahead of the request, so that no body is spent on learning that one is wanted. When the
-// registry refuses it all the same before the body is asked for, the request is made once more with what the refusal taught.
+// authenticate shows the credential ahead of the request, so that no body is spent on learning that one is
+// wanted. When the registry refuses it all the same before the body is asked for, the request is made once
+// more with what the refusal taught.
 type authenticate struct {
 	registry *Registry
 	next     http.RoundTripper
@@ -66,8 +67,8 @@ func (t authenticate) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	again, ok := RepeatBody(req)
 	if !ok {
-		// The body had begun before the registry made up its mind; the next attempt comes with a new token. A password is not
-		// refused by a registry that wants a token for it.
+		// The body had begun before the registry made up its mind; the next attempt comes with a new token. A
+		// password is not refused by a registry that wants a token for it.
 		if bearer(asked) == nil {
 			r.refusals.remember(credential, shown, call)
 			return resp, nil
@@ -132,8 +133,8 @@ func (r *Registry) credential(ctx context.Context, call Call) (keychain.Credenti
 	return credential, err
 }
 
-// authorization shows a credential for a call as the challenges want it, with a scope that one asked for besides. Bearer is preferred:
-// it keeps the password off the registry.
+// authorization shows a credential for a call as the challenges want it, with a scope that one asked for
+// besides. Bearer is preferred: it keeps the password off the registry.
 func (r *Registry) authorization(ctx context.Context, c keychain.Credential, challenges []oci.Challenge, call Call, asked string) (authorization, error) {
 	if c.RegistryToken != "" {
 		return authorization{header: "Bearer " + c.RegistryToken, password: true}, nil
@@ -163,7 +164,8 @@ func (r *Registry) authorization(ctx context.Context, c keychain.Credential, cha
 	return authorization{}, nil
 }
 
-// Greet asks the registry for its greeting, if that has not been done, and gives the authentication schemes that it names.
+// Greet asks the registry for its greeting, if that has not been done, and gives the authentication schemes
+// that it names.
 func (r *Registry) Greet(ctx context.Context) (schemes []string, err error) {
 	challenges, err := r.challenges(ctx)
 	for _, ch := range challenges {
@@ -172,8 +174,8 @@ func (r *Registry) Greet(ctx context.Context) (schemes []string, err error) {
 	return schemes, err
 }
 
-// Authorize gets what shows the credential for a scope, a token where the registry wants one, and keeps it for requests to
-// come. It reports whether anything is shown at all.
+// Authorize gets what shows the credential for a scope, a token where the registry wants one, and keeps it
+// for requests to come. It reports whether anything is shown at all.
 func (r *Registry) Authorize(ctx context.Context, scope Scope) (shown bool, err error) {
 	call := Call{Scopes: []Scope{scope}}
 	credential, err := r.credential(ctx, call)
@@ -205,7 +207,8 @@ func basic(c keychain.Credential) string {
 	return req.Header.Get("Authorization")
 }
 
-// userPassword returns the Basic form; an identity token stands for the password of a user without a name (quirk A6).
+// userPassword returns the Basic form; an identity token stands for the password of a user without a name
+// (quirk A6).
 func userPassword(c keychain.Credential) (user, password string) {
 	if c.IdentityToken == "" {
 		return c.Username, c.Password

@@ -29,8 +29,8 @@ type source struct {
 	lentTo *Body
 }
 
-// NewBody makes a body that can be lent of one that cannot. Closing the source stays its owner's affair: net/http closes a request's
-// body after every attempt.
+// NewBody makes a body that can be lent of one that cannot. Closing the source stays its owner's affair:
+// net/http closes a request's body after every attempt.
 func NewBody(reader io.Reader) io.ReadCloser {
 	b, _ := (&source{Reader: reader}).lend()
 	return b
@@ -59,7 +59,8 @@ func (s *source) end() {
 // Hold makes readers wait for [Body.Ask]. It must be called before the attempt begins.
 func (b *Body) Hold() { b.asked = make(chan struct{}) }
 
-// Broken makes readers of a body that is held back give up once the channel is closed. It must be called before they begin.
+// Broken makes readers of a body that is held back give up once the channel is closed. It must be called
+// before they begin.
 func (b *Body) Broken(closed <-chan struct{}) { b.broken = closed }
 
 // Ask lets readers of a body go on that is held back. It may be called more than once.
@@ -103,8 +104,9 @@ func (b *Body) Close() error {
 	return nil
 }
 
-// RepeatBody returns a request to make once more: a clone with the same body, where there was none or no attempt has read from it yet. A
-// goroutine of net/http that still holds the earlier loan gets [ErrRecalled] from it and no byte.
+// RepeatBody returns a request to make once more: a clone with the same body, where there was none or no
+// attempt has read from it yet. A goroutine of net/http that still holds the earlier loan gets [ErrRecalled]
+// from it and no byte.
 func RepeatBody(req *http.Request) (*http.Request, bool) {
 	again := req.Clone(req.Context())
 	if req.Body == nil || req.Body == http.NoBody {

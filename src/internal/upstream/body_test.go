@@ -66,7 +66,8 @@ func TestABodyThatWasClosedUnreadIsLentAgain(t *testing.T) {
 	}
 }
 
-// TestABodyThatALaterLoanBeganIsNotLentAgain: attempts nest, so that the one who asks may hold a loan from long before.
+// TestABodyThatALaterLoanBeganIsNotLentAgain: attempts nest, so that the one who asks may hold a loan from
+// long before.
 func TestABodyThatALaterLoanBeganIsNotLentAgain(t *testing.T) {
 	first := request(t, upstream.NewBody(strings.NewReader("layer")))
 	second, ok := upstream.RepeatBody(first)
@@ -91,8 +92,8 @@ func TestOtherBodies(t *testing.T) {
 	}
 }
 
-// TestOneWinner lets a reader and a recall race: either the reader got bytes and the body is not lent again, or the other way
-// round, never both.
+// TestOneWinner lets a reader and a recall race: either the reader got bytes and the body is not lent again,
+// or the other way round, never both.
 func TestOneWinner(t *testing.T) {
 	for range 200 {
 		first := request(t, upstream.NewBody(strings.NewReader("layer")))

@@ -16,7 +16,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// expecting is a registry that treats the announcement of a body in its own way, and remembers which requests had one.
+// expecting is a registry that treats the announcement of a body in its own way, and remembers which requests
+// had one.
 type expecting struct {
 	mu     sync.Mutex
 	asks   bool
@@ -74,7 +75,8 @@ func (e *expecting) note(what string) {
 	e.seen = append(e.seen, what)
 }
 
-// quirk U12: a registry that never says 100 is waited for once, and hardly from there on; one that says it again is waited for.
+// quirk U12: a registry that never says 100 is waited for once, and hardly from there on; one that says it
+// again is waited for.
 func TestQuirkU12RegistriesThatNeverAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &expecting{}
@@ -96,7 +98,8 @@ func TestQuirkU12RegistriesThatNeverAsk(t *testing.T) {
 	})
 }
 
-// quirk U12: 417 leads to one more try without the announcement, with the same body, and is remembered for a while.
+// quirk U12: 417 leads to one more try without the announcement, with the same body, and is remembered for a
+// while.
 func TestQuirkU12RegistriesThatRefuseTheAnnouncement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &expecting{status: 417}

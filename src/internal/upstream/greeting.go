@@ -19,8 +19,8 @@ import (
 // sharedTimeout bounds what is asked of a registry on behalf of several requests.
 const sharedTimeout = 20 * time.Second
 
-// greeting is what a registry says to strangers at /v2/: the scheme that it speaks, and how it wants to see a credential. Some
-// say the latter nowhere else (quirk A8).
+// greeting is what a registry says to strangers at /v2/: the scheme that it speaks, and how it wants to see a
+// credential. Some say the latter nowhere else (quirk A8).
 type greeting struct {
 	mu         sync.Mutex
 	known      string // scheme
@@ -61,7 +61,8 @@ func (g *greeting) get() ([]oci.Challenge, bool) {
 	return g.challenges, g.learned
 }
 
-// scheme returns "https" or "http". Only a loopback registry is asked: everywhere else plain HTTP must be said.
+// scheme returns "https" or "http". Only a loopback registry is asked: everywhere else plain HTTP must be
+// said.
 func (r *Registry) scheme(ctx context.Context) (string, error) {
 	switch {
 	case r.plainHTTP:

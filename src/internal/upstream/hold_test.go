@@ -15,7 +15,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// TestUploadsShareAConnection: a body that was asked for leaves its connection usable, one that was refused unread takes it along.
+// TestUploadsShareAConnection: a body that was asked for leaves its connection usable, one that was refused
+// unread takes it along.
 func TestUploadsShareAConnection(t *testing.T) {
 	var refuse atomic.Bool
 	registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -11,7 +11,8 @@ import (
 // DockerHub is the name by which references and docker configs know Docker Hub.
 const DockerHub = "index.docker.io"
 
-// Canonical returns the one name of a registry that has several (quirk A9); others are only put in lower case.
+// Canonical returns the one name of a registry that has several (quirk A9); others are only put in lower
+// case.
 func Canonical(host string) string {
 	host = strings.ToLower(host)
 	switch host {
@@ -51,8 +52,8 @@ func isECR(host string) bool {
 	return strings.Contains(name, ".dkr.ecr.") || strings.Contains(name, ".dkr-ecr.") || name == "public.ecr.aws"
 }
 
-// MinChunk is the smallest chunk, but the last, that a registry is known to take, in bytes; 0 where nothing is known. ECR has a
-// limit and does not announce it (quirk U2).
+// MinChunk is the smallest chunk, but the last, that a registry is known to take, in bytes; 0 where nothing
+// is known. ECR has a limit and does not announce it (quirk U2).
 func (r *Registry) MinChunk() int64 {
 	if isECR(r.host) {
 		return 5 << 20
@@ -60,6 +61,6 @@ func (r *Registry) MinChunk() int64 {
 	return 0
 }
 
-// ClosesOnMissingRepository reports whether the registry is known to break the connection when a repository does not exist,
-// instead of saying so (quirk A7).
+// ClosesOnMissingRepository reports whether the registry is known to break the connection when a repository
+// does not exist, instead of saying so (quirk A7).
 func (r *Registry) ClosesOnMissingRepository() bool { return isECR(r.host) }

@@ -12,8 +12,9 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
-// RefusesCredential reports, of a registry that has refused its credential for some repository, whether it refuses it for all, or
-// wants one where there is none. Many registries deny a repository that does not exist (quirk D13).
+// RefusesCredential reports, of a registry that has refused its credential for some repository, whether it
+// refuses it for all, or wants one where there is none. Many registries deny a repository that does not exist
+// (quirk D13).
 func (r *Registry) RefusesCredential(ctx context.Context) bool {
 	credential, err := r.keychain.Credential(ctx, r.host)
 	if err != nil {
@@ -29,7 +30,8 @@ func (r *Registry) RefusesCredential(ctx context.Context) bool {
 	return standing != accepted
 }
 
-// prove finds out whether a credential that was refused for a repository is good for anything, once for all who want to know.
+// prove finds out whether a credential that was refused for a repository is good for anything, once for all
+// who want to know.
 func (r *Registry) prove(ctx context.Context, c keychain.Credential) error {
 	_, err := r.refusals.group.Do(ctx, fmt.Sprintf("%x", fingerprintOf(c)), sharedTimeout, func(ctx context.Context) (struct{}, error) {
 		challenges, err := r.challenges(ctx)

@@ -32,7 +32,8 @@ func realmOf(t *testing.T, network *registrytest.Network, registryHost, realmHos
 	return realm
 }
 
-// quirk A12: realms on another registrable domain, or on a company's own top level: the operator can allow them, by host and port.
+// quirk A12: realms on another registrable domain, or on a company's own top level: the operator can allow
+// them, by host and port.
 func TestQuirkA12RealmsThatAreListed(t *testing.T) {
 	for _, test := range []struct {
 		registry, realm string
@@ -64,7 +65,8 @@ func TestQuirkA12RealmsThatAreListed(t *testing.T) {
 	}
 }
 
-// quirk A12: what is refused says which host would have to be listed; nothing would help where there is no such host.
+// quirk A12: what is refused says which host would have to be listed; nothing would help where there is no
+// such host.
 func TestQuirkA12TheErrorNamesTheHost(t *testing.T) {
 	for realm, want := range map[string]string{
 		"https://gitlab.corp.local/token": "gitlab.corp.local", "https://GitLab.corp.local:8443/": "gitlab.corp.local:8443",
@@ -149,7 +151,8 @@ func TestQuirkA14TokenServersThatRedirect(t *testing.T) {
 	}
 }
 
-// quirk A14: 429 of the token server or of /v2/ stays 429, with when to come again; so does 503. No credential was refused by it.
+// quirk A14: 429 of the token server or of /v2/ stays 429, with when to come again; so does 503. No
+// credential was refused by it.
 func TestQuirkA14TooManyRequests(t *testing.T) {
 	for _, where := range []string{"token server", "greeting"} {
 		for _, status := range []int{429, 503} {

@@ -17,14 +17,16 @@ import (
 )
 
 const (
-	// refusalMemory is how long a refused password is not shown again: registries ban accounts that fail too often (quirk A10).
+	// refusalMemory is how long a refused password is not shown again: registries ban accounts that fail too
+	// often (quirk A10).
 	refusalMemory = 30 * time.Second
-	// takenMemory is for how long a credential counts as good that a registry took, where the registry does not tell.
+	// takenMemory is for how long a credential counts as good that a registry took, where the registry does
+	// not tell.
 	takenMemory = 10 * time.Minute
 	// maxRefused bounds the repositories for which a refusal is remembered; the oldest leave first.
 	maxRefused = 1024
-	// maxUnproven is for how many repositories a credential is refused, within the memory's time, before it is no longer shown for
-	// others, where a registry does not let it be found out whether it is good.
+	// maxUnproven is for how many repositories a credential is refused, within the memory's time, before it
+	// is no longer shown for others, where a registry does not let it be found out whether it is good.
 	maxUnproven = 16
 )
 
@@ -50,11 +52,12 @@ const (
 	unproven
 )
 
-// refusals remembers for which repositories a credential was refused, and how it stands besides. A changed credential is another
-// one, and is shown at once.
+// refusals remembers for which repositories a credential was refused, and how it stands besides. A changed
+// credential is another one, and is shown at once.
 //
-// A refusal for one repository is none for the others: who chooses the repository may be a stranger to those who use the others. But
-// it may come of a wrong password, so before the credential is shown for another repository, [Registry.prove] finds that out.
+// A refusal for one repository is none for the others: who chooses the repository may be a stranger to those
+// who use the others. But it may come of a wrong password, so before the credential is shown for another
+// repository, [Registry.prove] finds that out.
 type refusals struct {
 	mu           sync.Mutex
 	of           fingerprint
@@ -72,8 +75,8 @@ func (f *refusals) remember(c keychain.Credential, shown authorization, call Cal
 	}
 }
 
-// note notes that a credential was refused. It leaves out requests for two repositories, such as a mount: some servers refuse
-// those whatever the credential (quirk A3).
+// note notes that a credential was refused. It leaves out requests for two repositories, such as a mount:
+// some servers refuse those whatever the credential (quirk A3).
 func (f *refusals) note(c keychain.Credential, call Call) {
 	if c.Anonymous() || len(call.Scopes) > 1 {
 		return
@@ -106,7 +109,8 @@ func (f *refusals) see(c keychain.Credential, shown authorization, resp *http.Re
 // wasTaken reports whether the registry took the credential not long ago. The lock is held.
 func (f *refusals) wasTaken() bool { return !f.taken.IsZero() && time.Since(f.taken) < takenMemory }
 
-// stands returns how a credential stands, as far as it is known. Where it cannot be found out, it is good if it was taken lately.
+// stands returns how a credential stands, as far as it is known. Where it cannot be found out, it is good if
+// it was taken lately.
 func (f *refusals) stands(c keychain.Credential) standing {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -128,7 +132,8 @@ func (f *refusals) turnTo(c keychain.Credential) {
 	}
 }
 
-// check refuses to show a credential again that was refused. It reports whether it has to be proven first that it is good.
+// check refuses to show a credential again that was refused. It reports whether it has to be proven first
+// that it is good.
 func (f *refusals) check(c keychain.Credential, call Call) (doubtful bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

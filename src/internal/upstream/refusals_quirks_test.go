@@ -42,8 +42,8 @@ func TestQuirkA10WrongPassword(t *testing.T) {
 	}
 }
 
-// quirk A10: a wrong password is not tried at one repository after the other; and not without end where the registry does not say
-// whether it is wrong. Of a changed one, nothing is held against it.
+// quirk A10: a wrong password is not tried at one repository after the other; and not without end where the
+// registry does not say whether it is wrong. Of a changed one, nothing is held against it.
 func TestQuirkA10WrongPasswordForManyRepositories(t *testing.T) {
 	for name, test := range map[string]struct {
 		guard func(p *proxytest.Proxy, registry *registrytest.Registry)

@@ -33,7 +33,7 @@ type Config struct {
 	PassRedirects bool
 	// UserAgent is sent with every request.
 	UserAgent string
-	// Observer is told of requests and token fetches; may be nil.
+	// Observer counts requests and token fetches; may be nil.
 	Observer Observer
 	// Dial opens connections in place of [net.Dialer], where the registry is not reached by its name.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)

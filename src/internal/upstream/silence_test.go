@@ -40,7 +40,8 @@ func raw(t *testing.T, cfg upstream.Config, serve func(conn net.Conn, requests *
 
 const ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
-// greeted answers at /v2/, and leaves every other request to a function. The header of a request has been read by then.
+// greeted answers at /v2/, and leaves every other request to a function. The header of a request has been
+// read by then.
 func greeted(serve func(conn net.Conn, req *http.Request)) func(net.Conn, *bufio.Reader) {
 	return func(conn net.Conn, requests *bufio.Reader) {
 		for {
@@ -81,7 +82,8 @@ func ask(t *testing.T, r *upstream.Registry, call upstream.Call, method string, 
 	return string(got), time.Since(start), err
 }
 
-// TestASilentRegistry holds nothing for ever, in whatever state it stops to answer. The error is a timeout, and nothing is repeated.
+// TestASilentRegistry holds nothing for ever, in whatever state it stops to answer. The error is a timeout,
+// and nothing is repeated.
 func TestASilentRegistry(t *testing.T) {
 	endless := func() io.Reader { return io.MultiReader(strings.NewReader("begin"), forever{}) }
 	for name, test := range map[string]struct {
@@ -248,8 +250,8 @@ func TestInformationalAnswers(t *testing.T) {
 	}
 }
 
-// TestASilentRegistryHoldsFewPlaces: more requests than it may hold are refused at once, with when to come again; and so it is with
-// bodies that stop.
+// TestASilentRegistryHoldsFewPlaces: more requests than it may hold are refused at once, with when to come
+// again; and so it is with bodies that stop.
 func TestASilentRegistryHoldsFewPlaces(t *testing.T) {
 	const places = 5
 	for name, serve := range map[string]func(conn net.Conn, req *http.Request){

@@ -122,8 +122,8 @@ func TestACallerWhoLeavesTakesNobodyAlong(t *testing.T) {
 	network.Count(1, registrytest.To("auth2.example.com"))
 }
 
-// TestRefusedBeforeItsBody: the same untouched body goes with the next token, once, whether or not the registry closes the
-// connection after a refusal.
+// TestRefusedBeforeItsBody: the same untouched body goes with the next token, once, whether or not the
+// registry closes the connection after a refusal.
 func TestRefusedBeforeItsBody(t *testing.T) {
 	for _, keepAlive := range []bool{false, true} {
 		t.Run(fmt.Sprintf("connection kept: %v", keepAlive), func(t *testing.T) {

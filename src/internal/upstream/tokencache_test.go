@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// TestTheTokenInUseStays: a flood of other repositories fills the cache, and does not cost who is at work a new token each time.
+// TestTheTokenInUseStays: a flood of other repositories fills the cache, and does not cost who is at work a
+// new token each time.
 func TestTheTokenInUseStays(t *testing.T) {
 	cache := newTokenCache()
 	key := func(i int) tokenKey { return tokenKey{scopes: time.Duration(i).String()} }

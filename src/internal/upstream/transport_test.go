@@ -40,7 +40,8 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// TestNoBodyIsReplayed: one that has begun is sent once, whatever happens; one that was not asked for can be sent again.
+// TestNoBodyIsReplayed: one that has begun is sent once, whatever happens; one that was not asked for can be
+// sent again.
 func TestNoBodyIsReplayed(t *testing.T) {
 	r, double, network := world(t, upstream.Config{})
 	double.When("PATCH", "").Do(func(_ http.ResponseWriter, req *http.Request, _ http.Handler) {
@@ -100,7 +101,8 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-// TestPlainHTTP is spoken where that is explicit, and on loopback, and nowhere else: a password would travel in clear text.
+// TestPlainHTTP is spoken where that is explicit, and on loopback, and nowhere else: a password would travel
+// in clear text.
 func TestPlainHTTP(t *testing.T) {
 	for _, test := range []struct {
 		host  string
@@ -143,7 +145,8 @@ func TestLoopbackPrefersTLS(t *testing.T) {
 	}
 }
 
-// TestAClientThatDisappears in mid-body ends the request to the registry at once; TestMain looks for what is left behind.
+// TestAClientThatDisappears in mid-body ends the request to the registry at once; TestMain looks for what is
+// left behind.
 func TestAClientThatDisappears(t *testing.T) {
 	for name, leave := range map[string]func(cancel context.CancelFunc, body *io.PipeWriter){
 		"by its context": func(cancel context.CancelFunc, _ *io.PipeWriter) { cancel() },

@@ -14,7 +14,8 @@ var stamp string
 type Info struct {
 	// Version is a semantic version without "v" (0.3.0), or "devel" when the build has none.
 	Version string
-	// Commit is the Git commit, with "-dirty" behind it when the tree had changes; empty when it is not known.
+	// Commit is the Git commit, with "-dirty" behind it when the tree had changes; empty when it is not
+	// known.
 	Commit string
 	// Go is the toolchain's version (go1.26.1).
 	Go string

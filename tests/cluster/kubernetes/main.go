@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command kubernetes is every program of a Kubernetes node and kubectl in one file: it runs the one that it is called by.
-// One file is linked once and loaded once. It changes nothing in them, and builds nothing of Local Source Proxy.
+// Command kubernetes is every program of a Kubernetes node and kubectl in one file: it runs the one that it
+// is called by. One file is linked once and loaded once. It changes nothing in them, and builds nothing of
+// Local Source Proxy.
 package main
 
 import (

@@ -78,7 +78,8 @@ func (a Answer) Want(t testing.TB, status int) Answer {
 	return a
 }
 
-// WantError fails the test unless the answer is OCI JSON with this status and code. An answer to HEAD has no body.
+// WantError fails the test unless the answer is OCI JSON with this status and code. An answer to HEAD has no
+// body.
 func (a Answer) WantError(t testing.TB, status int, code string) Answer {
 	t.Helper()
 	a.Want(t, status)
@@ -88,8 +89,8 @@ func (a Answer) WantError(t testing.TB, status int, code string) Answer {
 	return a
 }
 
-// Code returns the first error code of OCI JSON (distribution-spec 1.1, "Error Codes"); an answer in another form fails
-// the test.
+// Code returns the first error code of OCI JSON (distribution-spec 1.1, "Error Codes"); an answer in another
+// form fails the test.
 func (a Answer) Code(t testing.TB) string {
 	t.Helper()
 	var body struct {

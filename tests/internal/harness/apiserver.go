@@ -67,8 +67,8 @@ func NewAPIServer(t testing.TB, backend string) *APIServer {
 	return api
 }
 
-// prefixed is what the service proxy makes of a Location: host-less and absolute ones get its prefix, and their path is
-// decoded and cleaned; any other is left alone (quirk K1).
+// prefixed is what the service proxy makes of a Location: host-less and absolute ones get its prefix, and
+// their path is decoded and cleaned; any other is left alone (quirk K1).
 func prefixed(location string) string {
 	parsed, err := url.Parse(location)
 	if err != nil || parsed.Host != "" || !strings.HasPrefix(location, "/") {
@@ -77,8 +77,8 @@ func prefixed(location string) string {
 	return (&url.URL{Path: path.Join(ProxyPath, parsed.Path), RawQuery: parsed.RawQuery}).String()
 }
 
-// Transport sends a client's requests for the in-cluster name through the service proxy, as the published plug-in does:
-// it puts the prefix in front unless a Location brought it already.
+// Transport sends a client's requests for the in-cluster name through the service proxy, as the published
+// plug-in does: it puts the prefix in front unless a Location brought it already.
 func (a *APIServer) Transport(t testing.TB) http.RoundTripper {
 	t.Helper()
 	transport := &http.Transport{}

@@ -13,15 +13,16 @@ import (
 	"time"
 )
 
-// BinaryVariable names the environment variable with the path of the server to test. Without it, [Main] builds one.
+// BinaryVariable names the environment variable with the path of the server to test. Without it, [Main]
+// builds one.
 const BinaryVariable = "LSP_BINARY"
 
 // buildTimeout bounds the build of the server, from a cold cache.
 const buildTimeout = 10 * time.Minute
 
-// Main runs a package's tests against the server that [BinaryVariable] names, or against one that it
-// builds, with the race detector where the tests have it. The tools that they need are built first, at the versions that the repository pins. It returns the exit code
-// for os.Exit.
+// Main runs a package's tests against the server that [BinaryVariable] names, or against one that it builds,
+// with the race detector where the tests have it. The tools that they need are built first, at the versions
+// that the repository pins. It returns the exit code for os.Exit.
 func Main(m *testing.M, tools ...string) int {
 	for _, name := range tools {
 		if err := buildTool(name); err != nil {
@@ -86,8 +87,8 @@ func Root() (string, error) {
 	}
 }
 
-// System returns the path of a program that the system's packages provide. Without it the test is skipped, and the
-// message names the package.
+// System returns the path of a program that the system's packages provide. Without it the test is skipped,
+// and the message names the package.
 func System(t testing.TB, program, debianPackage string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)

@@ -92,8 +92,8 @@ func Digest(t testing.TB, content interface{ Digest() (v1.Hash, error) }) string
 	return hash.String()
 }
 
-// AssertArrived pulls a tag from the registry itself, as the operator: the manifest must have this digest, and every
-// blob that it names, at any depth, must be there with its own.
+// AssertArrived pulls a tag from the registry itself, as the operator: the manifest must have this digest,
+// and every blob that it names, at any depth, must be there with its own.
 func (r *Registry) AssertArrived(t testing.TB, tag, digest string) {
 	t.Helper()
 	descriptor, err := remote.Get(r.Reference(t, tag), r.Options(t)...)

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// Distribution is a registry of the distribution project, to be started. The zero value has no authentication and speaks
-// plain HTTP on a free port.
+// Distribution is a registry of the distribution project, to be started. The zero value has no authentication
+// and speaks plain HTTP on a free port.
 type Distribution struct {
 	// Program is the registry's binary.
 	Program string
@@ -118,7 +118,8 @@ func writeHtpasswd(t testing.TB, file, password string) {
 	WriteFile(t, file, []byte(Username+":"+string(hash)+"\n"))
 }
 
-// SetPassword changes the operator's password on a registry with htpasswd, which reads its file again when that changes.
+// SetPassword changes the operator's password on a registry with htpasswd, which reads its file again when
+// that changes.
 func (r *Registry) SetPassword(t testing.TB, password string) {
 	t.Helper()
 	if r.htpasswd == "" {

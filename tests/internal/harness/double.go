@@ -27,7 +27,8 @@ type Seen struct {
 	Header              http.Header
 }
 
-// NewDouble starts a double. The keys of routes are patterns of [http.ServeMux]; a request that fits none fails the test.
+// NewDouble starts a double. The keys of routes are patterns of [http.ServeMux]; a request that fits none
+// fails the test.
 func NewDouble(t testing.TB, routes map[string]http.HandlerFunc) *Double {
 	t.Helper()
 	mux := http.NewServeMux()

@@ -16,7 +16,8 @@ const (
 	pollMost  = 200 * time.Millisecond
 )
 
-// Eventually polls until condition returns nil, with growing pauses. It fails the test with the last error after
+// Eventually polls until condition returns nil, with growing pauses. It fails the test with the last error
+// after
 // [Patience].
 func Eventually(t testing.TB, what string, condition func(ctx context.Context) error) {
 	t.Helper()

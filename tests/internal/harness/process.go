@@ -22,8 +22,8 @@ type Process struct {
 	done chan struct{}
 }
 
-// StartProcess starts a program and captures its output. At the end of the test it gets SIGTERM and, when it does not
-// end within [Patience], SIGKILL and a failure.
+// StartProcess starts a program and captures its output. At the end of the test it gets SIGTERM and, when it
+// does not end within [Patience], SIGKILL and a failure.
 func StartProcess(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{Stdout: new(Log), Stderr: new(Log), name: name, cmd: cmd, done: make(chan struct{})}

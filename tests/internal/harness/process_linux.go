@@ -7,7 +7,8 @@ import (
 	"syscall"
 )
 
-// endWithParent makes the kernel end the child when a test binary dies without cleaning up (its time-out panics).
+// endWithParent makes the kernel end the child when a test binary dies without cleaning up (its time-out
+// panics).
 func endWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

@@ -18,7 +18,8 @@ import (
 // Repository is the path on the upstream registry that "source" stands for.
 const Repository = "team-a/project/source-code"
 
-// The operator's account on the registries of the tests. The values are easy to find in a log that leaks them.
+// The operator's account on the registries of the tests. The values are easy to find in a log that leaks
+// them.
 const (
 	Username = "robot-of-the-operator"
 	Password = "operators-secret-password"

@@ -37,7 +37,8 @@ type Options struct {
 // Server is a running local-source-proxy.
 type Server struct {
 	*Process
-	// Host is the address of the source proxy, as it stands in an image reference, and Images that of the image proxy; empty where a side is off.
+	// Host is the address of the source proxy, as it stands in an image reference, and Images that of the
+	// image proxy; empty where a side is off.
 	Host, Images string
 	// Admin is the base URL of the admin address.
 	Admin string
@@ -48,8 +49,8 @@ type Server struct {
 	options Options
 }
 
-// Start starts the server on free ports and waits until it is ready. When the test ends, it is stopped, and no secret
-// may stand in its log or metrics, and no race or panic in its log.
+// Start starts the server on free ports and waits until it is ready. When the test ends, it is stopped, and
+// no secret may stand in its log or metrics, and no race or panic in its log.
 func Start(t testing.TB, options Options) *Server {
 	t.Helper()
 	dir := t.TempDir()

@@ -69,7 +69,8 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-// WriteFile writes a file and returns its path. An existing file is replaced in one step, as editors and the kubelet do.
+// WriteFile writes a file and returns its path. An existing file is replaced in one step, as editors and the
+// kubelet do.
 func WriteFile(t testing.TB, path string, content []byte) string {
 	t.Helper()
 	if err := os.WriteFile(path+".new", content, 0o600); err != nil {

@@ -106,5 +106,6 @@ func (s *Tokens) Guard(registry *Registry) *Registry {
 	return registry
 }
 
-// named says localhost for the loopback address: go-containerregistry takes no realm with a private IP address.
+// named says localhost for the loopback address: go-containerregistry takes no realm with a private IP
+// address.
 func named(address string) string { return strings.Replace(address, "127.0.0.1", "localhost", 1) }

@@ -16,8 +16,8 @@ import (
 // maxForm bounds a POST body, in bytes.
 const maxForm = 64 << 10
 
-// answer is the JSON of a good answer. GET knows the token as "token", POST as "access_token"; both names are always
-// written, because clients read either.
+// answer is the JSON of a good answer. GET knows the token as "token", POST as "access_token"; both names are
+// always written, because clients read either.
 type answer struct {
 	Token        string `json:"token"`
 	AccessToken  string `json:"access_token"`
@@ -154,8 +154,8 @@ func (s *Server) answer(name string, granted []Scope, offline bool, rec *Request
 	return ans, nil
 }
 
-// write sends the answer or the error and returns the status. Errors go out in both forms that clients read: the
-// registry's ("errors") and OAuth2's ("error").
+// write sends the answer or the error and returns the status. Errors go out in both forms that clients read:
+// the registry's ("errors") and OAuth2's ("error").
 func write(w http.ResponseWriter, method, service string, ans answer, err error) int {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

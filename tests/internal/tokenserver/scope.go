@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// Scope is a resource and the actions on it, as in "repository:demo/source:pull,push". As a right its Name may end in
-// "*", which stands for any rest, slashes included. The JSON form is that of a token's "access" claim.
+// Scope is a resource and the actions on it, as in "repository:demo/source:pull,push". As a right its Name
+// may end in "*", which stands for any rest, slashes included. The JSON form is that of a token's "access"
+// claim.
 type Scope struct {
 	Type    string   `json:"type"`
 	Name    string   `json:"name"`
@@ -46,8 +47,8 @@ func (s Scope) covers(asked Scope) bool {
 	return s.Name == asked.Name
 }
 
-// intersect returns what of the asked scopes the rights allow, in the order asked. An action "*" is an ordinary one,
-// as the specification has it ("registry:catalog:*").
+// intersect returns what of the asked scopes the rights allow, in the order asked. An action "*" is an
+// ordinary one, as the specification has it ("registry:catalog:*").
 func intersect(asked, rights []Scope) []Scope {
 	granted := []Scope{}
 	for _, a := range asked {

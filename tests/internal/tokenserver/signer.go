@@ -19,8 +19,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// signer signs tokens with a key whose certificate travels in the token (RFC 7515, section 4.1.6), so that a registry
-// only needs that certificate among its roots.
+// signer signs tokens with a key whose certificate travels in the token (RFC 7515, section 4.1.6), so that a
+// registry only needs that certificate among its roots.
 type signer struct {
 	method  jwt.SigningMethod
 	key     crypto.Signer
@@ -72,8 +72,8 @@ func newKey(algorithm string) (jwt.SigningMethod, crypto.Signer, error) {
 	return nil, nil, fmt.Errorf("algorithm %q: want ES256 or RS256", algorithm)
 }
 
-// sign makes a token. Its claims are those of the distribution token specification, "Token authentication implementation". The audience is a
-// plain string because registries before distribution v3 read no list.
+// sign makes a token. Its claims are those of the distribution token specification, "Token authentication
+// implementation". The audience is a plain string because registries before distribution v3 read no list.
 func (s *Server) sign(subject string, granted []Scope, issuedAt time.Time) (string, error) {
 	start := issuedAt.Add(-s.cfg.Leeway)
 	token := jwt.NewWithClaims(s.signer.method, jwt.MapClaims{

@@ -21,8 +21,8 @@ type claims struct {
 	Access []tokenserver.Scope `json:"access"`
 }
 
-// verify checks a token as a registry with a rootcertbundle does: its x5c certificate must lead to the bundle, and
-// its signature to that certificate.
+// verify checks a token as a registry with a rootcertbundle does: its x5c certificate must lead to the
+// bundle, and its signature to that certificate.
 func verify(t *testing.T, server *tokenserver.Server, token string, now time.Time) (claims, error) {
 	t.Helper()
 	roots := x509.NewCertPool()

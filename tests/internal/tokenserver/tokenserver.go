@@ -2,12 +2,12 @@
 
 // Package tokenserver is the token server that a registry with Bearer authentication sends its clients to.
 //
-// The demo and the black-box tests need a registry of the kind that people run: one that takes no password itself and
-// asks for a signed token instead. This package answers as the distribution token specification says, for GET with
-// Basic credentials and for POST with the OAuth2 grants "password" and "refresh_token", and remembers what it was
-// asked so that a test can say "one token for many requests". It refuses what a client should not send: another
-// service's name, a scope that does not parse, a grant that does not exist. It is not for production: users are held
-// in memory in clear, and every request is remembered until Reset.
+// The demo and the black-box tests need a registry of the kind that people run: one that takes no password
+// itself and asks for a signed token instead. This package answers as the distribution token specification
+// says, for GET with Basic credentials and for POST with the OAuth2 grants "password" and "refresh_token",
+// and remembers what it was asked so that a test can say "one token for many requests". It refuses what a
+// client should not send: another service's name, a scope that does not parse, a grant that does not exist.
+// It is not for production: users are held in memory in clear, and every request is remembered until Reset.
 package tokenserver
 
 import (
@@ -33,8 +33,9 @@ type Config struct {
 	Anonymous []Scope
 	// ExpiresIn is how long a token lives, rounded down to seconds; zero means 5 minutes.
 	ExpiresIn time.Duration
-	// Leeway is taken off the signed times. Registries tolerate a clock that is wrong by some seconds (distribution:
-	// 60), so a token that must really end after ExpiresIn has to be signed with an earlier end.
+	// Leeway is taken off the signed times. Registries tolerate a clock that is wrong by some seconds
+	// (distribution: 60), so a token that must really end after ExpiresIn has to be signed with an earlier
+	// end.
 	Leeway time.Duration
 	// Algorithm is ES256 or RS256 (RFC 7518); empty means ES256.
 	Algorithm string
@@ -45,8 +46,8 @@ type Config struct {
 // User is one account.
 type User struct {
 	Password string
-	// RefreshToken is accepted for the grant "refresh_token" from the start, as an "identitytoken" of a docker config
-	// is. Others are handed out to clients that ask for offline access.
+	// RefreshToken is accepted for the grant "refresh_token" from the start, as an "identitytoken" of a
+	// docker config is. Others are handed out to clients that ask for offline access.
 	RefreshToken string
 	// Rights is what the user may do; a token never carries more.
 	Rights []Scope
@@ -112,7 +113,8 @@ func (s *Server) CertPEM() []byte { return slices.Clone(s.signer.certPEM) }
 // Issuer returns the name in the tokens' "iss", for the registry's "issuer".
 func (s *Server) Issuer() string { return s.cfg.Issuer }
 
-// SetUser adds an account or replaces it. Refresh tokens handed out to it end; access tokens live on until they expire.
+// SetUser adds an account or replaces it. Refresh tokens handed out to it end; access tokens live on until
+// they expire.
 func (s *Server) SetUser(name string, user User) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
 )
 
-// ImageProxy counts what happens at the image proxy. Applications and customers are labels, because the vendor names them; nothing that a client
-// sends is. It is safe for concurrent use.
+// ImageProxy counts what happens at the image proxy. Applications and customers are labels, because the
+// vendor names them; nothing that a client sends is. It is safe for concurrent use.
 type ImageProxy struct {
 	*Metrics
 	requests *prometheus.CounterVec
@@ -45,8 +45,9 @@ func (i *ImageProxy) Pulled(r imageproxy.Record) {
 	}
 }
 
-// TokenFetch counts a token that the image proxy did not get as "denied". Customers choose the repositories, and a name that does not
-// exist is refused as well (quirk D13). That the credential itself is refused shows in the denials.
+// TokenFetch counts a token that the image proxy did not get as "denied". Customers choose the repositories,
+// and a name that does not exist is refused as well (quirk D13). That the credential itself is refused shows
+// in the denials.
 func (i *ImageProxy) TokenFetch(result string) {
 	if result == "refused" {
 		result = "denied"

@@ -21,7 +21,8 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/series.txt")
 
-// TestSeries holds the list of all metrics and their labels, which alerts and dashboards are checked against (tests/package).
+// TestSeries holds the list of all metrics and their labels, which alerts and dashboards are checked against
+// (tests/package).
 func TestSeries(t *testing.T) {
 	m := metrics.New("1.2.3")
 	entry := &httpserver.Entry{Side: "source", Operation: "upload-chunk", Status: 202}

@@ -20,10 +20,11 @@ import (
 // unknown is the SDK's code for an answer without one.
 const unknown = "UnknownError"
 
-// Amazon returns the keychain of ECR. It does nothing until it is asked for a registry of ECR; other hosts are anonymous.
+// Amazon returns the keychain of ECR. It does nothing until it is asked for a registry of ECR; other hosts
+// are anonymous.
 //
-// Endpoints, proxies and sources of identity are those of the SDK's environment (AWS_…). The region of ECR is the one in the
-// registry's name, that of STS is AWS_REGION where it is set.
+// Endpoints, proxies and sources of identity are those of the SDK's environment (AWS_…). The region of ECR is
+// the one in the registry's name, that of STS is AWS_REGION where it is set.
 func Amazon() keychain.Keychain {
 	return keychain.Match(IsAmazon, keychain.Func(credential))
 }

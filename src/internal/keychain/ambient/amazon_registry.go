@@ -10,14 +10,15 @@ type registry struct {
 	fips, dualStack bool
 }
 
-// IsAmazon reports whether the host is a private Amazon ECR registry. The public gallery, public.ecr.aws, is another service.
+// IsAmazon reports whether the host is a private Amazon ECR registry. The public gallery, public.ecr.aws, is
+// another service.
 func IsAmazon(host string) bool {
 	_, ok := parse(host)
 	return ok
 }
 
-// parse takes <account>.dkr.ecr[-fips].<region>.<domain> and, for the dual-stack domains, <account>.dkr-ecr[-fips].<region>.<domain>.
-// The account has 12 digits; the domain depends on the partition.
+// parse takes <account>.dkr.ecr[-fips].<region>.<domain> and, for the dual-stack domains,
+// <account>.dkr-ecr[-fips].<region>.<domain>. The account has 12 digits; the domain depends on the partition.
 func parse(host string) (registry, bool) {
 	account, rest, _ := strings.Cut(strings.ToLower(host), ".")
 	if len(account) != 12 || strings.Trim(account, "0123456789") != "" {

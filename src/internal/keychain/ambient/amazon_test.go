@@ -29,8 +29,8 @@ const (
 	secret  = "ecr-password"
 )
 
-// aws stands in for STS, the pod identity agent, the instance's metadata service and ECR. Whoever asks properly becomes
-// AKIDTEST; ECR answers nobody else.
+// aws stands in for STS, the pod identity agent, the instance's metadata service and ECR. Whoever asks
+// properly becomes AKIDTEST; ECR answers nobody else.
 type aws struct {
 	t                *testing.T
 	url              string

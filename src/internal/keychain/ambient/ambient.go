@@ -6,8 +6,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
 )
 
-// New returns the keychain of the three clouds. Nothing is read, asked or kept before the first question for a registry of a
-// cloud; answers are then remembered as [keychain.Cached] does.
+// New returns the keychain of the three clouds. Nothing is read, asked or kept before the first question for
+// a registry of a cloud; answers are then remembered as [keychain.Cached] does.
 func New() keychain.Keychain {
 	return keychain.Chain(
 		keychain.Match(IsAmazon, keychain.Cached(Amazon())),

@@ -49,15 +49,17 @@ func cloudOf(host string) (cloud.Configuration, bool) {
 // AzureOption changes what [New] returns.
 type AzureOption func(*azureProvider)
 
-// WithAzureTransport sends the requests of Azure's libraries, to identity endpoints and to the registry, through t instead of the
-// libraries' own client.
+// WithAzureTransport sends the requests of Azure's libraries, to identity endpoints and to the registry,
+// through t instead of the libraries' own client.
 func WithAzureTransport(t policy.Transporter) AzureOption {
 	return func(p *azureProvider) { p.options.Transport = t }
 }
 
-// Azure returns the keychain of Azure's registries. It does nothing until it is asked for one; other hosts are anonymous.
+// Azure returns the keychain of Azure's registries. It does nothing until it is asked for one; other hosts
+// are anonymous.
 //
-// Sources of identity are those of Azure's libraries and their environment (AZURE_…); AZURE_TOKEN_CREDENTIALS chooses one.
+// Sources of identity are those of Azure's libraries and their environment (AZURE_…); AZURE_TOKEN_CREDENTIALS
+// chooses one.
 func Azure(options ...AzureOption) keychain.Keychain {
 	p := &azureProvider{}
 	for _, option := range options {

@@ -25,7 +25,8 @@ func (noIdentity) Error() string {
 
 func (e noIdentity) Unwrap() error { return e.error }
 
-// azureError shortens what the libraries print: the whole answer, with trace ids, for every way that they tried.
+// azureError shortens what the libraries print: the whole answer, with trace ids, for every way that they
+// tried.
 func azureError(host, step string, err error, remedy string) error {
 	cause := keychain.OneLineError(err)
 	if refused, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok {
@@ -39,7 +40,8 @@ func azureError(host, step string, err error, remedy string) error {
 	return &keychain.Error{Cloud: "Azure Container Registry", Host: host, Step: step, Cause: cause, Remedy: remedy, Err: err}
 }
 
-// said is the reason in an answer of Entra ID (RFC 6749, section 5.2) or of a registry (OCI errors), or its status.
+// said is the reason in an answer of Entra ID (RFC 6749, section 5.2) or of a registry (OCI errors), or its
+// status.
 func said(response *http.Response) string {
 	var answer struct {
 		Error       any    `json:"error"`
@@ -62,7 +64,8 @@ func said(response *http.Response) string {
 	return fmt.Sprintf("the answer is HTTP status %d", response.StatusCode)
 }
 
-// lastLine is where the libraries put the way that failed after all others were not available; they add a link to their manual.
+// lastLine is where the libraries put the way that failed after all others were not available; they add a
+// link to their manual.
 func lastLine(err error) string {
 	text, _, _ := strings.Cut(strings.TrimSpace(err.Error()), ". To troubleshoot, visit ")
 	return keychain.Text(text[strings.LastIndexByte(text, '\n')+1:])

@@ -31,8 +31,9 @@ const (
 	imds      = "http://169.254.169.254"
 )
 
-// cloud stands in for Entra ID, the metadata service of a virtual machine and the registry. It is the libraries' transport:
-// it notes the true address of each request and sends it to one server on loopback, with that address in the header.
+// cloud stands in for Entra ID, the metadata service of a virtual machine and the registry. It is the
+// libraries' transport: it notes the true address of each request and sends it to one server on loopback,
+// with that address in the header.
 type cloud struct {
 	t         *testing.T
 	server    *url.URL

@@ -25,8 +25,8 @@ const (
 	scope      = "https://www.googleapis.com/auth/cloud-platform"
 
 	keyFileVariable = "GOOGLE_APPLICATION_CREDENTIALS"
-	// early makes the library ask the metadata server again when we renew: that server hands out a new token 4 minutes before the
-	// old one expires, and its users are told to ask 225 seconds before.
+	// early makes the library ask the metadata server again when we renew: that server hands out a new token
+	// 4 minutes before the old one expires, and its users are told to ask 225 seconds before.
 	early = 225 * time.Second
 	// answer is the longest that a token endpoint may take.
 	answer = 30 * time.Second
@@ -45,10 +45,11 @@ func IsGoogle(host string) bool {
 	return host == "gcr.io"
 }
 
-// Google returns the keychain of Google's registries. It does nothing until it is asked for one; other hosts are anonymous.
+// Google returns the keychain of Google's registries. It does nothing until it is asked for one; other hosts
+// are anonymous.
 //
-// Sources of identity are those of Google's libraries: GOOGLE_APPLICATION_CREDENTIALS, gcloud's file below HOME, and the
-// metadata server, which GCE_METADATA_HOST can name.
+// Sources of identity are those of Google's libraries: GOOGLE_APPLICATION_CREDENTIALS, gcloud's file below
+// HOME, and the metadata server, which GCE_METADATA_HOST can name.
 func Google() keychain.Keychain {
 	return googleProvider{onGoogle: metadata.NewClient(nil).OnGCEWithContext}.keychain()
 }
@@ -62,8 +63,8 @@ func (p googleProvider) keychain() keychain.Keychain {
 }
 
 func (p googleProvider) credential(ctx context.Context, host string) (keychain.Credential, error) {
-	// The library looks for a metadata server once and believes the result for ever. That of GKE is not there in a pod's first
-	// seconds, so the library must not look before there is one.
+	// The library looks for a metadata server once and believes the result for ever. That of GKE is not there
+	// in a pod's first seconds, so the library must not look before there is one.
 	if !hasFile() && !p.onGoogle(ctx) {
 		return keychain.Credential{}, googleError(host, "find an identity", errors.New("no key file and no metadata server"))
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
 )
 
-// Of returns the keychain of one cloud alone, "aws", "google" or "azure", for a registry of it. A registry of another is an error: the
-// identity would be of no use there.
+// Of returns the keychain of one cloud alone, "aws", "google" or "azure", for a registry of it. A registry of
+// another is an error: the identity would be of no use there.
 func Of(provider, host string) (keychain.Keychain, error) {
 	switch {
 	case provider == "aws" && IsAmazon(host):

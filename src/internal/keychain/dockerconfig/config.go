@@ -28,7 +28,8 @@ type entry struct {
 	credential keychain.Credential
 }
 
-// Parse reads a docker config.json. The place is a file name or a Secret's namespace and name, for errors only.
+// Parse reads a docker config.json. The place is a file name or a Secret's namespace and name, for errors
+// only.
 //
 // An error is one line that says where and what to do, and holds nothing of the credentials.
 func Parse(place string, data []byte) (*Config, error) {
@@ -75,16 +76,17 @@ func (c *Config) Credential(ctx context.Context, host string) (keychain.Credenti
 	return c.credential(ctx, host, "")
 }
 
-// Repository is the config as seen from one repository, such as "team/app": of the entries for the host, the one with the
-// longest path that leads to the repository wins. The kubelet reads image pull secrets the same way.
+// Repository is the config as seen from one repository, such as "team/app": of the entries for the host, the
+// one with the longest path that leads to the repository wins. The kubelet reads image pull secrets the same
+// way.
 func (c *Config) Repository(repository string) keychain.Keychain {
 	return keychain.Func(func(ctx context.Context, host string) (keychain.Credential, error) {
 		return c.credential(ctx, host, repository)
 	})
 }
 
-// Hosts lists what the config has a credential or a helper for, as "host" or "host/path", sorted. A store ("credsStore") can
-// know more hosts.
+// Hosts lists what the config has a credential or a helper for, as "host" or "host/path", sorted. A store
+// ("credsStore") can know more hosts.
 func (c *Config) Hosts() []string {
 	var hosts []string
 	for registry, helper := range c.helpers {
@@ -104,8 +106,8 @@ func (c *Config) Knows(host string) bool {
 	return c.helperFor(host) != "" || c.find(host, "").key.host != ""
 }
 
-// credential asks, in this order: the entry with a path, the host's helper, the store, the entry of the whole host. A helper
-// that does not know the host hands on to the next.
+// credential asks, in this order: the entry with a path, the host's helper, the store, the entry of the whole
+// host. A helper that does not know the host hands on to the next.
 func (c *Config) credential(ctx context.Context, host, repository string) (keychain.Credential, error) {
 	e := c.find(host, repository)
 	if e.key.path != "" {
@@ -120,7 +122,8 @@ func (c *Config) credential(ctx context.Context, host, repository string) (keych
 	return e.credential, nil
 }
 
-// find is the best entry for a repository, or the zero entry: the longest path, then an exact host before a pattern.
+// find is the best entry for a repository, or the zero entry: the longest path, then an exact host before a
+// pattern.
 func (c *Config) find(host, repository string) entry {
 	var best entry
 	name := parseKey(host)

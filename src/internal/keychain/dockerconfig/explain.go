@@ -51,7 +51,8 @@ func checkForm(data []byte) error {
 	return nil
 }
 
-// explain says why docker's code refused well-formed JSON: a value of the wrong type, or an "auth" that cannot be decoded.
+// explain says why docker's code refused well-formed JSON: a value of the wrong type, or an "auth" that
+// cannot be decoded.
 func explain(data []byte, file *configfile.ConfigFile) error {
 	if err := json.Unmarshal(data, configfile.New("")); err != nil {
 		return explainJSON(data, err)

@@ -32,7 +32,8 @@ func checkHelper(name string) error {
 	return nil
 }
 
-// helperKeychain asks the program docker-credential-<name> in PATH. The host must be named as docker would name it.
+// helperKeychain asks the program docker-credential-<name> in PATH. The host must be named as docker would
+// name it.
 func helperKeychain(place, name string) keychain.Keychain {
 	return keychain.Func(func(ctx context.Context, server string) (keychain.Credential, error) {
 		p := &program{ctx: ctx, name: helperPrefix + name}
@@ -50,7 +51,8 @@ func helperKeychain(place, name string) keychain.Keychain {
 	})
 }
 
-// program is a [client.Program] that ends with its context and keeps stderr, which the client's own would pass to ours.
+// program is a [client.Program] that ends with its context and keeps stderr, which the client's own would
+// pass to ours.
 type program struct {
 	ctx            context.Context
 	name           string

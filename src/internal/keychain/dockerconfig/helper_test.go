@@ -16,8 +16,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
 )
 
-// installHelper puts docker-credential-<name> alone into PATH. It is a shell script that finds the registry's name in $server
-// and appends it to the returned file.
+// installHelper puts docker-credential-<name> alone into PATH. It is a shell script that finds the registry's
+// name in $server and appends it to the returned file.
 func installHelper(t *testing.T, name, script string) (asked string) {
 	t.Helper()
 	dir := t.TempDir()

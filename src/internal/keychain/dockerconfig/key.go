@@ -14,8 +14,8 @@ const (
 	dockerHubKey = "https://index.docker.io/v1/" // what docker itself asks a credential helper for
 )
 
-// key is a registry as the config names it, without what does not matter: "HTTPS://Registry.example.com/v1/" is
-// {"registry.example.com", ""}.
+// key is a registry as the config names it, without what does not matter: "HTTPS://Registry.example.com/v1/"
+// is {"registry.example.com", ""}.
 type key struct {
 	host string // lower case, may have a port, may be a pattern such as *.example.com
 	path string // without slashes at its ends
@@ -38,8 +38,9 @@ func parseKey(s string) key {
 	return k
 }
 
-// plainFirst orders the names that a config gives to registries: of several with one meaning the first counts. That is docker's
-// own name for Docker Hub, and the shortest one, without scheme and version, for any other registry.
+// plainFirst orders the names that a config gives to registries: of several with one meaning the first
+// counts. That is docker's own name for Docker Hub, and the shortest one, without scheme and version, for any
+// other registry.
 func plainFirst(a, b string) int {
 	switch {
 	case a == b:
@@ -68,7 +69,8 @@ func (k key) String() string {
 	return k.host + "/" + k.path
 }
 
-// matches reports whether the key is for the repository at the host; with repository "" only keys of whole hosts are.
+// matches reports whether the key is for the repository at the host; with repository "" only keys of whole
+// hosts are.
 func (k key) matches(host, repository string) bool {
 	if k.path != "" && repository != k.path && !strings.HasPrefix(repository, k.path+"/") {
 		return false
@@ -76,7 +78,8 @@ func (k key) matches(host, repository string) bool {
 	return k.host != "" && (k.host == host || matchHost(k.host, host))
 }
 
-// matchHost compares label by label, as the kubelet does: a star never reaches over a dot, and a port must be the same.
+// matchHost compares label by label, as the kubelet does: a star never reaches over a dot, and a port must be
+// the same.
 func matchHost(pattern, host string) bool {
 	pattern, patternPort, _ := strings.Cut(pattern, ":")
 	host, port, _ := strings.Cut(host, ":")

@@ -22,8 +22,8 @@ func NewBuilder(credentials int) *Builder {
 	}}
 }
 
-// License adds the credentials of a license. If one of them admits to another license, none is added, and that other one and the name
-// of the credential are returned.
+// License adds the credentials of a license. If one of them admits to another license, none is added, and
+// that other one and the name of the credential are returned.
 func (b *Builder) License(credentials []*Credential) (other *License, name string) {
 	for _, each := range credentials {
 		if taken, ok := b.catalog.credentials[each.Hash]; ok {
@@ -36,8 +36,8 @@ func (b *Builder) License(credentials []*Credential) (other *License, name strin
 	return nil, ""
 }
 
-// Registry adds a registry. If another one answers to one of its names for the same application, it is not added, and that other one
-// and the name are returned.
+// Registry adds a registry. If another one answers to one of its names for the same application, it is not
+// added, and that other one and the name are returned.
 func (b *Builder) Registry(registry *Registry) (other *Registry, name string) {
 	names := registry.names()
 	for _, name := range names {

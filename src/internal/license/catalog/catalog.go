@@ -77,8 +77,8 @@ func New(credentials []*Credential, registries []*Registry) *Catalog {
 	return b.Catalog()
 }
 
-// Credential finds the credential of a license id. How long that takes says nothing about the ids that there are: they are
-// looked up by hash.
+// Credential finds the credential of a license id. How long that takes says nothing about the ids that there
+// are: they are looked up by hash.
 func (c *Catalog) Credential(id string) (*Credential, bool) {
 	return c.ByHash(sha256.Sum256([]byte(id)))
 }
@@ -97,7 +97,8 @@ func (c *Catalog) Knows(segment string) bool {
 	return len(c.registries[upstream.Canonical(segment)]) > 0
 }
 
-// Registry finds the registry that a reference of an application names, by host name or alias. The error is [ErrNoRegistry] or
+// Registry finds the registry that a reference of an application names, by host name or alias. The error is
+// [ErrNoRegistry] or
 // [ErrNotOpen].
 func (c *Catalog) Registry(name, app string) (*Registry, error) {
 	candidates := c.registries[upstream.Canonical(name)]

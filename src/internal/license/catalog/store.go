@@ -7,7 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// Store has the catalog that is in force. It begins with an empty one. All methods may be called at the same time.
+// Store has the catalog that is in force. It begins with an empty one. All methods may be called at the same
+// time.
 type Store struct {
 	current atomic.Pointer[Catalog]
 
@@ -36,8 +37,8 @@ func (s *Store) Replace(next *Catalog) {
 	}
 }
 
-// Subscribe calls changed with each catalog from now on, in order and one at a time. The callee must neither replace nor
-// subscribe. The function that is returned ends it.
+// Subscribe calls changed with each catalog from now on, in order and one at a time. The callee must neither
+// replace nor subscribe. The function that is returned ends it.
 func (s *Store) Subscribe(changed func(*Catalog)) (cancel func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

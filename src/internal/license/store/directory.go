@@ -121,7 +121,8 @@ type file struct {
 	fault    fault
 	// reads counts how often the file was read.
 	reads int
-	// nameless are documents of which it is not known which object they are, and the reading that saw each first.
+	// nameless are documents of which it is not known which object they are, and the reading that saw each
+	// first.
 	nameless map[digest]int
 }
 
@@ -135,8 +136,9 @@ type item struct {
 // digest tells the texts of documents apart.
 type digest = [sha256.Size]byte
 
-// next reads a file again. An object that is missing is gone, unless it may be the one in a document that has become
-// unreadable since: what is not valid changes nothing. A valid document that is the same is not read again.
+// next reads a file again. An object that is missing is gone, unless it may be the one in a document that has
+// become unreadable since: what is not valid changes nothing. A valid document that is the same is not read
+// again.
 func (f *file) next(path string, content filewatch.File) *file {
 	now := &file{modified: content.Modified, reads: f.reads + 1}
 	valid, seen := map[digest]*object{}, map[id]bool{}

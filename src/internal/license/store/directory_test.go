@@ -203,7 +203,8 @@ func TestAnObjectThatWasNeverValidIsNotThere(t *testing.T) {
 	}
 }
 
-// What the log says of a document of which nobody knows which object it is depends on whether it was ever another.
+// What the log says of a document of which nobody knows which object it is depends on whether it was ever
+// another.
 func TestWhatIsSaidOfADocumentThatCannotBeTold(t *testing.T) {
 	const left, kept = `consequence="it is left out"`, `consequence="what it said before stays in force"`
 	f := follow(t, map[string]string{"a.yml": "kind: [\n", "b.yml": license("b", "one") + "---\nkind: [\n", "c.yml": license("c", "two")})

@@ -45,8 +45,8 @@ type Config struct {
 
 // Observer counts objects.
 type Observer interface {
-	// Objects is called when the numbers of a kind may have changed. Of the kind "unknown" are documents that do
-	// not say which object they are.
+	// Objects is called when the numbers of a kind may have changed. Of the kind "unknown" are documents that
+	// do not say which object they are.
 	Objects(kind string, valid, invalid int)
 }
 

@@ -28,8 +28,8 @@ const (
 type Object interface {
 	metav1.Object
 	runtime.Object
-	// Validate reports everything that keeps the object from being used, each a [*defect.Error] with the key, as far as it can be
-	// told from the object alone.
+	// Validate reports everything that keeps the object from being used, each a [*defect.Error] with the key,
+	// as far as it can be told from the object alone.
 	Validate(Where) error
 	// written is a copy with what an author writes: no status, and nothing that the API server adds.
 	written() Object
@@ -44,7 +44,8 @@ const (
 	InDirectory
 )
 
-// Marshal writes objects as their author would, one YAML document each: without a status and without what the API server adds.
+// Marshal writes objects as their author would, one YAML document each: without a status and without what the
+// API server adds.
 func Marshal(objects ...Object) ([]byte, error) {
 	var all bytes.Buffer
 	for i, object := range objects {

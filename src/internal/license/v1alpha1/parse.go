@@ -42,9 +42,9 @@ type Document struct {
 	root  *yaml.Node
 }
 
-// Parse reads the objects of a file of any number of YAML documents. The place names it in errors. Documents that are wrong leave the
-// rest: their errors are joined, one for each, and the objects of the others are returned all the same. Whether what is written can be
-// used is for [Object.Validate] to say.
+// Parse reads the objects of a file of any number of YAML documents. The place names it in errors. Documents
+// that are wrong leave the rest: their errors are joined, one for each, and the objects of the others are
+// returned all the same. Whether what is written can be used is for [Object.Validate] to say.
 func Parse(place string, data []byte) ([]Object, error) {
 	var objects []Object
 	var errs []error
@@ -69,8 +69,8 @@ func Documents(place string, data []byte) []Document {
 	return documents
 }
 
-// Split returns the documents of a file, which are to be read one by one: it cuts at the lines that begin a document. The YAML library
-// cannot go on behind one that it does not understand.
+// Split returns the documents of a file, which are to be read one by one: it cuts at the lines that begin a
+// document. The YAML library cannot go on behind one that it does not understand.
 func Split(place string, data []byte) []Document {
 	documents := make([]Document, 0, 1+bytes.Count(data, []byte("\n---")))
 	begin, end, line, first := 0, 0, 0, 0
@@ -148,7 +148,8 @@ func (d *Document) identify() {
 	d.Revoked = d.Kind == LicenseKind && revokes(find(d.root, "spec"))
 }
 
-// revokes reports whether a spec says that it is revoked, once among other times, or in quotes: nobody writes that without meaning it.
+// revokes reports whether a spec says that it is revoked, once among other times, or in quotes: nobody writes
+// that without meaning it.
 func revokes(spec *yaml.Node) bool {
 	if spec != nil && spec.Kind == yaml.AliasNode {
 		spec = spec.Alias

@@ -126,7 +126,8 @@ func TestDocumentsKnowEveryWayToRevoke(t *testing.T) {
 	}
 }
 
-// A node that stands in two places is read in each as that needs it, and no message is one of the Go library's.
+// A node that stands in two places is read in each as that needs it, and no message is one of the Go
+// library's.
 func TestParseReadsABooleanThatIsTextElsewhere(t *testing.T) {
 	text := strings.NewReplacer("Acme", "&a yes", "revoked: false", "revoked: *a").Replace(acme)
 	objects, err := v1alpha1.Parse("f", []byte(text))

@@ -2,9 +2,9 @@
 
 // Package v1alpha1 has the API types of the image proxy: License and ExternalRegistry.
 //
-// They are custom resources in a cluster, and the same YAML in a directory outside of one. The server, the plugin and
-// the custom resource definitions take them from here. The package reads, writes and checks single objects. Which of
-// them are in force, and where they come from, is not its concern.
+// They are custom resources in a cluster, and the same YAML in a directory outside of one. The server, the
+// plugin and the custom resource definitions take them from here. The package reads, writes and checks single
+// objects. Which of them are in force, and where they come from, is not its concern.
 //
 // +kubebuilder:object:generate=true
 // +groupName=imageproxy.apps.tanzu.vmware.com
@@ -92,7 +92,8 @@ type Credential struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name"`
-	// SHA256 is the SHA-256 of the license id, in 64 hex digits. Ids are random and long, so that a plain hash suffices.
+	// SHA256 is the SHA-256 of the license id, in 64 hex digits. Ids are random and long, so that a plain
+	// hash suffices.
 	//
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	// +kubebuilder:validation:MaxLength=64
@@ -185,8 +186,9 @@ type ExternalRegistrySpec struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self.contains('-----BEGIN ') || self.trim() == ''",message="must be PEM certificates"
 	CACertData string `json:"caCertData,omitempty"`
-	// TokenRealms are hosts, with a port where it is not 443, that may be shown the credential beside the registry's own host and
-	// its registrable domain, always by https: for a registry that names a token server elsewhere.
+	// TokenRealms are hosts, with a port where it is not 443, that may be shown the credential beside the
+	// registry's own host and its registrable domain, always by https: for a registry that names a token
+	// server elsewhere.
 	//
 	// +optional
 	// +listType=set
@@ -208,7 +210,8 @@ type RegistryCredentials struct {
 	//
 	// +optional
 	SecretRef SecretRef `json:"secretRef,omitzero"`
-	// DockerConfigFile is a docker config.json, outside a cluster; its path is relative to the file that names it.
+	// DockerConfigFile is a docker config.json, outside a cluster; its path is relative to the file that
+	// names it.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self == ''",message="has no meaning in a cluster: name a Secret by secretRef"

@@ -221,7 +221,8 @@ func (f *findings) time(key, text string) {
 	}
 }
 
-// ParseTime reads a time as the objects have it (RFC 3339); of nothing it is the zero time, and of nothing else.
+// ParseTime reads a time as the objects have it (RFC 3339); of nothing it is the zero time, and of nothing
+// else.
 func ParseTime(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

@@ -12,7 +12,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 )
 
-// TestVerdicts has the server's half of testdata/verdicts.yml; tests/package holds the CustomResourceDefinitions against the same file.
+// TestVerdicts has the server's half of testdata/verdicts.yml; tests/package holds the
+// CustomResourceDefinitions against the same file.
 func TestVerdicts(t *testing.T) {
 	content, err := os.ReadFile("testdata/verdicts.yml")
 	if err != nil {

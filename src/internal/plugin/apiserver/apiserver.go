@@ -89,8 +89,8 @@ func Direct(
 	return &Client{base: base, http: withoutRedirects(&http.Client{Transport: transport}), timeout: timeout, direct: true}, nil
 }
 
-// HTTPClient returns the connection to the API server for client-go's clients. It follows no redirect: client-go adds
-// the user's credential to every request, whatever host it is for.
+// HTTPClient returns the connection to the API server for client-go's clients. It follows no redirect:
+// client-go adds the user's credential to every request, whatever host it is for.
 func HTTPClient(config *rest.Config) (*http.Client, error) {
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
@@ -204,8 +204,8 @@ func (c *Client) Locate(resp *http.Response) (string, error) {
 	return target, nil
 }
 
-// Target is the part of an address from "/v2/" on, which is the proxy's. Whatever host or prefix comes before is not:
-// the API server adds its own (quirk K1), boxes in front of it add others or forget one (quirk K6).
+// Target is the part of an address from "/v2/" on, which is the proxy's. Whatever host or prefix comes before
+// is not: the API server adds its own (quirk K1), boxes in front of it add others or forget one (quirk K6).
 func (c *Client) Target(u *url.URL) (string, bool) {
 	path := u.EscapedPath()
 	if rest, ok := strings.CutPrefix(path, c.base.EscapedPath()); ok && strings.HasPrefix(rest, "/v2/") {

@@ -35,7 +35,8 @@ func terminal(t *testing.T) (screen, program *os.File) {
 	return screen, program
 }
 
-// TestTheBarIsNeverLeftInTheLine: what is said while the bar stands there has a line of its own, and nothing is left.
+// TestTheBarIsNeverLeftInTheLine: what is said while the bar stands there has a line of its own, and nothing
+// is left.
 func TestTheBarIsNeverLeftInTheLine(t *testing.T) {
 	screen, program := terminal(t)
 	defer screen.Close()

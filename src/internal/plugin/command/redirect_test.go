@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// TestRedirectsAreNotFollowed: client-go adds the user's token to every request, so a redirect would hand it to
-// whoever the redirect names.
+// TestRedirectsAreNotFollowed: client-go adds the user's token to every request, so a redirect would hand it
+// to whoever the redirect names.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	w := newWorld(t)
 	var mu sync.Mutex

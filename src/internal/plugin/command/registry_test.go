@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// TestRegistryEndsWithCtrlC: that is how one ends it, so the exit code is 0, unless a request had to be cut off.
+// TestRegistryEndsWithCtrlC: that is how one ends it, so the exit code is 0, unless a request had to be cut
+// off.
 func TestRegistryEndsWithCtrlC(t *testing.T) {
 	for name, tt := range map[string]struct {
 		method string

@@ -11,8 +11,8 @@ import (
 // verboseRequests is the level of -v from which each request is shown, as in kubectl.
 const verboseRequests = 6
 
-// verbose shows each request when -v asks for it: what was asked, what the answer was, how long it took. It shows neither
-// queries nor headers nor upload sessions, in which secrets travel.
+// verbose shows each request when -v asks for it: what was asked, what the answer was, how long it took. It
+// shows neither queries nor headers nor upload sessions, in which secrets travel.
 func (a *app) verbose(next http.RoundTripper) http.RoundTripper {
 	if a.verbosity < verboseRequests {
 		return next

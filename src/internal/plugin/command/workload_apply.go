@@ -249,8 +249,8 @@ func (o *applyOptions) confirm(existing *unstructured.Unstructured) error {
 	return o.consent(o.yes, fmt.Sprintf("%s Workload %s in namespace %s?", verb, o.request.Name, o.request.Namespace))
 }
 
-// tryStore lets the API server check the change and keep nothing, before anything is uploaded for it. An admission
-// webhook that allows no dry run is asked when it counts.
+// tryStore lets the API server check the change and keep nothing, before anything is uploaded for it. An
+// admission webhook that allows no dry run is asked when it counts.
 func tryStore(
 	ctx context.Context, workloads dynamic.ResourceInterface, existing, wanted *unstructured.Unstructured,
 ) error {

@@ -128,7 +128,8 @@ func TestApplyAsksTheAPIServerFirst(t *testing.T) {
 	w.run("workload", "apply", "web", "--local-path", w.tree, "--yes").want(t, 0, "workload.carto.run/web\n", "Pushed")
 }
 
-// TestApplyLabels: several in one flag, as the Apps CLI takes them. Values of the environment may have commas.
+// TestApplyLabels: several in one flag, as the Apps CLI takes them. Values of the environment may have
+// commas.
 func TestApplyLabels(t *testing.T) {
 	w := newWorld(t)
 	args := []string{"workload", "apply", "web", "--image", "x", "--yes", "--env", "LIST=a=b,c=d"}

@@ -18,7 +18,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/workload"
 )
 
-// readFile reads the Workload that -f names, if it does. The command line's name and namespace count before its own.
+// readFile reads the Workload that -f names, if it does. The command line's name and namespace count before
+// its own.
 func (o *applyOptions) readFile() (*unstructured.Unstructured, error) {
 	var content []byte
 	var err error

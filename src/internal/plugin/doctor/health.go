@@ -42,7 +42,8 @@ var ErrNoHealth = errors.New("the answer to /health is not that of a Local Sourc
 // maxHealth bounds the answer to /health, in bytes.
 const maxHealth = 64 << 10
 
-// CheckHealth asks the proxy (spec-local-source-proxy, "/health"). An error means that nobody answered who could know.
+// CheckHealth asks the proxy (spec-local-source-proxy, "/health"). An error means that nobody answered who
+// could know.
 func CheckHealth(ctx context.Context, client *apiserver.Client) (Health, error) {
 	status, message, err := askHealth(ctx, client)
 	if answer, ok := errors.AsType[*apiserver.Error](err); ok {
@@ -81,7 +82,8 @@ func askHealth(ctx context.Context, client *apiserver.Client) (status int, messa
 	return status, body.Message, nil
 }
 
-// Unreachable is the health of a proxy that did not answer. Whether the user has permission is not known then.
+// Unreachable is the health of a proxy that did not answer. Whether the user has permission is not known
+// then.
 func Unreachable(err error) Health { return Health{Message: because(notReachable, err.Error())} }
 
 func fromError(e *apiserver.Error) (Health, error) {

@@ -28,8 +28,8 @@ const (
 	checkValues   = "ask the operator to check the package's values, repository above all"
 )
 
-// Ready asks the proxy whether the registry behind it takes a push, and returns an [*Obstacle] when it does not. It
-// returns nil when the proxy cannot say: then the push itself finds out.
+// Ready asks the proxy whether the registry behind it takes a push, and returns an [*Obstacle] when it does
+// not. It returns nil when the proxy cannot say: then the push itself finds out.
 func Ready(ctx context.Context, client *apiserver.Client) error {
 	status, message, err := askHealth(ctx, client)
 	if answer, ok := errors.AsType[*apiserver.Error](err); ok {

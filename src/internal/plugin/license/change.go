@@ -48,7 +48,8 @@ func New(r Request, hash string) (*v1alpha1.License, error) {
 	}, nil
 }
 
-// NameOf makes the name of an object from that of a customer: "Acme & Söhne" is "acme-s-hne". It is empty where nothing is left.
+// NameOf makes the name of an object from that of a customer: "Acme & Söhne" is "acme-s-hne". It is empty
+// where nothing is left.
 func NameOf(customer string) string {
 	const longest = 50 // leaves room for a number, and for names made of this one
 	name := regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(customer), "-")
@@ -73,7 +74,8 @@ func Restore(l *v1alpha1.License) {
 	delete(l.Annotations, v1alpha1.RevokedAtAnnotation)
 }
 
-// Extend gives the license another end. A span of time counts from the old end when that lies ahead, else from now.
+// Extend gives the license another end. A span of time counts from the old end when that lies ahead, else
+// from now.
 func Extend(l *v1alpha1.License, end End, now time.Time) error {
 	old, err := v1alpha1.ParseTime(l.Spec.ExpiresAt)
 	if err != nil {
@@ -90,8 +92,8 @@ func Extend(l *v1alpha1.License, end End, now time.Time) error {
 	return nil
 }
 
-// Rotate adds a credential, and lets the old ones end after keep, if they do not end before; with zero they are removed. Those that
-// have ended are removed in any case.
+// Rotate adds a credential, and lets the old ones end after keep, if they do not end before; with zero they
+// are removed. Those that have ended are removed in any case.
 func Rotate(l *v1alpha1.License, hash string, keep time.Duration, now time.Time) error {
 	name := nextName(l.Spec.Credentials)
 	var kept []v1alpha1.Credential

@@ -91,7 +91,8 @@ func (c *Cluster) Create(ctx context.Context, l *v1alpha1.License) (*v1alpha1.Li
 	return typed(created)
 }
 
-// Update implements [Store]. The patch names the version that it was made for; with another one the API server refuses it.
+// Update implements [Store]. The patch names the version that it was made for; with another one the API
+// server refuses it.
 func (c *Cluster) Update(ctx context.Context, name string, change func(*v1alpha1.License) error) (*v1alpha1.License, error) {
 	var result *v1alpha1.License
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {

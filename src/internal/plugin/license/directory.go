@@ -21,14 +21,15 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 )
 
-// Directory keeps licenses in the YAML files that the server reads outside of a cluster. A new one gets a file of its own; one that is
-// there is changed in its file, where comments, order and other documents stay.
+// Directory keeps licenses in the YAML files that the server reads outside of a cluster. A new one gets a
+// file of its own; one that is there is changed in its file, where comments, order and other documents stay.
 type Directory struct {
 	path string
 	warn func(error)
 }
 
-// NewDirectory makes a store of a directory. What is wrong with documents that were not asked for goes to warn.
+// NewDirectory makes a store of a directory. What is wrong with documents that were not asked for goes to
+// warn.
 func NewDirectory(path string, warn func(error)) *Directory {
 	return &Directory{path: path, warn: warn}
 }

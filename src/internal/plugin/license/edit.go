@@ -15,8 +15,9 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 )
 
-// edit writes the difference between two states of a license into the YAML document that has the first. Lines in which nothing changed
-// stay as they are. What comes out is read again: it means exactly what it should, or nothing was edited.
+// edit writes the difference between two states of a license into the YAML document that has the first. Lines
+// in which nothing changed stay as they are. What comes out is read again: it means exactly what it should,
+// or nothing was edited.
 func edit(document []byte, before, after *v1alpha1.License) ([]byte, error) {
 	from, err := nodeOf(before)
 	if err != nil {
@@ -126,8 +127,8 @@ func means(document []byte, l *v1alpha1.License) bool {
 	return len(read) == 1 && read[0].Err == nil && equality.Semantic.DeepEqual(read[0].Object, v1alpha1.Object(l))
 }
 
-// apply changes a node by the difference of two others. What those have in common is left alone, however the node has it. Without
-// from all of to is new.
+// apply changes a node by the difference of two others. What those have in common is left alone, however the
+// node has it. Without from all of to is new.
 func apply(n, from, to *yaml.Node) {
 	switch {
 	case from != nil && same(from, to):

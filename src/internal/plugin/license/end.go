@@ -38,7 +38,8 @@ func ParseEnd(text string) (End, error) {
 	return End{span: span}, nil
 }
 
-// ParseSpan reads days ("30d"), weeks ("2w"), or what Go calls a duration ("12h", "1h30m"). It is more than nothing.
+// ParseSpan reads days ("30d"), weeks ("2w"), or what Go calls a duration ("12h", "1h30m"). It is more than
+// nothing.
 func ParseSpan(text string) (time.Duration, error) {
 	const day = 24 * time.Hour
 	mistake := errors.New("write a span of time such as 30d, 2w or 12h")

@@ -12,8 +12,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 )
 
-// FuzzEdit: whatever a valid license is written like, an edit means exactly what it should, or is refused; taken back, it means what
-// was there before.
+// FuzzEdit: whatever a valid license is written like, an edit means exactly what it should, or is refused;
+// taken back, it means what was there before.
 func FuzzEdit(f *testing.F) {
 	const least = "apiVersion: imageproxy.apps.tanzu.vmware.com/v1alpha1\nkind: License\n"
 	const credential = "{name: a, sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}"

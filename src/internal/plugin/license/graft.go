@@ -61,8 +61,9 @@ func (s style) write(root *yaml.Node) (string, error) {
 	return text.String(), nil
 }
 
-// graft makes the lines of the original that differ between before and after those of after. The encoder that wrote these two drops
-// empty lines and the spaces ahead of comments; where there is more to it, after is all there is.
+// graft makes the lines of the original that differ between before and after those of after. The encoder that
+// wrote these two drops empty lines and the spaces ahead of comments; where there is more to it, after is all
+// there is.
 func graft(original, before, after string) string {
 	lines := slices.Collect(strings.Lines(original))
 	var place []int // in the original, of the lines of before

@@ -29,7 +29,8 @@ type CustomerLicense struct {
 	CustomerName, CustomerEmail string
 	// ID is the license id: the password of every pull.
 	ID string
-	// Expires is when the license ended at the time of writing; zero: never. The vendor may have changed it since.
+	// Expires is when the license ended at the time of writing; zero: never. The vendor may have changed it
+	// since.
 	Expires time.Time
 	// Domain is where to pull from, as host or host:port; empty where the file does not say.
 	Domain string
@@ -97,8 +98,8 @@ func CheckApp(slug string) error {
 	}
 }
 
-// CheckDomain reports what is wrong with a domain that images are to be pulled from. Without a dot or a port, clients would take it
-// for a folder of Docker Hub.
+// CheckDomain reports what is wrong with a domain that images are to be pulled from. Without a dot or a port,
+// clients would take it for a folder of Docker Hub.
 func CheckDomain(domain string) error {
 	switch {
 	case !oci.IsHost(domain):

@@ -166,7 +166,8 @@ func TestYAML(t *testing.T) {
 	}
 }
 
-// TestPullSecret holds that the project's own reader of pull Secrets finds the id for each domain, and for no other.
+// TestPullSecret holds that the project's own reader of pull Secrets finds the id for each domain, and for no
+// other.
 func TestPullSecret(t *testing.T) {
 	secret, err := license.PullSecret("my-kots-app", id, "proxy.example.com", "registry.example.com:5000")
 	if err != nil {
@@ -211,7 +212,8 @@ func TestPullSecretRefuses(t *testing.T) {
 	}
 }
 
-// FuzzParse: any file gives a license that survives writing and reading, or an error of one line that does not quote the file.
+// FuzzParse: any file gives a license that survives writing and reading, or an error of one line that does
+// not quote the file.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{whole, ours, kots + "spec: {appSlug: a, licenseID: b}", "a: &a [*a]", "a: *" + id, "? {a: b}\n: c", "- " + id, whole + "---\n", "<<: {a: b}"} {
 		f.Add([]byte(seed))

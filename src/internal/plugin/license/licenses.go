@@ -13,7 +13,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 )
 
-// Store is where licenses are kept. An error says what was attempted and where, and that a license is not there is a [*NotFoundError].
+// Store is where licenses are kept. An error says what was attempted and where, and that a license is not
+// there is a [*NotFoundError].
 type Store interface {
 	// List returns all licenses, ordered by name.
 	List(ctx context.Context) ([]v1alpha1.License, error)
@@ -21,11 +22,11 @@ type Store interface {
 	Get(ctx context.Context, name string) (*v1alpha1.License, error)
 	// Create adds one. That the name is taken is an [*ExistsError].
 	Create(ctx context.Context, l *v1alpha1.License) (*v1alpha1.License, error)
-	// Update lets change edit the license as it is now, and writes the difference. When somebody else was faster, change is called
-	// again with what they wrote.
+	// Update lets change edit the license as it is now, and writes the difference. When somebody else was
+	// faster, change is called again with what they wrote.
 	Update(ctx context.Context, name string, change func(*v1alpha1.License) error) (*v1alpha1.License, error)
-	// Revoke ends one, also one with a mistake: what it said before the mistake may be in force. Of such a one, what comes back has the
-	// name and the revocation alone.
+	// Revoke ends one, also one with a mistake: what it said before the mistake may be in force. Of such a
+	// one, what comes back has the name and the revocation alone.
 	Revoke(ctx context.Context, name string, now time.Time) (*v1alpha1.License, error)
 	// Delete removes one, also one with a mistake.
 	Delete(ctx context.Context, name string) error

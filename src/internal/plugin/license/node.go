@@ -14,8 +14,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/strictyaml"
 )
 
-// object is a mapping of the file, with its lines. Package strictyaml reads files whose keys may be shown; here a key can be the id,
-// when somebody takes one file for the other.
+// object is a mapping of the file, with its lines. Package strictyaml reads files whose keys may be shown;
+// here a key can be the id, when somebody takes one file for the other.
 type object struct {
 	path   string // dotted, empty for the root
 	line   int
@@ -106,7 +106,8 @@ func (o object) text(key string) (text, error) {
 	}
 }
 
-// only refuses keys beside the given ones. A key can be a value in the wrong place, so that it is not repeated.
+// only refuses keys beside the given ones. A key can be a value in the wrong place, so that it is not
+// repeated.
 func (o object) only(known ...string) error {
 	for _, key := range o.order {
 		if !slices.Contains(known, key) {

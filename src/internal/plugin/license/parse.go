@@ -17,8 +17,9 @@ import (
 // maxFile is the size of the largest file that is looked at.
 const maxFile = 1 << 20
 
-// ParseCustomerLicense reads a license file: ours, of which every key is checked, or the License of kots.io/v1beta1, of which those that matter
-// here are. The place is the file's name, for errors only. An error is one line and holds no value of the file.
+// ParseCustomerLicense reads a license file: ours, of which every key is checked, or the License of
+// kots.io/v1beta1, of which those that matter here are. The place is the file's name, for errors only. An
+// error is one line and holds no value of the file.
 func ParseCustomerLicense(place string, data []byte) (*CustomerLicense, error) {
 	l, err := parse(data)
 	if err != nil {

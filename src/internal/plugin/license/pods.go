@@ -20,7 +20,8 @@ const (
 	container = "image-proxy"
 )
 
-// PodPulls reads the logs of all replicas in a namespace. What was read is returned with the error that kept the rest from being read.
+// PodPulls reads the logs of all replicas in a namespace. What was read is returned with the error that kept
+// the rest from being read.
 func PodPulls(ctx context.Context, client kubernetes.Interface, namespace string, q PullQuery) ([]Pull, error) {
 	list, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	switch {

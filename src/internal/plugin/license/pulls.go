@@ -19,7 +19,8 @@ const message = "pull"
 // maxLine is the length of the longest line that is looked at; no line of the server is near it.
 const maxLine = 64 << 10
 
-// ErrNoJSON says that a log has lines, and that none of them is one of the server's JSON form: nothing can be told from it.
+// ErrNoJSON says that a log has lines, and that none of them is one of the server's JSON form: nothing can be
+// told from it.
 var ErrNoJSON = errors.New("no line of it is JSON: run the server with --log-format json")
 
 // Pull is one request that came with the license.
@@ -54,7 +55,8 @@ type PullQuery struct {
 	Limit int
 }
 
-// ReadPulls returns the pulls of a log, oldest first. A log that is not in JSON is [ErrNoJSON], and not one without pulls.
+// ReadPulls returns the pulls of a log, oldest first. A log that is not in JSON is [ErrNoJSON], and not one
+// without pulls.
 func ReadPulls(log io.Reader, q PullQuery) ([]Pull, error) {
 	reader := bufio.NewReaderSize(log, maxLine)
 	var newest []Pull
@@ -105,7 +107,8 @@ func isJSON(line []byte) bool {
 	return start >= 0 && json.Valid(line[start:])
 }
 
-// parse reads a line. Something may stand ahead of the JSON: tools that collect logs put a time or the pod's name there.
+// parse reads a line. Something may stand ahead of the JSON: tools that collect logs put a time or the pod's
+// name there.
 func (q PullQuery) parse(line []byte) (Pull, bool) {
 	start := bytes.IndexByte(line, '{')
 	if start < 0 || !bytes.Contains(line, []byte(`"`+message+`"`)) {

@@ -96,7 +96,8 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestReadWithoutJSON: a log of another form says nothing about pulls, which is not the same as that there were none.
+// TestReadWithoutJSON: a log of another form says nothing about pulls, which is not the same as that there
+// were none.
 func TestReadWithoutJSON(t *testing.T) {
 	for name, tt := range map[string]struct {
 		log string

@@ -13,8 +13,9 @@ import (
 // State is whether a license admits.
 type State string
 
-// Valid licenses admit. Expired ones have ended, or all of their credentials have. Revoked ones were ended by the vendor. Invalid
-// ones the server cannot use, and says why in a condition. Those without ids admit nobody until rotate makes one.
+// Valid licenses admit. Expired ones have ended, or all of their credentials have. Revoked ones were ended by
+// the vendor. Invalid ones the server cannot use, and says why in a condition. Those without ids admit nobody
+// until rotate makes one.
 const (
 	Valid   State = "valid"
 	Expired State = "expired"
@@ -51,8 +52,8 @@ func CredentialState(c v1alpha1.Credential, now time.Time) State {
 	return Valid
 }
 
-// RevokedSince is when a license was revoked: as the one who revoked it wrote, else as the server noticed. It is the zero time where
-// that is not known.
+// RevokedSince is when a license was revoked: as the one who revoked it wrote, else as the server noticed. It
+// is the zero time where that is not known.
 func RevokedSince(l *v1alpha1.License) time.Time {
 	if at, err := v1alpha1.ParseTime(l.Annotations[v1alpha1.RevokedAtAnnotation]); err == nil && !at.IsZero() {
 		return at

@@ -47,7 +47,8 @@ func writeZip(t *testing.T, entries ...*zip.FileHeader) string {
 	return path
 }
 
-// item carries its content in the comment until writeZip has written it. Mode 0 makes an entry without permission bits.
+// item carries its content in the comment until writeZip has written it. Mode 0 makes an entry without
+// permission bits.
 func item(name, content string, mode fs.FileMode) *zip.FileHeader {
 	h := &zip.FileHeader{Name: name, Comment: content, Modified: time.Unix(int64(len(name))*1e6, 0), Method: zip.Deflate}
 	if mode != 0 {
@@ -94,7 +95,8 @@ func TestArchiveWithoutModes(t *testing.T) {
 	}
 }
 
-// Gradle writes entries twice, other tools "./" before names. jar, unzip and the Apps CLI take the last of two.
+// Gradle writes entries twice, other tools "./" before names. jar, unzip and the Apps CLI take the last of
+// two.
 func TestArchiveNames(t *testing.T) {
 	path := writeZip(t, item("./a", "first", 0o644), item("b/", "", fs.ModeDir|0o755), item("a", "last", 0o755), item("b/", "", fs.ModeDir|0o755),
 		item("./", "", fs.ModeDir|0o755), item("b/../c//d", "clean", 0o644), item("b/./e", "", 0o644), item("b/e", "longer", 0o644))

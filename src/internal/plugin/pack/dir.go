@@ -80,8 +80,8 @@ func (d *dir) walk(ctx context.Context, visit func(entry) (bool, error)) error {
 	})
 }
 
-// entry describes one item. The second result names a kind of file that cannot be packed; it matters only when the file is
-// not excluded.
+// entry describes one item. The second result names a kind of file that cannot be packed; it matters only
+// when the file is not excluded.
 func (d *dir) entry(path, rel string, item fs.DirEntry) (entry, string, error) {
 	info, err := item.Info()
 	if err != nil {

@@ -31,8 +31,8 @@ type entry struct {
 	open   func() (io.ReadCloser, error)
 }
 
-// list walks the source, leaves out what is excluded, and sorts the rest as a walk of a directory does. The notice says how the
-// Apps CLI would choose otherwise.
+// list walks the source, leaves out what is excluded, and sorts the rest as a walk of a directory does. The
+// notice says how the Apps CLI would choose otherwise.
 func list(ctx context.Context, src source, path string, opts Options) (entries []entry, notice string, err error) {
 	excluded, err := loadExclusions(src, opts)
 	if err != nil {
@@ -56,7 +56,8 @@ func list(ctx context.Context, src source, path string, opts Options) (entries [
 	return entries, excluded.appsCLI.notice(), nil
 }
 
-// comparePaths orders paths element by element, so that a directory stands directly before its content. The root is first.
+// comparePaths orders paths element by element, so that a directory stands directly before its content. The
+// root is first.
 func comparePaths(a, b string) int {
 	switch {
 	case a == b:
@@ -70,8 +71,8 @@ func comparePaths(a, b string) int {
 	}
 }
 
-// Permissions: the owner's bits only, as imgpkg writes them. What group and others may do differs with the umask of whoever
-// checked the tree out, and would change the digest.
+// Permissions: the owner's bits only, as imgpkg writes them. What group and others may do differs with the
+// umask of whoever checked the tree out, and would change the digest.
 const (
 	directoryMode  = 0o700
 	executableMode = 0o700
@@ -80,7 +81,8 @@ const (
 
 func modeOf(perm fs.FileMode) int64 { return int64(perm.Perm() & 0o700) }
 
-// guessMode serves sources without permission bits (Windows, archives made there): programs are known by their first bytes.
+// guessMode serves sources without permission bits (Windows, archives made there): programs are known by
+// their first bytes.
 func guessMode(open func() (io.ReadCloser, error)) (int64, error) {
 	f, err := open()
 	if err != nil {

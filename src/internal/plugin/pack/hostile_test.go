@@ -19,7 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// ladder is a link that leads through each link of its directory twice: 27 of them stand for 2^27 steps, or as many files.
+// ladder is a link that leads through each link of its directory twice: 27 of them stand for 2^27 steps, or
+// as many files.
 func ladder(links int, next func(at int) string) []*zip.FileHeader {
 	entries := []*zip.FileHeader{item("l0/f", "x", 0o644)}
 	for i := 1; i <= links; i++ {

@@ -75,7 +75,8 @@ func gitKeeps(t *testing.T, root string) map[string][]string {
 	return kept
 }
 
-// gitDiffers is where git before 2.52 deviates from its own page: "a**/b" matched "ab" there, as if the stars stood alone.
+// gitDiffers is where git before 2.52 deviates from its own page: "a**/b" matched "ab" there, as if the stars
+// stood alone.
 func gitDiffers(patterns string) bool {
 	return regexp.MustCompile(`(?m)^!?[^*?\[\\\n]*[^/*?\[\\\n!]\*\*`).MatchString(patterns)
 }
@@ -168,7 +169,8 @@ func (r randomTree) write(t *testing.T, root string) (said string) {
 	return said
 }
 
-// TestIgnoreAsGitAtRandom compares many trees and patterns with git. The seed is fixed: a run repeats the last.
+// TestIgnoreAsGitAtRandom compares many trees and patterns with git. The seed is fixed: a run repeats the
+// last.
 func TestIgnoreAsGitAtRandom(t *testing.T) {
 	repository := gitRepository(t)
 	var said []string

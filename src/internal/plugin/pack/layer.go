@@ -20,15 +20,16 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// layer is a gzipped tar in a temporary file. It implements [v1.Layer]; Compressed can seek, which continued uploads need.
+// layer is a gzipped tar in a temporary file. It implements [v1.Layer]; Compressed can seek, which continued
+// uploads need.
 type layer struct {
 	file           *os.File
 	size           int64
 	digest, diffID v1.Hash
 }
 
-// writeLayer packs the entries. The compressor and its level are imgpkg's, and the Apps CLI's, which is built of it: whoever
-// packs a tree, the digest is the same.
+// writeLayer packs the entries. The compressor and its level are imgpkg's, and the Apps CLI's, which is built
+// of it: whoever packs a tree, the digest is the same.
 func writeLayer(ctx context.Context, entries []entry, tempDir string) (_ *layer, err error) {
 	f, err := os.CreateTemp(tempDir, "kubectl-lsp-*.tar.gz")
 	if err != nil {

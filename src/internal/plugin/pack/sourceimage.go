@@ -2,14 +2,14 @@
 
 // Package pack makes a container image of one layer out of a source tree.
 //
-// A supply chain wants a developer's files as an image, and wants to see at once whether they changed. So the package makes
-// the same image from the same tree: entries are sorted, times are zero, owners are nobody's, and of the permissions only the
-// owner's are kept. It is the image that imgpkg and the Apps CLI make, to the digest. Two pushes of one tree have one digest,
-// whoever packs it, where, when and with which of the three.
+// A supply chain wants a developer's files as an image, and wants to see at once whether they changed. So the
+// package makes the same image from the same tree: entries are sorted, times are zero, owners are nobody's,
+// and of the permissions only the owner's are kept. It is the image that imgpkg and the Apps CLI make, to the
+// digest. Two pushes of one tree have one digest, whoever packs it, where, when and with which of the three.
 //
-// The package refuses to guess. A link, unless links are followed, a device, a file that changes while it is read, an archive
-// with unclean names and a tree without files are errors that name the entry. So is a source that is larger than its limits.
-// The package knows no registry and sends nothing.
+// The package refuses to guess. A link, unless links are followed, a device, a file that changes while it is
+// read, an archive with unclean names and a tree without files are errors that name the entry. So is a source
+// that is larger than its limits. The package knows no registry and sends nothing.
 package pack
 
 import (
@@ -29,12 +29,13 @@ const DefaultExcludeFile = ".tanzuignore"
 
 // Options say what to pack and where to keep it meanwhile. The zero value packs everything but ".git".
 type Options struct {
-	// ExcludeFile is the name of files with patterns (gitignore(5)), one in each directory that needs one. With a slash it is the
-	// path, relative to the root, of the only one. Empty: none.
+	// ExcludeFile is the name of files with patterns (gitignore(5)), one in each directory that needs one.
+	// With a slash it is the path, relative to the root, of the only one. Empty: none.
 	ExcludeFile string
 	// ExcludeFileOptional accepts that ExcludeFile does not exist.
 	ExcludeFileOptional bool
-	// FollowLinks stores what symbolic links lead to. Otherwise they are refused, because imgpkg drops them when it unpacks.
+	// FollowLinks stores what symbolic links lead to. Otherwise they are refused, because imgpkg drops them
+	// when it unpacks.
 	FollowLinks bool
 	// TempDir holds the packed layer until Close; empty means the system's directory for temporary files.
 	TempDir string
@@ -59,7 +60,8 @@ func (i *Image) Close() error { return i.layer.close() }
 // ErrNothingToPack says that a tree has no file, or that all of its files are excluded.
 var ErrNothingToPack = errors.New("no files to push")
 
-// Pack packs the directory, zip or jar at path. The layer goes to a temporary file, so that memory does not grow with the tree.
+// Pack packs the directory, zip or jar at path. The layer goes to a temporary file, so that memory does not
+// grow with the tree.
 func Pack(ctx context.Context, path string, opts Options) (*Image, error) {
 	src, err := open(ctx, path)
 	if err != nil {
@@ -100,8 +102,8 @@ func Pack(ctx context.Context, path string, opts Options) (*Image, error) {
 
 // source is where entries come from: a directory or an archive.
 type source interface {
-	// walk calls visit for every entry, a directory before what is in it. When visit answers false for a directory, its
-	// content is left out.
+	// walk calls visit for every entry, a directory before what is in it. When visit answers false for a
+	// directory, its content is left out.
 	walk(ctx context.Context, visit func(entry) (bool, error)) error
 	// readFile opens one file of the source by its slash-separated path; fs.ErrNotExist when there is none.
 	readFile(path string) (io.ReadCloser, error)

@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// sample is a tree with everything that may differ between two checkouts. Values are contents; a path that ends in "/" is a
-// directory, a content that begins with "->" a link.
+// sample is a tree with everything that may differ between two checkouts. Values are contents; a path that
+// ends in "/" is a directory, a content that begins with "->" a link.
 func sample() map[string]string {
 	return map[string]string{
 		"README.md":      "# sample\n",

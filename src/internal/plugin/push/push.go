@@ -43,14 +43,17 @@ type Options struct {
 	// Progress is called with the bytes sent and the bytes to send, often and from several goroutines. The
 	// first may shrink.
 	Progress func(done, total int64)
-	// Notify hears of retries and of long waits, each in one line for the developer. It may be called from several goroutines.
+	// Notify hears of retries and of long waits, each in one line for the developer. It may be called from
+	// several goroutines.
 	Notify func(line string)
 	// Pause waits between two tries; nil sleeps until then or until the context ends. Tests replace it.
 	Pause func(context.Context, time.Duration) error
-	// StopGrace is how long an interrupted upload may take to have what was sent so far confirmed. Zero means ten
-	// seconds: on a slow line megabytes wait in buffers, and distribution loses an upload that breaks off.
+	// StopGrace is how long an interrupted upload may take to have what was sent so far confirmed. Zero means
+	// ten seconds: on a slow line megabytes wait in buffers, and distribution loses an upload that breaks
+	// off.
 	StopGrace time.Duration
-	// Patience is how long nothing may happen before Notify hears what is waited for; zero means five seconds.
+	// Patience is how long nothing may happen before Notify hears what is waited for; zero means five
+	// seconds.
 	Patience time.Duration
 }
 
@@ -116,9 +119,9 @@ func newPusher(client *apiserver.Client, opts Options) *pusher {
 	return &pusher{client: client, opts: opts}
 }
 
-// Preflight finds out whether a push may begin, and returns the operator's repository. It costs a moment, and saves
-// packing a large tree for a cluster without a proxy, or for a registry that is down. Its error says the cause and
-// the remedy as far as the proxy knows them.
+// Preflight finds out whether a push may begin, and returns the operator's repository. It costs a moment, and
+// saves packing a large tree for a cluster without a proxy, or for a registry that is down. Its error says
+// the cause and the remedy as far as the proxy knows them.
 func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (string, error) {
 	p := newPusher(client, opts)
 	var repository string

@@ -22,9 +22,9 @@ import (
 // sessionLifetime is how long an interrupted upload is remembered; registries forget it earlier.
 const sessionLifetime = 7 * 24 * time.Hour
 
-// Sessions remembers interrupted uploads in a directory of the user's. A session's target lets its bearer continue that upload,
-// so only the user can read it. To lose one costs time and nothing else: errors of the disk are no errors of the push. A nil
-// *Sessions remembers nothing.
+// Sessions remembers interrupted uploads in a directory of the user's. A session's target lets its bearer
+// continue that upload, so only the user can read it. To lose one costs time and nothing else: errors of the
+// disk are no errors of the push. A nil *Sessions remembers nothing.
 type Sessions struct{ dir string }
 
 // OpenSessions uses dir, made when it does not exist. What is too old in it is removed.

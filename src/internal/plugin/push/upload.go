@@ -87,8 +87,9 @@ func (p *pusher) advance(ctx context.Context, u *upload) error {
 	return p.finish(ctx, u)
 }
 
-// ask finds out what the registry has (distribution-spec 1.1, "Pushing a blob in chunks"). A registry that answers no
-// such question is taken at its last word. One that keeps no count, or lost the session, gets a new one.
+// ask finds out what the registry has (distribution-spec 1.1, "Pushing a blob in chunks"). A registry that
+// answers no such question is taken at its last word. One that keeps no count, or lost the session, gets a
+// new one.
 func (p *pusher) ask(ctx context.Context, u *upload) error {
 	resp, err := p.do(ctx, "continue the upload of "+u.what, apiserver.Request{Method: http.MethodGet, Target: u.target})
 	if err != nil {

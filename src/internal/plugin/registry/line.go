@@ -37,7 +37,8 @@ type statusWriter struct {
 	status int
 }
 
-// WriteHeader implements [http.ResponseWriter]. What comes before the final status, such as 100, does not count.
+// WriteHeader implements [http.ResponseWriter]. What comes before the final status, such as 100, does not
+// count.
 func (s *statusWriter) WriteHeader(status int) {
 	if status >= http.StatusOK {
 		s.status = status

@@ -66,8 +66,8 @@ func rewrite(base *url.URL, r *httputil.ProxyRequest) {
 	}
 }
 
-// clean accepts what is the same to every reader: /v2/ and below, nothing to normalise, and nothing escaped but the
-// colon of a digest, which some clients escape.
+// clean accepts what is the same to every reader: /v2/ and below, nothing to normalise, and nothing escaped
+// but the colon of a digest, which some clients escape.
 func clean(u *url.URL) bool {
 	p := strings.NewReplacer("%3A", ":", "%3a", ":").Replace(u.EscapedPath())
 	return (p == "/v2" || strings.HasPrefix(p, "/v2/")) && p == u.Path && path.Clean(p) == strings.TrimSuffix(p, "/")

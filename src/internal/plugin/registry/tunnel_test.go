@@ -203,7 +203,8 @@ func TestEscapedColon(t *testing.T) {
 	}
 }
 
-// quirk K6: an address may have a path before the API (/k8s/clusters/c-1), which the API server does not know of.
+// quirk K6: an address may have a path before the API (/k8s/clusters/c-1), which the API server does not know
+// of.
 func TestQuirkK6LinksBehindAPrefix(t *testing.T) {
 	const prefix, next = "/k8s/clusters/c-1", `/v2/source/tags/list?last=x&n=1>; rel="next"`
 	for name, link := range map[string]string{
@@ -237,7 +238,8 @@ func TestQuirkK6LinksBehindAPrefix(t *testing.T) {
 	}
 }
 
-// TestOneLineForEachRequest: it is short, and has no upload session, which would let its reader continue the upload.
+// TestOneLineForEachRequest: it is short, and has no upload session, which would let its reader continue the
+// upload.
 func TestOneLineForEachRequest(t *testing.T) {
 	cluster := lsptest.NewCluster(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Lsp-Registry-Path", lsptest.RegistryPath)

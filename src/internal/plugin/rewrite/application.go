@@ -15,7 +15,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
 )
 
-// Application is what the manifests of kots.io/v1beta1 say about where an application runs and where its images come from.
+// Application is what the manifests of kots.io/v1beta1 say about where an application runs and where its
+// images come from.
 type Application struct {
 	// Domain is the proxy's; empty where nothing says.
 	Domain string
@@ -25,8 +26,8 @@ type Application struct {
 	Everywhere bool
 }
 
-// application reads every Application that kustomize built or that lies in the base: an installer finds those, whether or not the
-// base's own kustomization lists them.
+// application reads every Application that kustomize built or that lies in the base: an installer finds
+// those, whether or not the base's own kustomization lists them.
 func (f *files) application(built []*kyaml.RNode) (Application, error) {
 	var all Application
 	for _, object := range built {

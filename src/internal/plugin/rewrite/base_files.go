@@ -116,7 +116,8 @@ func located(err error) string {
 // kustomization is the name of the base's own; empty: it has none.
 func (f *files) kustomization() string { return f.kustomize["."] }
 
-// resources are what a kustomization for the base has to list: its files, and directories that have a kustomization themselves.
+// resources are what a kustomization for the base has to list: its files, and directories that have a
+// kustomization themselves.
 func (f *files) resources() ([]string, error) {
 	var all []string
 	for dir := range f.kustomize {
@@ -169,7 +170,8 @@ func (f *files) error(m manifest, err error) error {
 	return fmt.Errorf("%s: %w", filepath.Join(f.dir, filepath.FromSlash(m.path)), err)
 }
 
-// explain says which file cannot be read, when that is why kustomize failed: kustomize itself says so less clearly.
+// explain says which file cannot be read, when that is why kustomize failed: kustomize itself says so less
+// clearly.
 func (f *files) explain(err error) error {
 	for _, m := range f.manifests {
 		if m.err != nil && strings.Contains(err.Error(), filepath.Base(m.path)) {

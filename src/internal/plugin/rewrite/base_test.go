@@ -63,7 +63,8 @@ func images(b *rewrite.Base) []string {
 	return all
 }
 
-// TestWithoutKustomization: every file with objects is listed, as deep as it lies, and a directory that has a kustomization is one.
+// TestWithoutKustomization: every file with objects is listed, as deep as it lies, and a directory that has a
+// kustomization is one.
 func TestWithoutKustomization(t *testing.T) {
 	dir := t.TempDir()
 	writeBase(t, dir, map[string]string{
@@ -95,7 +96,8 @@ func TestWithoutKustomization(t *testing.T) {
 	}
 }
 
-// TestKeptUpToDate: the written kustomization follows the files while its first line stands, and is the user's without it.
+// TestKeptUpToDate: the written kustomization follows the files while its first line stands, and is the
+// user's without it.
 func TestKeptUpToDate(t *testing.T) {
 	dir := t.TempDir()
 	writeBase(t, dir, map[string]string{"one.yaml": basePod("one")})

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 )
 
-// Commit writes what is staged: all of it, or, when something fails, nothing. New content is complete on disk before the first file
-// is touched, and what was there before is put back when a later one fails.
+// Commit writes what is staged: all of it, or, when something fails, nothing. New content is complete on disk
+// before the first file is touched, and what was there before is put back when a later one fails.
 func (s *Stage) Commit() (err error) {
 	var undo []func() error
 	defer func() {

@@ -19,7 +19,8 @@ import (
 
 // The files beside the kustomization, which are written anew each time.
 const (
-	// SecretFile holds the license: it is readable by its owner only, and does not belong into version control.
+	// SecretFile holds the license: it is readable by its owner only, and does not belong into version
+	// control.
 	SecretFile  = "pull-secret.yaml"
 	patchesFile = "patches.yaml"
 	fieldsFile  = "image-fields.yaml"
@@ -31,7 +32,8 @@ const (
 	secretMode = 0o600
 )
 
-// Stage stages the midstream. overridden are the names of images that the user's own entries rename otherwise.
+// Stage stages the midstream. overridden are the names of images that the user's own entries rename
+// otherwise.
 func (p *Plan) Stage(s *Stage) (overridden []string, err error) {
 	dir, err := ResolvePath(p.Dir)
 	if err != nil {
@@ -172,7 +174,8 @@ func header(apiVersion, kind, namespace, name string) map[string]any {
 	return map[string]any{"apiVersion": apiVersion, "kind": kind, "metadata": metadata}
 }
 
-// fields are where kustomize has to look for images beside containers and initContainers; none when no image there is renamed.
+// fields are where kustomize has to look for images beside containers and initContainers; none when no image
+// there is renamed.
 func (p *Plan) fields() ([]byte, error) {
 	renamed := p.renamed()
 	uncommon := map[string]bool{}

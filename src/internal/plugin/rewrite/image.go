@@ -54,8 +54,8 @@ func ParseImage(written string) (Image, error) {
 	return i, nil
 }
 
-// grammatical reports whether container runtimes take a name without tag and digest (distribution's reference grammar, of which
-// go-containerregistry checks less).
+// grammatical reports whether container runtimes take a name without tag and digest (distribution's reference
+// grammar, of which go-containerregistry checks less).
 func grammatical(name string) bool {
 	const (
 		label     = `[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?`
@@ -65,7 +65,8 @@ func grammatical(name string) bool {
 	return regexp.MustCompile(`^(?:` + host + `/)?` + component + `(?:/` + component + `)*$`).MatchString(name)
 }
 
-// Spellings are all names that a manifest may use for the repository, Name among them: one, except for Docker Hub.
+// Spellings are all names that a manifest may use for the repository, Name among them: one, except for Docker
+// Hub.
 func (i Image) Spellings() []string {
 	path, ofHub := strings.CutPrefix(i.Repository, name.DefaultRegistry+"/")
 	if !ofHub {
@@ -108,6 +109,6 @@ func (p Proxy) Name(written string) string {
 	return p.Domain + p.Prefix() + written
 }
 
-// Usable reports whether container runtimes take a name that [Proxy.Name] returned: their grammar has no colon after the domain, so
-// an upstream with a port needs an alias.
+// Usable reports whether container runtimes take a name that [Proxy.Name] returned: their grammar has no
+// colon after the domain, so an upstream with a port needs an alias.
 func (p Proxy) Usable(proxied string) bool { return grammatical(proxied) }

@@ -85,8 +85,8 @@ func TestSpellings(t *testing.T) {
 	}
 }
 
-// FuzzParse holds that nothing of a name is lost, that every spelling means the same repository, and that kustomize agrees with us
-// about what is the name and what the tag.
+// FuzzParse holds that nothing of a name is lost, that every spelling means the same repository, and that
+// kustomize agrees with us about what is the name and what the tag.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"busybox", "busybox:1", "docker.io/library/busybox@" + imagerefDigest, "quay.io/a/b:v1@" + imagerefDigest, "localhost:5000/x:1", "127.0.0.1:5000/x", "[::1]:5000/x",

@@ -11,7 +11,8 @@ import (
 	"sigs.k8s.io/kustomize/api/types"
 )
 
-// entries are the kustomization's images: one for each spelling of each private repository, in the order of the names.
+// entries are the kustomization's images: one for each spelling of each private repository, in the order of
+// the names.
 func (p *Plan) entries() []types.Image {
 	renamed := p.renamed()
 	byRepository := map[string][]Image{}
@@ -39,8 +40,8 @@ func (p *Plan) entries() []types.Image {
 	return all
 }
 
-// version is the tag and digest that all images of a repository have in common, wherever kustomize renames them. Without one,
-// kustomize keeps what each has.
+// version is the tag and digest that all images of a repository have in common, wherever kustomize renames
+// them. Without one, kustomize keeps what each has.
 func version(images, others []Image) (tag, digest string) {
 	first := images[0]
 	for _, image := range slices.Concat(images, others) {
@@ -51,8 +52,8 @@ func version(images, others []Image) (tag, digest string) {
 	return first.Tag, first.Digest
 }
 
-// pattern is how kustomize finds a name. It takes the name for a regular expression, in which a dot is any character; where that
-// would catch another image of the base, the name is quoted.
+// pattern is how kustomize finds a name. It takes the name for a regular expression, in which a dot is any
+// character; where that would catch another image of the base, the name is quoted.
 func (p *Plan) pattern(name string) string {
 	loose, err := regexp.Compile("^" + name + "$")
 	catches := func(image Image) bool {

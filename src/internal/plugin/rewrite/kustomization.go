@@ -120,8 +120,8 @@ func samePath(item *yaml.Node, value string) bool {
 	return item.Kind == yaml.ScalarNode && path.Clean(item.Value) == path.Clean(value)
 }
 
-// setImages makes those entries for which ours says yes the wanted ones. Entries for a name that the user renames otherwise are left
-// out and returned; where the user sets only the tag or digest, that one counts.
+// setImages makes those entries for which ours says yes the wanted ones. Entries for a name that the user
+// renames otherwise are left out and returned; where the user sets only the tag or digest, that one counts.
 func (k *kustomization) setImages(wanted []types.Image, ours func(newName string) bool) (overridden []string) {
 	users := map[string]*yaml.Node{}
 	for _, item := range k.list("images") {

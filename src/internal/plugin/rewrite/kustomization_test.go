@@ -8,7 +8,8 @@ import (
 	"sigs.k8s.io/kustomize/api/types"
 )
 
-// FuzzKustomization: whatever a user's file is, it is refused or edited, and an edited one needs no second edit.
+// FuzzKustomization: whatever a user's file is, it is refused or edited, and an edited one needs no second
+// edit.
 func FuzzKustomization(f *testing.F) {
 	for _, seed := range []string{
 		"", blank, "resources: [../../base]\nimages: [{name: a, newName: p.example/proxy/app/a}]\n", "images:\nresources:\n", "patches: [{path: x}, y, {path: [z]}]\n",

@@ -13,7 +13,8 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// overlay is the disk with the staged files over it. It answers what kustomize asks while it loads; the rest is the disk's.
+// overlay is the disk with the staged files over it. It answers what kustomize asks while it loads; the rest
+// is the disk's.
 type overlay struct {
 	filesys.FileSystem
 	ctx context.Context // kustomize passes none on
@@ -22,7 +23,8 @@ type overlay struct {
 	files   map[string]File
 }
 
-// ReadFile implements [filesys.FileSystem]. All that kustomize reads of files comes through here, so here the limits hold.
+// ReadFile implements [filesys.FileSystem]. All that kustomize reads of files comes through here, so here the
+// limits hold.
 func (o overlay) ReadFile(path string) ([]byte, error) {
 	if err := o.ctx.Err(); err != nil {
 		return nil, err

@@ -23,10 +23,12 @@ type Plan struct {
 	Base *Base
 	// Dir is where the midstream is.
 	Dir string
-	// Proxy is where private images are pulled from, RegistryDomain a registry that takes the same license; it may be empty.
+	// Proxy is where private images are pulled from, RegistryDomain a registry that takes the same license;
+	// it may be empty.
 	Proxy          Proxy
 	RegistryDomain string
-	// Namespace is where the pull Secret goes, beside the Application's additional ones; empty: wherever the rest is applied to.
+	// Namespace is where the pull Secret goes, beside the Application's additional ones; empty: wherever the
+	// rest is applied to.
 	Namespace string
 	// LicenseID is the password in it.
 	LicenseID string
@@ -69,8 +71,8 @@ func (p *Plan) AssumeAll() {
 
 func closed(a Answer) bool { return a.Closed() || a.Verdict == Assumed }
 
-// renamed are the repositories of which an image goes through the proxy, and with it all others of the repository: an entry of
-// kustomize's is for a name with every tag.
+// renamed are the repositories of which an image goes through the proxy, and with it all others of the
+// repository: an entry of kustomize's is for a name with every tag.
 func (p *Plan) renamed() map[string]bool {
 	repositories := map[string]bool{}
 	for _, image := range p.Base.Images {

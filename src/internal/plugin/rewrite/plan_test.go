@@ -219,8 +219,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestOnlyWhatIsPrivate: no public image is touched, and no object that has none but public ones. What is on a domain that takes the
-// license keeps its name and gets the Secret.
+// TestOnlyWhatIsPrivate: no public image is touched, and no object that has none but public ones. What is on
+// a domain that takes the license keeps its name and gets the Secret.
 func TestOnlyWhatIsPrivate(t *testing.T) {
 	s := newSite(t, map[string]string{"all.yaml": `apiVersion: v1
 kind: List

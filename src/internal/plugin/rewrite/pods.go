@@ -16,8 +16,8 @@ type Pod struct {
 	Spec []string
 	// Images are those of all containers and of image volumes, in their order, each once.
 	Images []string
-	// Uncommon are those of Images that kustomize's image transformer does not reach by itself in every version: of ephemeral
-	// containers and image volumes.
+	// Uncommon are those of Images that kustomize's image transformer does not reach by itself in every
+	// version: of ephemeral containers and image volumes.
 	Uncommon []string
 	// PullSecrets are the names in imagePullSecrets.
 	PullSecrets []string

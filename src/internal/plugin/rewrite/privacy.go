@@ -95,7 +95,8 @@ func (a Asker) one(ctx context.Context, image string) Answer {
 	if a.Transport != nil {
 		options = append(options, remote.WithTransport(a.Transport))
 	}
-	// HEAD is what registries with a rate limit do not count. Some answer it without a digest, and then GET tells more (quirk D2).
+	// HEAD is what registries with a rate limit do not count. Some answer it without a digest, and then GET
+	// tells more (quirk D2).
 	if _, err = remote.Head(ref, options...); err != nil && !decided(err) {
 		_, err = remote.Get(ref, options...)
 	}
@@ -105,7 +106,8 @@ func (a Asker) one(ctx context.Context, image string) Answer {
 	return a.judge(err)
 }
 
-// knows reports whether the question was asked with a credential, of which the answer tells about its owner alone.
+// knows reports whether the question was asked with a credential, of which the answer tells about its owner
+// alone.
 func (a Asker) knows(ctx context.Context, ref name.Reference) bool {
 	if a.Keychain == nil {
 		return false

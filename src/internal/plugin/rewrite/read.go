@@ -62,7 +62,8 @@ func add(list *[]string, value string) {
 	}
 }
 
-// Stranger is an object of a kind that this package does not know, with something in it that looks like containers.
+// Stranger is an object of a kind that this package does not know, with something in it that looks like
+// containers.
 type Stranger struct {
 	Kind, Namespace, Name string
 	Images                []string
@@ -71,7 +72,8 @@ type Stranger struct {
 // String is how a Stranger is called in messages.
 func (s Stranger) String() string { return describe(s.Kind, s.Namespace, s.Name) }
 
-// Strangers returns them. Kustomize's image transformer renames their images all the same; CustomResourceDefinitions it leaves alone.
+// Strangers returns them. Kustomize's image transformer renames their images all the same;
+// CustomResourceDefinitions it leaves alone.
 func Strangers(objects []*yaml.RNode) ([]Stranger, error) {
 	var all []Stranger
 	for _, object := range objects {

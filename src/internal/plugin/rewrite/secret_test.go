@@ -71,7 +71,8 @@ spec: {additionalNamespaces: [shop, "*", main, shop], proxyRegistryDomain: other
 	}
 }
 
-// TestStrangers: kustomize renames the images of kinds that we do not know as well, and must leave them their tags.
+// TestStrangers: kustomize renames the images of kinds that we do not know as well, and must leave them their
+// tags.
 func TestStrangers(t *testing.T) {
 	s := newSite(t, map[string]string{"pods.yaml": pod("p", "o/a:1") + `apiVersion: argoproj.io/v1alpha1
 kind: Rollout

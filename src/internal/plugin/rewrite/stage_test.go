@@ -143,7 +143,8 @@ func TestRefusesWhatIsNoFile(t *testing.T) {
 	}
 }
 
-// TestBuild: kustomize sees staged files instead of those on disk, through symbolic links too, and load restrictions hold.
+// TestBuild: kustomize sees staged files instead of those on disk, through symbolic links too, and load
+// restrictions hold.
 func TestBuild(t *testing.T) {
 	root := t.TempDir()
 	write(t, filepath.Join(root, "base", "a.yaml"), configMap, 0o644)

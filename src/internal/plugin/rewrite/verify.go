@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// Verify lets kustomize build the staged midstream and compares the Pods of the base with what was decided about them. What the
-// user adds or renames in the midstream is the user's.
+// Verify lets kustomize build the staged midstream and compares the Pods of the base with what was decided
+// about them. What the user adds or renames in the midstream is the user's.
 func (p *Plan) Verify(ctx context.Context, s *Stage) error {
 	objects, err := s.Build(ctx, p.Dir)
 	if err != nil {

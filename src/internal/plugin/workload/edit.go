@@ -11,7 +11,8 @@ import (
 // edit changes single fields of a Workload.
 type edit struct{ *unstructured.Unstructured }
 
-// source replaces the kind of source that is there by the one asked for; the sub-path stays where the new kind has one.
+// source replaces the kind of source that is there by the one asked for; the sub-path stays where the new
+// kind has one.
 func (w edit) source(r Request, plan Plan, pushed string) error {
 	image := r.SourceImage
 	if pushed != "" {
@@ -39,7 +40,8 @@ func (w edit) source(r Request, plan Plan, pushed string) error {
 	return nil
 }
 
-// git sets what is given. A new branch, tag or commit replaces all three: the old ones belong to another state of the source.
+// git sets what is given. A new branch, tag or commit replaces all three: the old ones belong to another
+// state of the source.
 func (w edit) git(g Git) error {
 	if g.URL != "" {
 		if err := w.set(g.URL, "spec", "source", "git", "url"); err != nil {

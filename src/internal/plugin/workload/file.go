@@ -31,8 +31,8 @@ func Parse(content []byte) (*unstructured.Unstructured, error) {
 	return file, nil
 }
 
-// Merge returns the Workload with what a file says of its labels, annotations and spec. Fields that the file does not
-// have stay, as the Apps CLI leaves them. existing may be nil; neither is changed.
+// Merge returns the Workload with what a file says of its labels, annotations and spec. Fields that the file
+// does not have stay, as the Apps CLI leaves them. existing may be nil; neither is changed.
 func Merge(existing, file *unstructured.Unstructured, namespace, name string) *unstructured.Unstructured {
 	merged := fresh(namespace, name)
 	if existing != nil {

@@ -43,8 +43,8 @@ type Request struct {
 	SubPath *string
 	// Labels, Env and Params are changes in order; an empty value with Remove takes one away.
 	Labels, Env, Params []Change
-	// BuildEnv is for the build alone. Annotations end up on what the supply chain makes, through the parameter that
-	// the Apps CLI uses for them.
+	// BuildEnv is for the build alone. Annotations end up on what the supply chain makes, through the
+	// parameter that the Apps CLI uses for them.
 	BuildEnv, Annotations []Change
 	// ParamsYAML are parameters whose values are YAML.
 	ParamsYAML []Change
@@ -76,8 +76,8 @@ func ParseChange(text string) (Change, error) {
 // Route is the way that local source takes.
 type Route int
 
-// NoPush has nothing to push. ThroughProxy pushes through Local Source Proxy. Straight pushes to the developer's own
-// repository with the developer's own credential.
+// NoPush has nothing to push. ThroughProxy pushes through Local Source Proxy. Straight pushes to the
+// developer's own repository with the developer's own credential.
 const (
 	NoPush Route = iota
 	ThroughProxy
@@ -140,8 +140,8 @@ var ErrNoGit = errors.New("--git-branch, --git-tag and --git-commit need --git-r
 // ErrNoRef says that a repository has no branch, tag or commit.
 var ErrNoRef = errors.New("--git-repo needs one of --git-branch, --git-tag and --git-commit")
 
-// Build returns the Workload as it should be. pushed is the reference that Decide's plan led to, empty when nothing was pushed.
-// existing is not changed.
+// Build returns the Workload as it should be. pushed is the reference that Decide's plan led to, empty when
+// nothing was pushed. existing is not changed.
 func Build(existing *unstructured.Unstructured, r Request, plan Plan, pushed string) (*unstructured.Unstructured, error) {
 	w := edit{fresh(r.Namespace, r.Name)}
 	if existing != nil {

@@ -43,7 +43,8 @@ var (
 	empty       = head + "}\nspec: {env: [{name: A, value: a}]}"
 )
 
-// TestBypass has a row for each rule of spec-local-source-proxy, "Bypass", and for each kind of Workload that they meet.
+// TestBypass has a row for each rule of spec-local-source-proxy, "Bypass", and for each kind of Workload that
+// they meet.
 func TestBypass(t *testing.T) {
 	local := workload.Request{LocalPath: "."}
 	git := workload.Request{Git: workload.Git{URL: "https://git.example.com/b", Branch: "dev"}}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// changeTime is when a file, or anything about it, was last changed, which no tool can set; the zero time where the file system does
-// not say.
+// changeTime is when a file, or anything about it, was last changed, which no tool can set; the zero time
+// where the file system does not say.
 func changeTime(info fs.FileInfo) time.Time {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || s.Ctim == (syscall.Timespec{}) {

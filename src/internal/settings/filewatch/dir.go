@@ -13,14 +13,15 @@ import (
 	"time"
 )
 
-// Dir calls changed with the files of a directory whose names are picked, by path: at once with all there are, and then, after each
-// burst of changes, with those that are different or new. A file that is gone has an error that wraps [io/fs.ErrNotExist], and no other
-// has. When the directory itself cannot be read any more, an error under its own path says so, and the files count as unchanged until
-// the next call. Folders in it are passed over. The rest is as with [Watch].
+// Dir calls changed with the files of a directory whose names are picked, by path: at once with all there
+// are, and then, after each burst of changes, with those that are different or new. A file that is gone has
+// an error that wraps [io/fs.ErrNotExist], and no other has. When the directory itself cannot be read any
+// more, an error under its own path says so, and the files count as unchanged until the next call. Folders in
+// it are passed over. The rest is as with [Watch].
 //
-// What the files held is not kept, and those that look untouched are not read again, so that many of them cost little. A file looks
-// untouched when it is the same one, with the same size and times: also that of its last change, which nobody can set back. Where
-// the file system has no such time, all files are read.
+// What the files held is not kept, and those that look untouched are not read again, so that many of them
+// cost little. A file looks untouched when it is the same one, with the same size and times: also that of its
+// last change, which nobody can set back. Where the file system has no such time, all files are read.
 func Dir(ctx context.Context, path string, pick func(name string) bool, changed func(map[string]File)) error {
 	d := &dir{path: path, pick: pick, known: map[string]trace{}}
 	first := true
@@ -50,8 +51,8 @@ type trace struct {
 	info fs.FileInfo
 }
 
-// granularity is more than that of the times of any file system: a file that was written so shortly before it was read may be written
-// again and look the same.
+// granularity is more than that of the times of any file system: a file that was written so shortly before it
+// was read may be written again and look the same.
 const granularity = 3 * time.Second
 
 // isOld says that a file that was read at that time will look touched when it changes.

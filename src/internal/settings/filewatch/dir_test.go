@@ -21,7 +21,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
 )
 
-// startDir watches the .yml files of a directory. next waits for a call and gives it as "name=content", or "name: error".
+// startDir watches the .yml files of a directory. next waits for a call and gives it as "name=content", or
+// "name: error".
 func startDir(t *testing.T, dir string) (next func() []string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

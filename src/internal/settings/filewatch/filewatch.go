@@ -19,7 +19,8 @@ import (
 const MaxSize = 1 << 20
 
 const (
-	// quiet is how long nothing may happen before the files are read: the writes of one save come closer together.
+	// quiet is how long nothing may happen before the files are read: the writes of one save come closer
+	// together.
 	quiet = 100 * time.Millisecond
 	// patience is how long a directory that never comes to rest can delay the reading.
 	patience = time.Second / 2
@@ -35,18 +36,19 @@ type File struct {
 	Err error
 }
 
-// Watch calls changed with the state of all files, by path: at once, and then once after each burst of changes that left at
-// least one of them different. The first call comes after the watch is in place, so no change can fall between the two. Calls
-// never overlap, and the map is the callee's to keep.
+// Watch calls changed with the state of all files, by path: at once, and then once after each burst of
+// changes that left at least one of them different. The first call comes after the watch is in place, so no
+// change can fall between the two. Calls never overlap, and the map is the callee's to keep.
 //
-// Watch returns nil when ctx ends, and leaves no goroutine behind. An error means that nothing can be watched at all. Files
-// and their directories may be absent, from the start or for a while.
+// Watch returns nil when ctx ends, and leaves no goroutine behind. An error means that nothing can be watched
+// at all. Files and their directories may be absent, from the start or for a while.
 func Watch(ctx context.Context, paths []string, changed func(map[string]File)) error {
 	look := func() map[string]File { return readAll(paths) }
 	return follow(ctx, func() []string { return paths }, telling(look, changed))
 }
 
-// follow calls look, and then again after each burst of changes on the way to the paths, which are asked for anew each time.
+// follow calls look, and then again after each burst of changes on the way to the paths, which are asked for
+// anew each time.
 func follow(ctx context.Context, paths func() []string, look func()) error {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {

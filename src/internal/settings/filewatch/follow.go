@@ -19,10 +19,11 @@ type watch struct {
 	paths   func() []string
 }
 
-// follow watches the directory of each file and of each link on the way to it; where a directory is missing, the nearest one
-// above it that is there.
+// follow watches the directory of each file and of each link on the way to it; where a directory is missing,
+// the nearest one above it that is there.
 func (w *watch) follow() error {
-	// A directory that comes into being between the look and the watch would be missed: look again until nothing changes.
+	// A directory that comes into being between the look and the watch would be missed: look again until
+	// nothing changes.
 	for range maxLinks {
 		wanted, err := directories(w.paths())
 		if err != nil {
@@ -68,8 +69,8 @@ func directories(paths []string) ([]string, error) {
 	return slices.Compact(dirs), nil
 }
 
-// onTheWay walks an absolute path as the file system does, and returns the directories of each link, of the first component
-// that is missing, and of the file.
+// onTheWay walks an absolute path as the file system does, and returns the directories of each link, of the
+// first component that is missing, and of the file.
 func onTheWay(path string) []string {
 	const separator = string(filepath.Separator)
 	var dirs []string

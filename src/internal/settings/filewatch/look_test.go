@@ -13,9 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestLookReadsWhatLooksTouched: of many files, a change costs the reading of one. Whatever changes about a file makes it look
-// touched, also where a tool keeps its size and sets its time back, and one that is so young that it could change and look the same
-// always does.
+// TestLookReadsWhatLooksTouched: of many files, a change costs the reading of one. Whatever changes about a
+// file makes it look touched, also where a tool keeps its size and sets its time back, and one that is so
+// young that it could change and look the same always does.
 func TestLookReadsWhatLooksTouched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // in which it is the year 2000, long before the files were made
 		d := &dir{path: t.TempDir(), pick: func(string) bool { return true }, known: map[string]trace{}}

@@ -10,13 +10,14 @@ import (
 	"strings"
 )
 
-// CheckCABundle reports each PEM block that is not a certificate. Text between the blocks is a comment, as in the
-// bundles of operating systems.
+// CheckCABundle reports each PEM block that is not a certificate. Text between the blocks is a comment, as in
+// the bundles of operating systems.
 func CheckCABundle(place, key, bundle string) error {
 	if strings.TrimSpace(bundle) == "" {
 		return nil
 	}
-	// The blocks are cut by their first line before they are decoded: pem.Decode passes over what it cannot read.
+	// The blocks are cut by their first line before they are decoded: pem.Decode passes over what it cannot
+	// read.
 	const begin = "-----BEGIN "
 	_, rest, found := strings.Cut(bundle, begin)
 	if !found {

@@ -14,11 +14,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Mistake says on which line of a text the mistake is that the YAML library's error err is about, and what it is, without a word of
-// the text.
+// Mistake says on which line of a text the mistake is that the YAML library's error err is about, and what it
+// is, without a word of the text.
 //
-// The library counts the lines of some mistakes from 0 and those of others from 1, has none for the first line, and for a mistake
-// inside a block it has where the block begins.
+// The library counts the lines of some mistakes from 0 and those of others from 1, has none for the first
+// line, and for a mistake inside a block it has where the block begins.
 func Mistake(text []byte, err error) (line int, problem string) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	_, problem = said(err)
@@ -65,7 +65,8 @@ func syntax(text []byte) error {
 	}
 }
 
-// fromZero reports whether the library counts the lines of a mistake from 0, as it does where its parser, and not its scanner, found it.
+// fromZero reports whether the library counts the lines of a mistake from 0, as it does where its parser, and
+// not its scanner, found it.
 func fromZero(problem string) bool {
 	switch problem {
 	case "did not find expected <stream-start>", "did not find expected <document start>", "did not find expected node content",
@@ -76,7 +77,8 @@ func fromZero(problem string) bool {
 	return false
 }
 
-// inBlock reports whether the library has the line on which a block begins, or one before, and not that of the mistake in it.
+// inBlock reports whether the library has the line on which a block begins, or one before, and not that of
+// the mistake in it.
 func inBlock(problem string) bool {
 	return problem == "did not find expected key" || problem == "did not find expected '-' indicator" ||
 		strings.HasPrefix(problem, "found a tab character")

@@ -9,14 +9,15 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// SyntaxError is the YAML library's error about a text as a [*defect.Error]. The place and lines are as in [Format.Check].
+// SyntaxError is the YAML library's error about a text as a [*defect.Error]. The place and lines are as in
+// [Format.Check].
 func SyntaxError(place string, lines int, text []byte, err error) error {
 	line, problem := Mistake(text, err)
 	return notValid(place, lines+line, problem)
 }
 
-// ValueError makes one [*defect.Error] of each complaint of the YAML library about nodes that it has read. The place and lines are as
-// in [Format.Check].
+// ValueError makes one [*defect.Error] of each complaint of the YAML library about nodes that it has read.
+// The place and lines are as in [Format.Check].
 func ValueError(place string, lines int, err error) error {
 	complaints := []error{err}
 	if typed, ok := errors.AsType[*yaml.TypeError](err); ok {

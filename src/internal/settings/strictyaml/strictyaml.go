@@ -17,8 +17,8 @@ import (
 
 // Format says how Go types stand for YAML.
 type Format struct {
-	// Tag is the struct tag that has the keys, "yaml" or "json". Where it is "json", text may be written like a date without quotes,
-	// as Kubernetes has it.
+	// Tag is the struct tag that has the keys, "yaml" or "json". Where it is "json", text may be written like
+	// a date without quotes, as Kubernetes has it.
 	Tag string
 	// Remedy says what to write in place of an unknown key; "" leaves that to the package. It may be nil.
 	Remedy func(parent, key string) string
@@ -27,8 +27,9 @@ type Format struct {
 // enough is the number of defects after which no more are looked for.
 const enough = 20
 
-// Check reports how a document differs from typ. The place names it in errors; lines is how many lines there are above it in that
-// place. Where typ has a boolean, yes and no of YAML 1.1 become true and false in the document, which is how JSON has them.
+// Check reports how a document differs from typ. The place names it in errors; lines is how many lines there
+// are above it in that place. Where typ has a boolean, yes and no of YAML 1.1 become true and false in the
+// document, which is how JSON has them.
 func (f Format) Check(place string, lines int, root *yaml.Node, typ reflect.Type) error {
 	c := &checker{Format: f, place: place, lines: lines}
 	c.check("", root, typ, false)
@@ -46,8 +47,8 @@ func (c *checker) fail(n *yaml.Node, key, problem, remedy string) {
 	c.errs = append(c.errs, &Error{Place: c.place, Line: c.lines + n.Line, Key: key, Problem: problem, Remedy: remedy})
 }
 
-// check reports how n differs from typ. In an open mapping unknown keys are ignored. The depth of the recursion is that of
-// the types, so aliases that form a circle do no harm.
+// check reports how n differs from typ. In an open mapping unknown keys are ignored. The depth of the
+// recursion is that of the types, so aliases that form a circle do no harm.
 func (c *checker) check(key string, n *yaml.Node, typ reflect.Type, open bool) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias

@@ -55,7 +55,8 @@ func fold(key string) string {
 	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key[:min(len(key), longest)]))
 }
 
-// distance is the number of bytes to insert, delete, replace or swap with their neighbour (optimal string alignment).
+// distance is the number of bytes to insert, delete, replace or swap with their neighbour (optimal string
+// alignment).
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// API is what the tests need of the API server beside the service proxy: its version, access reviews, pods with their logs, and
-// custom resources kept in memory. Set it as [Cluster.API].
+// API is what the tests need of the API server beside the service proxy: its version, access reviews, pods
+// with their logs, and custom resources kept in memory. Set it as [Cluster.API].
 type API struct {
 	// Logs are the logs of the pods of the image proxy, by the pod's name.
 	Logs map[string]string

@@ -83,7 +83,8 @@ func (c *Cluster) Config(token string) *rest.Config {
 	return &rest.Config{Host: c.URL, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{CAData: c.CA()}}
 }
 
-// Kubeconfig writes a kubeconfig with one context for each named user and returns its path. The current context is "developer".
+// Kubeconfig writes a kubeconfig with one context for each named user and returns its path. The current
+// context is "developer".
 func (c *Cluster) Kubeconfig(t testing.TB) string {
 	t.Helper()
 	conf := clientcmdapi.NewConfig()

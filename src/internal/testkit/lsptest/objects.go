@@ -21,7 +21,8 @@ type call struct{ resource, group, apiVersion, namespace, name string }
 
 func (c call) key(name string) string { return c.resource + "/" + c.namespace + "/" + name }
 
-// fail answers as the API server does, with the details by which clients tell a missing object from a missing resource.
+// fail answers as the API server does, with the details by which clients tell a missing object from a missing
+// resource.
 func (c call) fail(w http.ResponseWriter, code int, reason, message string) {
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(map[string]any{ // the client is gone when this fails
@@ -58,7 +59,8 @@ func (a *API) keep(c call, object map[string]any) {
 	a.objects[c.key(c.name)] = object
 }
 
-// serveObject has get, list, create, update, merge patch and delete, dry runs of them, and refuses to overwrite a newer version.
+// serveObject has get, list, create, update, merge patch and delete, dry runs of them, and refuses to
+// overwrite a newer version.
 func (a *API) serveObject(w http.ResponseWriter, r *http.Request, c call) {
 	if r.Method != http.MethodGet && a.OnWrite != nil {
 		a.OnWrite()

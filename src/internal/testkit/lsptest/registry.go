@@ -31,9 +31,11 @@ type Registry struct {
 	received  int64
 	next      int
 
-	// CutAfter breaks the connection of one PATCH after each of these numbers of bytes, in order. Shorter ones are spared.
+	// CutAfter breaks the connection of one PATCH after each of these numbers of bytes, in order. Shorter
+	// ones are spared.
 	CutAfter []int64
-	// NoResume makes a session useless after a broken PATCH, as distribution does; after a whole one it goes on.
+	// NoResume makes a session useless after a broken PATCH, as distribution does; after a whole one it goes
+	// on.
 	NoResume bool
 	// NoStatus refuses to say how far an upload is, as go-containerregistry's registry does.
 	NoStatus bool

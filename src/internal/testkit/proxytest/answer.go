@@ -61,7 +61,8 @@ func (a *Answer) Says(text string) *Answer {
 	return a
 }
 
-// Hides checks that none of these texts is anywhere in the answer; the headers that the side puts on it itself are not looked at.
+// Hides checks that none of these texts is anywhere in the answer; the headers that the side puts on it
+// itself are not looked at.
 func (a *Answer) Hides(texts ...string) *Answer {
 	a.t.Helper()
 	for _, text := range texts {
@@ -91,7 +92,8 @@ func (a *Answer) Fails(status int, code oci.Code) *Answer {
 	return a
 }
 
-// Location returns the Location, which must be on no host, and without anything that the API server would change (quirk K1).
+// Location returns the Location, which must be on no host, and without anything that the API server would
+// change (quirk K1).
 func (a *Answer) Location() string {
 	a.t.Helper()
 	location := a.Header.Get("Location")

@@ -241,7 +241,8 @@ func (p *Proxy) Finish(location string, content []byte) *Answer {
 	return p.Do(http.MethodPut, location+"?digest="+registrytest.Digest(content))
 }
 
-// Asked fails the test unless the registry was asked for exactly these methods and paths, greetings and token servers aside.
+// Asked fails the test unless the registry was asked for exactly these methods and paths, greetings and token
+// servers aside.
 func (p *Proxy) Asked(want ...string) {
 	p.t.Helper()
 	var got []string

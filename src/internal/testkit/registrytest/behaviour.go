@@ -35,7 +35,8 @@ func (rule *Rule) Do(do func(w http.ResponseWriter, r *http.Request, next http.H
 	rule.do = do
 }
 
-// Answer answers with a status, a body, and pairs of header names and values; it does not ask for the request's body.
+// Answer answers with a status, a body, and pairs of header names and values; it does not ask for the
+// request's body.
 func (rule *Rule) Answer(status int, body string, header ...string) {
 	rule.Do(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		for i := 0; i < len(header); i += 2 {

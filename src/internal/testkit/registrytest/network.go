@@ -46,7 +46,8 @@ func (n *Network) CA() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: n.ca.Raw})
 }
 
-// Serve starts an HTTPS server under an address, a name and optionally a port. It speaks HTTP/2 to those who want it.
+// Serve starts an HTTPS server under an address, a name and optionally a port. It speaks HTTP/2 to those who
+// want it.
 func (n *Network) Serve(address string, handler http.Handler) *httptest.Server {
 	n.t.Helper()
 	host := address
@@ -91,7 +92,8 @@ func (n *Network) place(address string, server *httptest.Server) *httptest.Serve
 	return server
 }
 
-// Dial connects to a server of the network. Any other name does not resolve, and no connection leaves the network.
+// Dial connects to a server of the network. Any other name does not resolve, and no connection leaves the
+// network.
 func (n *Network) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	n.mu.Lock()
 	real, ok := n.places[address]

@@ -99,7 +99,8 @@ func (rec *Recorder) Forget() {
 	rec.seen = nil
 }
 
-// One returns the only request for which all conditions hold, and fails the test when there is none or another.
+// One returns the only request for which all conditions hold, and fails the test when there is none or
+// another.
 func (rec *Recorder) One(conditions ...func(Request) bool) Request {
 	rec.t.Helper()
 	found := rec.Requests(conditions...)

@@ -19,7 +19,8 @@ type Exchange struct {
 	Body   string
 }
 
-// Script expects requests in an exact order; any other request, and any that is still missing in the end, fails the test.
+// Script expects requests in an exact order; any other request, and any that is still missing in the end,
+// fails the test.
 type Script struct {
 	t    testing.TB
 	mu   sync.Mutex

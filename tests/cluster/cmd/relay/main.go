@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command relay gives a cluster in a network namespace addresses on this machine's loopback, so that kubectl works from any
-// shell. It listens here, and runs itself once more in the namespace of another process with the listeners handed down:
-// nothing changes in this machine's network, and when either process ends all is as it was.
+// Command relay gives a cluster in a network namespace addresses on this machine's loopback, so that kubectl
+// works from any shell. It listens here, and runs itself once more in the namespace of another process with
+// the listeners handed down: nothing changes in this machine's network, and when either process ends all is
+// as it was.
 //
 //	relay PID ADDRESS…    prints one loopback address for each ADDRESS, then relays until it is ended
 package main
@@ -24,7 +25,8 @@ import (
 // inside tells the second process that it is the second one.
 const inside = "LSP_RELAY_INSIDE"
 
-// firstFile is the descriptor of the first listener there: ExtraFiles come after the three standard ones (os/exec).
+// firstFile is the descriptor of the first listener there: ExtraFiles come after the three standard ones
+// (os/exec).
 const firstFile = 3
 
 func main() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command kubectl is the real one, at the version that go.mod pins: Debian's may be too old for kustomizations of today.
+// Command kubectl is the real one, at the version that go.mod pins: Debian's may be too old for
+// kustomizations of today.
 package main
 
 import (

@@ -79,7 +79,7 @@ func checkProgram(t *testing.T, program string) {
 	all := mustRender(t, productTemplates(t), "{repository: \"127.0.0.1:1/apps/source\", push_secret: {name: push, namespace: tap-local-source-system}}")
 	args := deployment(t, all).Spec.Template.Spec.Containers[0].Args
 	// Every flag is understood, and then there is no cluster.
-	if result := run(t, command{args: append([]string{program}, args...)}); !strings.Contains(result.stderr, "in a cluster only") {
+	if result := run(t, command{args: append([]string{program}, args...)}); !strings.Contains(result.stderr, "--namespace is for a server in a cluster") {
 		t.Errorf("%v: %s", args, result.stderr)
 	}
 	values := filepath.Join(t.TempDir(), "values.yml")

@@ -17,23 +17,23 @@ const headersTooLarge = statusTooLarge + "Content-Type: text/plain; charset=utf-
 
 const statusTooLarge = "HTTP/1.1 431 Request Header Fields Too Large\r\n"
 
-// plainListener accepts connections on which that answer is OCI JSON, like any other error. With TLS
-// net/http's own words stay: the answer is encrypted before it gets here.
-type plainListener struct{ net.Listener }
+// ociListener accepts connections on which that answer is OCI JSON, like any other error. With TLS its
+// connections are those above TLS, where the answer can be read.
+type ociListener struct{ net.Listener }
 
 // Accept implements [net.Listener].
-func (l plainListener) Accept() (net.Conn, error) {
+func (l ociListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return plainConn{conn}, nil
+	return ociConn{conn}, nil
 }
 
-type plainConn struct{ net.Conn }
+type ociConn struct{ net.Conn }
 
 // Write implements [net.Conn].
-func (c plainConn) Write(p []byte) (int, error) {
+func (c ociConn) Write(p []byte) (int, error) {
 	if !bytes.HasPrefix(p, []byte(headersTooLarge)) {
 		return c.Conn.Write(p)
 	}

@@ -68,15 +68,15 @@ func (limit limits) listen(ctx context.Context, logger *slog.Logger, all ...List
 			ReadHeaderTimeout: headerTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
-			TLSConfig:         l.TLS,
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		}
 		g.servers = append(g.servers, server)
 		listener = netutil.LimitListener(listener, limit.connections)
-		if l.TLS == nil {
-			listener = plainListener{listener}
+		if l.TLS != nil {
+			listener = tls.NewListener(listener, http1(l.TLS))
+			server.ConnContext, server.Handler = withConn, withTLSState(l.Handler)
 		}
-		g.listeners = append(g.listeners, listener)
+		g.listeners = append(g.listeners, ociListener{listener})
 		g.names = append(g.names, l.Name)
 	}
 	return g, nil
@@ -108,12 +108,7 @@ func (g *Group) Serve(ctx context.Context, timeout time.Duration) error {
 }
 
 func serve(server *http.Server, listener net.Listener) error {
-	var err error
-	if server.TLSConfig != nil {
-		err = server.ServeTLS(listener, "", "")
-	} else {
-		err = server.Serve(listener)
-	}
+	err := server.Serve(listener)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
-// TestTLS is reloaded when the files change, and a pair that does not fit leaves the old one in force. HTTP/2
-// works.
+// TestTLS is reloaded when the files change, and a pair that does not fit leaves the old one in force. A client
+// that would speak HTTP/2 gets HTTP/1.1.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	v := newVendor(t)
@@ -60,7 +60,7 @@ func copyFile(t *testing.T, from, to string) {
 	harness.WriteFile(t, to, content)
 }
 
-// pullOverTLS pulls a manifest, by HTTP/2, from a server whose certificate is of this CA, and looks at the
+// pullOverTLS pulls a manifest from a server whose certificate is of this CA, and looks at the
 // challenge.
 func pullOverTLS(t *testing.T, server *harness.Server, ca []byte, customer *license) error {
 	pool := x509.NewCertPool()
@@ -78,7 +78,7 @@ func pullOverTLS(t *testing.T, server *harness.Server, ca []byte, customer *lice
 			return err
 		}
 		_ = response.Body.Close()
-		if response.StatusCode != status || response.ProtoMajor != 2 {
+		if response.StatusCode != status || response.ProtoMajor != 1 {
 			return fmt.Errorf("%s by %s", response.Status, response.Proto)
 		}
 		if challenge := response.Header.Get("WWW-Authenticate"); status == http.StatusUnauthorized && !strings.Contains(challenge, `realm="https://`+server.Images+`/v2/token"`) {

@@ -39,7 +39,7 @@ type Target struct {
 	Scope upstream.Scope
 	// Download lets the content of a blob be fetched from wherever the registry keeps it.
 	Download bool
-	// Source gives the repository on the same registry that a client's name in a mount stands for; false when
+	// Source returns the repository on the same registry that a client's name in a mount stands for; false when
 	// it stands for none.
 	Source func(name string) (repository string, ok bool)
 	// Discreet keeps the registry's own words from the client, who is not to know which registry it is; they

@@ -97,7 +97,7 @@ func (x *exchange) reported(resp *http.Response, from http.Header) error {
 	return x.accepted(resp, http.StatusNoContent, record)
 }
 
-// accepted gives the client the session that continues from here.
+// accepted answers the client with the session that continues from here.
 func (x *exchange) accepted(resp *http.Response, status int, record session.Record) error {
 	if err := x.seal(resp.Header, record); err != nil {
 		return err

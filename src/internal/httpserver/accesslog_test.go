@@ -31,7 +31,7 @@ func (r *recorder) RequestFinished(e *httpserver.Entry, started bool) {
 	r.finished, r.before = append(r.finished, *e), append(r.before, started)
 }
 
-// serve sends one request to a handler, and gives the answer and the line in the log.
+// serve sends one request to a handler, and returns the answer and the line in the log.
 func serve(t *testing.T, rec httpserver.Recorder, handle httpserver.HandlerFunc, r *http.Request) (*http.Response, map[string]any) {
 	t.Helper()
 	var log bytes.Buffer

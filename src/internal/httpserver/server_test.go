@@ -18,7 +18,7 @@ import (
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// start serves a group until the returned function is called, which gives what Serve returned.
+// start serves a group until the returned function is called, which returns what Serve returned.
 func start(t *testing.T, g *Group, timeout time.Duration) (stop context.CancelFunc, done chan error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -54,7 +54,7 @@ func upload(begun chan<- struct{}) http.Handler {
 	})
 }
 
-// put begins to send a body, and gives the result of the request.
+// put begins to send a body, and returns the result of the request.
 func put(t *testing.T, url string, body io.Reader) chan int {
 	t.Helper()
 	status := make(chan int, 1)

@@ -171,7 +171,7 @@ type customer struct {
 	id         string
 }
 
-// licensed puts a license of an application in force, beside no other, and gives its holder. It may be
+// licensed puts a license of an application in force, beside no other, and returns its holder. It may be
 // changed and put in force again.
 func (w *world) licensed(app string) *customer {
 	c := &customer{id: v1alpha1.NewID(), license: catalog.License{Name: "acme-" + app, App: app, Customer: "Acme"}}

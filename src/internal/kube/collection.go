@@ -55,7 +55,7 @@ type collection[T any] struct {
 	outage string     // the last error, while it lasts
 }
 
-// list reads all pages, and gives the reflector an empty list: it would only hand back what it was given.
+// list reads all pages, and returns the reflector an empty list: it would only hand back what it was given.
 func (w *collection[T]) list(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	// Without a version, the API server honours the limit.
 	options.ResourceVersion, options.ResourceVersionMatch, options.Limit = "", "", page

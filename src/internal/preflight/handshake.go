@@ -42,7 +42,7 @@ func TryPush(ctx context.Context, registry *upstream.Registry, repository string
 	return nil
 }
 
-// StartUpload starts an upload and gives its location. A registry that says yes with another status than 202
+// StartUpload starts an upload and returns its location. A registry that says yes with another status than 202
 // is taken at its word, as pushes do, provided it names a location.
 func StartUpload(ctx context.Context, registry *upstream.Registry, repository string) (*url.URL, error) {
 	u, err := registry.URL(ctx, "/v2/"+repository+"/blobs/uploads/", "")

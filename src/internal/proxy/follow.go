@@ -14,7 +14,7 @@ import (
 )
 
 // follow keeps live settings up to date until the context ends, and returns once they have been read for the
-// first time. stopped gives what ended it.
+// first time. stopped receives what ended it.
 //
 // Outside a cluster nothing starts with settings that are wrong: whoever has typed them is there to mend
 // them. In a cluster the server starts all the same, so that /health can say what is wrong.

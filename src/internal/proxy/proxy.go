@@ -53,7 +53,7 @@ type part struct {
 	note string
 	// ready says that it can answer.
 	ready func() bool
-	// stopped gives what keeps it from going on, if something does.
+	// stopped receives what keeps it from going on, if something does.
 	stopped <-chan error
 	// close ends what it has besides requests.
 	close func() error

@@ -47,7 +47,7 @@ type Proxy struct {
 	current func() *Upstream
 }
 
-// New makes the side. current gives the configuration that is in force; it is asked once a request.
+// New makes the side. current returns the configuration that is in force; it is asked once a request.
 func New(e *engine.Engine, current func() *Upstream) *Proxy {
 	return &Proxy{engine: e, current: current}
 }

@@ -164,7 +164,7 @@ func (r *Registry) authorization(ctx context.Context, c keychain.Credential, cha
 	return authorization{}, nil
 }
 
-// Greet asks the registry for its greeting, if that has not been done, and gives the authentication schemes
+// Greet asks the registry for its greeting, if that has not been done, and returns the authentication schemes
 // that it names.
 func (r *Registry) Greet(ctx context.Context) (schemes []string, err error) {
 	challenges, err := r.challenges(ctx)

@@ -47,7 +47,7 @@ func bearer(t *testing.T, network *registrytest.Network, double *registrytest.Re
 	return realm
 }
 
-// send sends one request for the repository, and gives its status; 0 for an error.
+// send sends one request for the repository, and returns its status; 0 for an error.
 func send(ctx context.Context, r *upstream.Registry, method, path string, content io.Reader) (int, error) {
 	ctx = upstream.WithCall(ctx, upstream.Call{Operation: "test", Scopes: []upstream.Scope{upstream.Push(proxytest.Repository)}})
 	u, err := r.URL(ctx, "/v2/"+proxytest.Repository+path, "")

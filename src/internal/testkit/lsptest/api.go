@@ -69,7 +69,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// servePods lists the pods of the image proxy, or gives the log of one.
+// servePods lists the pods of the image proxy, or returns the log of one.
 func (a *API) servePods(w http.ResponseWriter, r *http.Request, rest []string) {
 	if len(rest) == 2 && rest[1] == "log" {
 		text, ok := a.Logs[rest[0]]

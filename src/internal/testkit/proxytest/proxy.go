@@ -222,7 +222,7 @@ func (c *Caller) Do(method, target string, options ...Option) *Answer {
 	return &Answer{t: c.t, Status: resp.StatusCode, Header: resp.Header, Body: content, what: method + " " + strings.SplitN(target, "?", 2)[0]}
 }
 
-// Start starts an upload and gives its Location.
+// Start starts an upload and returns its Location.
 func (p *Proxy) Start() string {
 	p.t.Helper()
 	return p.Do(http.MethodPost, "/v2/source/blobs/uploads/").Is(http.StatusAccepted).Location()

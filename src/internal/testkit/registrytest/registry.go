@@ -101,7 +101,7 @@ func (reg *Registry) repo(name string) *repository {
 	return reg.repos[name]
 }
 
-// PutBlob stores a blob and gives its digest.
+// PutBlob stores a blob and returns its digest.
 func (reg *Registry) PutBlob(repo string, content []byte) string {
 	reg.mu.Lock()
 	defer reg.mu.Unlock()
@@ -110,7 +110,7 @@ func (reg *Registry) PutBlob(repo string, content []byte) string {
 	return digest
 }
 
-// PutManifest stores a manifest under tags and gives its digest.
+// PutManifest stores a manifest under tags and returns its digest.
 func (reg *Registry) PutManifest(repo, mediaType string, content []byte, tags ...string) string {
 	reg.mu.Lock()
 	defer reg.mu.Unlock()

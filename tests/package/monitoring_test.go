@@ -24,7 +24,7 @@ import (
 
 const monitored = "{image_proxy: {enabled: true}, monitoring: {prometheus_rule: true, grafana_dashboard: true}}"
 
-// series are the metrics that the server registers, with their labels: src/internal/metrics holds the list
+// series are the metrics that the server registers, with their labels: src/internal/httpserver/metrics holds the list
 // against itself.
 func series(t *testing.T) map[string][]string {
 	t.Helper()

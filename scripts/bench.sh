@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # scripts/bench.sh [--record] [FLAG…]: measures the proxy beside the straight way and nginx, and prints a table. The raw values go
-# to tests/bench/results/latest.json, or with --record to report.json there and into the tables of tests/bench/README.md and
-# README.md. Flags of the benchmark: -only PART,… and -runs N. scripts/bench.sh --table only writes those tables again.
+# to tests/bench/results/latest.json, or with --record to report.json there and into the tables of tests/bench/README.md.
+# Flags of the benchmark: -only PART,… and -runs N. scripts/bench.sh --table only writes those tables again.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

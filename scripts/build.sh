@@ -13,14 +13,10 @@ commit=$(git rev-parse --short=12 HEAD 2>/dev/null || true)
 [[ -z $commit ]] || git diff --quiet HEAD -- || commit+=-dirty
 
 mkdir -p bin
-built=0
 for dir in src/cmd/*/; do
-	[[ -d $dir ]] || break
 	name=$(basename "$dir")
 	started=$SECONDS
 	CGO_ENABLED=0 go build -trimpath \
 		-ldflags "-s -w -X $(go list -m)/src/internal/version.stamp=${version#v}@$commit" -o "bin/$name" "./$dir"
 	say "bin/$name: ${version#v} ${commit:-(commit not known)}, $(du -m "bin/$name" | cut -f1) MB, $((SECONDS - started)) s"
-	built=$((built + 1))
 done
-[[ $built -gt 0 ]] || fail "src/cmd holds no program"

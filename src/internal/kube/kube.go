@@ -31,9 +31,8 @@ type Client struct {
 	Log *slog.Logger
 }
 
-// Secrets is what is used of client-go's SecretInterface, which satisfies it.
+// Secrets is what is used of client-go's SecretInterface, which satisfies it. Nothing here can create one.
 type Secrets interface {
-	Create(context.Context, *corev1.Secret, metav1.CreateOptions) (*corev1.Secret, error)
 	Update(context.Context, *corev1.Secret, metav1.UpdateOptions) (*corev1.Secret, error)
 	Get(context.Context, string, metav1.GetOptions) (*corev1.Secret, error)
 	List(context.Context, metav1.ListOptions) (*corev1.SecretList, error)

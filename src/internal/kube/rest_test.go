@@ -94,8 +94,6 @@ func exercise(t *testing.T, s Secrets) {
 	}
 	got, err := s.Get(ctx, "s", metav1.GetOptions{})
 	check("get", got, err)
-	created, err := s.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: SessionKeySecret}}, metav1.CreateOptions{})
-	check("create", created, err)
 	updated, err := s.Update(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: SessionKeySecret}}, metav1.UpdateOptions{})
 	check("update", updated, err)
 	list, err := s.List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=s"})

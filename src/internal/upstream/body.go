@@ -9,50 +9,50 @@ import (
 	"sync"
 )
 
-// ErrBodyRepeated is what an attempt reads that was still going on when its body was lent to the next.
+// ErrBodyRepeated is what an attempt reads whose body went to the next attempt meanwhile.
 var ErrBodyRepeated = errors.New("another attempt has the request body")
 
-// Body is a request body on loan to one attempt.
+// Body is a request body as one attempt has it.
 type Body struct {
 	source *source
-	ended  chan struct{} // closed once the loan has ended
+	ended  chan struct{} // closed once the attempt no longer has the body
 	asked  chan struct{} // closed once a body that is held back may be read; nil: it is not held back
 	ask    sync.Once
 	broken <-chan struct{} // closed once there is nobody left to ask for it
 }
 
-// source is what all loans of one body share.
+// source is what the attempts with one body share.
 type source struct {
 	io.Reader
 	mu     sync.Mutex
 	begun  bool
-	lentTo *Body
+	holder *Body // of the attempt that has the body; nil: none has
 }
 
-// NewBody makes a body that can be lent of one that cannot. Closing the source stays its owner's affair:
-// net/http closes a request's body after every attempt.
+// NewBody makes a body that several attempts can have of one that cannot be repeated. It never closes the
+// reader: net/http closes a request's body after every attempt.
 func NewBody(reader io.Reader) io.ReadCloser {
-	b, _ := (&source{Reader: reader}).lend()
+	b, _ := (&source{Reader: reader}).assign()
 	return b
 }
 
-// lend ends the present loan and begins another, unless the body has begun.
-func (s *source) lend() (*Body, bool) {
+// assign takes the body from the attempt that has it for another one, unless the body has begun.
+func (s *source) assign() (*Body, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.begun {
 		return nil, false
 	}
 	s.end()
-	s.lentTo = &Body{source: s, ended: make(chan struct{})}
-	return s.lentTo, true
+	s.holder = &Body{source: s, ended: make(chan struct{})}
+	return s.holder, true
 }
 
-// end ends the present loan. The lock is held.
+// end takes the body from the attempt that has it. The lock is held.
 func (s *source) end() {
-	if s.lentTo != nil {
-		close(s.lentTo.ended)
-		s.lentTo = nil
+	if s.holder != nil {
+		close(s.holder.ended)
+		s.holder = nil
 	}
 }
 
@@ -74,7 +74,7 @@ func (b *Body) Read(p []byte) (int, error) {
 	return b.source.Read(p)
 }
 
-// begin waits until the body may be read. Once it has begun, it is not lent again.
+// begin waits until the body may be read. Once it has begun, no other attempt gets it.
 func (b *Body) begin() error {
 	if b.asked != nil {
 		select {
@@ -87,36 +87,36 @@ func (b *Body) begin() error {
 	}
 	b.source.mu.Lock()
 	defer b.source.mu.Unlock()
-	if b.source.lentTo != b {
+	if b.source.holder != b {
 		return ErrBodyRepeated
 	}
 	b.source.begun = true
 	return nil
 }
 
-// Close implements [io.Closer]; it ends the loan of a body that has not begun, and leaves the source open.
+// Close implements [io.Closer]; no attempt has a body then that has not begun. The reader stays open.
 func (b *Body) Close() error {
 	b.source.mu.Lock()
 	defer b.source.mu.Unlock()
-	if b.source.lentTo == b && !b.source.begun {
+	if b.source.holder == b && !b.source.begun {
 		b.source.end()
 	}
 	return nil
 }
 
 // RepeatBody returns a request to make once more: a clone with the same body, where there was none or no
-// attempt has read from it yet. A goroutine of net/http that still holds the earlier loan gets [ErrRecalled]
-// from it and no byte.
+// attempt has read from it yet. A goroutine of net/http that still reads for the earlier attempt
+// gets [ErrBodyRepeated] and no byte.
 func RepeatBody(req *http.Request) (*http.Request, bool) {
 	again := req.Clone(req.Context())
 	if req.Body == nil || req.Body == http.NoBody {
 		return again, true
 	}
-	lent, ok := req.Body.(*Body)
+	body, ok := req.Body.(*Body)
 	if !ok {
 		return nil, false
 	}
-	next, ok := lent.source.lend()
+	next, ok := body.source.assign()
 	if !ok {
 		return nil, false
 	}

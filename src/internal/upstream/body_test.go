@@ -21,11 +21,11 @@ func request(t *testing.T, content io.ReadCloser) *http.Request {
 	return req
 }
 
-func TestAnUntouchedBodyIsLentAgain(t *testing.T) {
+func TestAnUntouchedBodyIsRepeated(t *testing.T) {
 	first := request(t, upstream.NewBody(strings.NewReader("layer")))
 	second, ok := upstream.RepeatBody(first)
 	if !ok {
-		t.Fatal("an untouched body was not lent again")
+		t.Fatal("an untouched body was not repeated")
 	}
 	if _, err := first.Body.Read(make([]byte, 1)); !errors.Is(err, upstream.ErrBodyRepeated) {
 		t.Errorf("the earlier attempt read with error %v, want %v", err, upstream.ErrBodyRepeated)
@@ -36,50 +36,50 @@ func TestAnUntouchedBodyIsLentAgain(t *testing.T) {
 	}
 }
 
-func TestABodyThatHasBegunIsNotLentAgain(t *testing.T) {
+func TestABodyThatHasBegunIsNotRepeated(t *testing.T) {
 	first := request(t, upstream.NewBody(strings.NewReader("layer")))
 	if _, err := first.Body.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := upstream.RepeatBody(first); ok {
-		t.Error("a body that has begun was lent again")
+		t.Error("a body that has begun was repeated")
 	}
 	if err := first.Body.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := upstream.RepeatBody(first); ok {
-		t.Error("a body that has begun was lent again once it was closed")
+		t.Error("a body that has begun was repeated once it was closed")
 	}
 }
 
-func TestABodyThatWasClosedUnreadIsLentAgain(t *testing.T) {
+func TestABodyThatWasClosedUnreadIsRepeated(t *testing.T) {
 	first := request(t, upstream.NewBody(strings.NewReader("layer")))
 	if err := first.Body.Close(); err != nil {
 		t.Fatal(err)
 	}
 	second, ok := upstream.RepeatBody(first)
 	if !ok {
-		t.Fatal("net/http closes the body of a refused request: it must be lent again")
+		t.Fatal("net/http closes the body of a refused request: it must be repeated")
 	}
 	if got, err := io.ReadAll(second.Body); err != nil || string(got) != "layer" {
 		t.Errorf("the second attempt read %q, %v", got, err)
 	}
 }
 
-// TestABodyThatALaterLoanBeganIsNotLentAgain: attempts nest, so that the one who asks may hold a loan from
+// TestABodyThatALaterAttemptBeganIsNotRepeated: attempts nest, so that the one who asks may hold the body from
 // long before.
-func TestABodyThatALaterLoanBeganIsNotLentAgain(t *testing.T) {
+func TestABodyThatALaterAttemptBeganIsNotRepeated(t *testing.T) {
 	first := request(t, upstream.NewBody(strings.NewReader("layer")))
 	second, ok := upstream.RepeatBody(first)
 	if !ok {
-		t.Fatal("an untouched body was not lent again")
+		t.Fatal("an untouched body was not repeated")
 	}
 	if _, err := second.Body.Read(make([]byte, 2)); err != nil {
 		t.Fatal(err)
 	}
 	if third, ok := upstream.RepeatBody(first); ok {
 		rest, _ := io.ReadAll(third.Body)
-		t.Errorf("a body that has begun was lent again, from the middle: %q", rest)
+		t.Errorf("a body that has begun was repeated, from the middle: %q", rest)
 	}
 }
 
@@ -88,11 +88,11 @@ func TestOtherBodies(t *testing.T) {
 		t.Error("a request without a body can always be made again")
 	}
 	if _, ok := upstream.RepeatBody(request(t, io.NopCloser(strings.NewReader("x")))); ok {
-		t.Error("a body that nobody lends cannot be lent again")
+		t.Error("a plain body cannot be repeated")
 	}
 }
 
-// TestOneWinner lets a reader and a recall race: either the reader got bytes and the body is not lent again,
+// TestOneWinner lets a reader and a recall race: either the reader got bytes and the body is not repeated,
 // or the other way round, never both.
 func TestOneWinner(t *testing.T) {
 	for range 200 {
@@ -104,26 +104,26 @@ func TestOneWinner(t *testing.T) {
 		}()
 		_, again := upstream.RepeatBody(first)
 		if got := <-read; got == again {
-			t.Fatalf("reader got bytes: %v; lent again: %v", got, again)
+			t.Fatalf("reader got bytes: %v; repeated: %v", got, again)
 		}
 	}
 }
 
 func TestAHeldBodyIsNotReadUnasked(t *testing.T) {
 	given := upstream.NewBody(strings.NewReader("layer"))
-	lent, ok := given.(*upstream.Body)
+	body, ok := given.(*upstream.Body)
 	if !ok {
-		t.Fatal("it is no loan")
+		t.Fatal("it is no Body")
 	}
-	lent.Hold()
+	body.Hold()
 	closed := make(chan struct{})
-	lent.Broken(closed)
+	body.Broken(closed)
 	close(closed)
 	if got, err := io.ReadAll(given); !errors.Is(err, upstream.ErrBodyRepeated) || len(got) > 0 {
 		t.Errorf("it read %q, %v", got, err)
 	}
-	lent.Ask()
-	lent.Broken(nil)
+	body.Ask()
+	body.Broken(nil)
 	if got, err := io.ReadAll(given); err != nil || string(got) != "layer" {
 		t.Errorf("asked for, it read %q, %v", got, err)
 	}

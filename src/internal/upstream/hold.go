@@ -55,14 +55,14 @@ type hold struct {
 }
 
 func (t hold) RoundTrip(req *http.Request) (*http.Response, error) {
-	lent, ok := req.Body.(*Body)
+	body, ok := req.Body.(*Body)
 	if !ok || req.Header.Get("Expect") == "" {
 		return t.next.RoundTrip(req)
 	}
 	if t.manners.refuses() {
 		return t.next.RoundTrip(unannounced(req))
 	}
-	resp, err := t.announce(req, lent)
+	resp, err := t.announce(req, body)
 	if err != nil || resp.StatusCode != http.StatusExpectationFailed {
 		return resp, err
 	}
@@ -76,21 +76,21 @@ func (t hold) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.next.RoundTrip(unannounced(again))
 }
 
-func (t hold) announce(req *http.Request, lent *Body) (*http.Response, error) {
-	lent.Hold()
+func (t hold) announce(req *http.Request, body *Body) (*http.Response, error) {
+	body.Hold()
 	var unasked, asked atomic.Bool
 	patience := time.AfterFunc(continueTimeout, func() {
 		unasked.Store(true)
-		lent.Ask()
+		body.Ask()
 	})
 	patience.Stop()
 	trace := &httptrace.ClientTrace{
-		GotConn:      func(got httptrace.GotConnInfo) { lent.Broken(closed(got.Conn)) },
+		GotConn:      func(got httptrace.GotConnInfo) { body.Broken(closed(got.Conn)) },
 		WroteHeaders: func() { patience.Reset(t.manners.patience()) },
 		Got100Continue: func() {
 			asked.Store(true)
 			t.manners.mute.Store(false)
-			lent.Ask()
+			body.Ask()
 		},
 	}
 	resp, err := t.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
@@ -101,7 +101,7 @@ func (t hold) announce(req *http.Request, lent *Body) (*http.Response, error) {
 	if unasked.Load() && !asked.Load() && resp.StatusCode < 300 {
 		t.manners.mute.Store(true)
 	}
-	resp.Body = &ending{ReadCloser: resp.Body, loan: lent}
+	resp.Body = &ending{ReadCloser: resp.Body, body: body}
 	return resp, nil
 }
 
@@ -180,15 +180,14 @@ func closed(conn net.Conn) <-chan struct{} {
 	return nil
 }
 
-// ending ends the loan of a body that was never asked for, once the answer that came in its place has been
-// read.
+// ending closes a body that was never asked for, once the answer that came in its place has been read.
 type ending struct {
 	io.ReadCloser
-	loan *Body
+	body *Body
 }
 
 func (e *ending) Close() error {
 	err := e.ReadCloser.Close()
-	_ = e.loan.Close()
+	_ = e.body.Close()
 	return err
 }

@@ -132,19 +132,19 @@ func (f *files) resources() ([]string, error) {
 		if m.err != nil {
 			return nil, f.error(m, m.err)
 		}
-		objects, stray := 0, 0
+		objects, other := 0, 0
 		for _, doc := range m.docs {
 			if value(doc, "apiVersion") != "" && value(doc, "kind") != "" {
 				objects++
-			} else if stray == 0 {
-				stray = doc.Line
+			} else if other == 0 {
+				other = doc.Line
 			}
 		}
 		switch {
 		case objects == 0:
 			f.leftOut = append(f.leftOut, m.path)
-		case stray != 0:
-			return nil, f.error(m, fmt.Errorf("line %d: a document without apiVersion and kind among Kubernetes objects", stray))
+		case other != 0:
+			return nil, f.error(m, fmt.Errorf("line %d: a document without apiVersion and kind among Kubernetes objects", other))
 		default:
 			all = append(all, m.path)
 		}

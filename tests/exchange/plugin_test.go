@@ -36,6 +36,7 @@ func TestClientThroughServiceProxy(t *testing.T) {
 	}
 	upstream.AssertArrived(t, "image", harness.Digest(t, image))
 	upstream.AssertArrived(t, "index", harness.Digest(t, index))
+	server.Stop(t)
 	if strings.Contains(server.Stderr.String(), "developers-cluster-token") {
 		t.Error("the user's token is in the log")
 	}

@@ -121,6 +121,7 @@ func TestMount(t *testing.T) {
 	post("&from=source").Want(t, http.StatusCreated)
 	harness.Call(t, harness.Request{Method: http.MethodHead, URL: server.URL("/v2/source/sub/blobs/" + blob.Digest)}).Want(t, http.StatusOK)
 	post("&from=somebody-elses").Want(t, http.StatusAccepted)
+	upstream.Process.Stop(t)
 	if got := upstream.Process.Stderr.String() + upstream.Process.Stdout.String(); bytes.Contains([]byte(got), []byte("somebody-elses")) {
 		t.Error("the upstream was asked for a name that the side does not map")
 	}

@@ -58,9 +58,8 @@ func TestListedRealm(t *testing.T) {
 	if message, _ := url.QueryUnescape(string(report.Body)); !strings.Contains(message, "token_realms") {
 		t.Errorf("/health says %s", message)
 	}
-	if !strings.Contains(server.Stderr.String(), "add it to token_realms") || !strings.Contains(server.Stderr.String(), host) {
-		t.Error("the log does not say which host to list, and where")
-	}
+	server.AwaitLog(t, "add it to token_realms", 1)
+	server.AwaitLog(t, host, 1)
 	if bought.Load() > 0 {
 		t.Error("the realm was shown the credential")
 	}
@@ -97,7 +96,7 @@ func TestPlacesThatAreNotAsked(t *testing.T) {
 			t.Errorf("the client is told %s", got.Body)
 		}
 	}
-	if got := strings.Count(server.Stderr.String(), "no redirect is followed to an address of this kind"); got != 5 {
+	if got := server.AwaitLog(t, "no redirect is followed to an address of this kind", 5); got != 5 {
 		t.Errorf("%d refusals in the log, want 5", got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -44,6 +45,20 @@ func StartProcess(t testing.TB, name string, cmd *exec.Cmd) *Process {
 		}
 	})
 	return p
+}
+
+// AwaitLog waits until the text stands on standard error, and returns how many times. What a process writes
+// goes through a pipe: an answer over a socket may arrive ahead of the line about it.
+func (p *Process) AwaitLog(t testing.TB, text string, atLeast int) int {
+	t.Helper()
+	var times int
+	p.await(t, fmt.Sprintf("%q in its log", text), func(context.Context) error {
+		if times = strings.Count(p.Stderr.String(), text); times < atLeast {
+			return fmt.Errorf("it stands there %d times, want %d", times, atLeast)
+		}
+		return nil
+	})
+	return times
 }
 
 // Signal sends a signal; a process that has ended already is no error.

@@ -109,7 +109,7 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 		return nil
 	}
 	p.listener = httpserver.Listener{
-		Name: imageproxy.Side, Address: cfg.Images.Address, Setting: "--image-proxy-address", TLS: secured,
+		Name: imageproxy.Side, Address: cfg.Images.Address, Setting: "--image-proxy-address", TLS: secured, MaxConnections: cfg.capacity().Connections,
 		Handler: httpserver.AccessLog{Side: imageproxy.Side, Logger: cfg.Logger, Recorder: m}.Handler(once(followed.Loaded(), side.Serve)),
 	}
 	return p, nil

@@ -27,6 +27,8 @@ type Config struct {
 	PassRedirects bool
 	// Images is the image proxy.
 	Images Images
+	// Memory is how many bytes Go may use; what is taken on at once follows from it.
+	Memory int64
 	// Profiles serves the runtime's profiles on AdminAddress.
 	Profiles        bool
 	ShutdownTimeout time.Duration
@@ -46,6 +48,17 @@ func (c Config) check(inCluster bool) error {
 	}
 }
 
+// capacity is what each of the sides takes on.
+func (c Config) capacity() httpserver.Capacity {
+	sides := 0
+	for _, address := range []string{c.ListenAddress, c.Images.Address} {
+		if address != "" {
+			sides++
+		}
+	}
+	return httpserver.CapacityOf(c.Memory, sides)
+}
+
 // part is one side, open for being served.
 type part struct {
 	listener httpserver.Listener
@@ -58,6 +71,9 @@ type part struct {
 	// close ends what it has besides requests.
 	close func() error
 }
+
+// adminConnections is how many connections the admin address takes: for probes and whoever reads metrics.
+const adminConnections = 64
 
 func always() bool { return true }
 
@@ -115,7 +131,7 @@ func serve(ctx context.Context, cfg Config, m *metrics.Metrics, parts []*part) e
 	if cfg.Profiles {
 		admin = withProfiles(admin)
 	}
-	listeners := []httpserver.Listener{{Name: "admin", Address: cfg.AdminAddress, Setting: "--admin-address", Handler: admin}}
+	listeners := []httpserver.Listener{{Name: "admin", Address: cfg.AdminAddress, Setting: "--admin-address", Handler: admin, MaxConnections: adminConnections}}
 	for _, p := range parts {
 		listeners = append(listeners, p.listener)
 	}

@@ -61,7 +61,7 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 	side := source.New(engine.New(sealer), c.upstream.Load)
 	side.Software = "local-source-proxy/" + cfg.Version
 	p.listener = httpserver.Listener{
-		Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address",
+		Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address", MaxConnections: cfg.capacity().Connections,
 		Handler: httpserver.AccessLog{Side: source.Side, Logger: cfg.Logger, Recorder: m}.Handler(side.Serve),
 	}
 	return p, nil

@@ -23,7 +23,7 @@ const (
 	// idleTimeout is longer than that of the API server's connections (90 s), so that it is the API server
 	// who closes them.
 	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 64 << 10
+	maxHeaderBytes = 32 << 10
 )
 
 // Listener is one address that is served.
@@ -63,6 +63,7 @@ func Listen(ctx context.Context, logger *slog.Logger, all ...Listener) (*Group, 
 			ReadHeaderTimeout: headerTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
+			ConnState:         nextHeader,
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		}
 		g.servers = append(g.servers, server)

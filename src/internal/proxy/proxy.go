@@ -9,9 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 )
 
 // Config is what the command line says.
@@ -57,6 +59,14 @@ func (c Config) capacity() httpserver.Capacity {
 		}
 	}
 	return httpserver.CapacityOf(c.Memory, sides)
+}
+
+// engine makes a side's. It takes on no more transfers than memory holds.
+func (c Config) engine(side string, sessions *session.Sealer, m *metrics.Metrics) *engine.Engine {
+	e := engine.New(sessions)
+	e.Transfers = httpserver.NewTransfers(c.capacity().Transfers)
+	m.Transfers(side, e.Transfers)
+	return e
 }
 
 // part is one side, open for being served.

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"regexp"
@@ -25,7 +26,11 @@ import (
 
 const (
 	// maxRefusal is what is read of an error's body, in bytes: a list with one error for each of many layers.
-	maxRefusal = 256 << 10
+	maxRefusal = 128 << 10
+	// maxRefusals is how many errors of a list are passed on.
+	maxRefusals = 1000
+	// maxDetail is the longest detail of an error that is passed on, in bytes.
+	maxDetail = 16 << 10
 	// maxMessage is how much of one message of an error is passed on, in bytes.
 	maxMessage = 1 << 10
 	// maxExcerpt is how much of a text that is not OCI JSON is passed on, in bytes.
@@ -90,21 +95,59 @@ func (x *exchange) code(said oci.Code, status int) oci.Code {
 // readRefusal reads the errors of a body, at least one: OCI JSON where it is that, else what there is of
 // readable text. The registry's own names are taken out of it.
 func (x *exchange) readRefusal(resp *http.Response) []oci.ErrorEntry {
-	content, _ := read(resp, maxRefusal) // what arrived is all there is to say
-	var body oci.ErrorBody
-	if err := json.Unmarshal(content, &body); err == nil && len(body.Errors) > 0 {
+	content := said(resp)
+	if entries := entriesOf(content); len(entries) > 0 {
 		scrub := x.scrubber()
-		for i, entry := range body.Errors {
-			body.Errors[i] = oci.ErrorEntry{
+		for i, entry := range entries {
+			entries[i] = oci.ErrorEntry{
 				Code: wellFormed(entry.Code), Message: excerpt(scrub(entry.Message), maxMessage), Detail: scrubbed(entry.Detail, scrub),
 			}
 		}
-		return body.Errors
+		return entries
 	}
 	if strings.Contains(resp.Header.Get("Content-Type"), "json") {
 		return make([]oci.ErrorEntry, 1)
 	}
 	return []oci.ErrorEntry{{Message: excerpt(x.scrubber()(text(content)), maxExcerpt)}}
+}
+
+// said reads the body of an error.
+func said(resp *http.Response) []byte {
+	if err := plain(resp); err != nil {
+		return nil
+	}
+	defer discard(resp)
+	content, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal)) // what arrived is all there is to say
+	return content
+}
+
+// entriesOf returns the errors of a body; none, where it is no OCI JSON.
+func entriesOf(content []byte) []oci.ErrorEntry {
+	var body struct{ Errors refusals }
+	if err := json.Unmarshal(content, &body); err != nil {
+		return nil
+	}
+	return body.Errors
+}
+
+// refusals are the errors of a list, as many as are passed on. Empty ones take twenty times the memory of
+// their text.
+type refusals []oci.ErrorEntry
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (r *refusals) UnmarshalJSON(list []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(list))
+	if bracket, err := decoder.Token(); err != nil || bracket != json.Delim('[') {
+		return err
+	}
+	for decoder.More() && len(*r) < maxRefusals {
+		var entry oci.ErrorEntry
+		if err := decoder.Decode(&entry); err != nil {
+			return err
+		}
+		*r = append(*r, entry)
+	}
+	return nil
 }
 
 // wellFormed keeps a code that looks like one (distribution-spec, "Error Codes").
@@ -117,6 +160,9 @@ func wellFormed(code oci.Code) oci.Code {
 
 // scrubbed is the detail of an error, of any form, with every text in it scrubbed.
 func scrubbed(detail json.RawMessage, scrub func(string) string) json.RawMessage {
+	if len(detail) > maxDetail {
+		return nil
+	}
 	decoder := json.NewDecoder(bytes.NewReader(detail))
 	decoder.UseNumber()
 	var value any
@@ -161,13 +207,17 @@ func known(code oci.Code) oci.Code {
 	}
 }
 
-// text returns the words of a page, such as a load balancer sends.
+// text returns the first words of a page, such as a load balancer sends.
 func text(page []byte) string {
-	tokens := html.NewTokenizer(strings.NewReader(string(page)))
+	tokens := html.NewTokenizer(bytes.NewReader(page))
 	var words []string
 	hidden := false
 	for {
-		switch tokens.Next() {
+		next := tokens.Next()
+		if len(words) > maxExcerpt {
+			next = html.ErrorToken
+		}
+		switch next {
 		case html.ErrorToken:
 			return strings.Join(words, " ")
 		case html.StartTagToken:
@@ -177,7 +227,12 @@ func text(page []byte) string {
 			hidden = false
 		case html.TextToken:
 			if !hidden {
-				words = append(words, strings.Fields(string(tokens.Text()))...)
+				for word := range strings.FieldsSeq(string(tokens.Text())) {
+					words = append(words, word)
+					if len(words) > maxExcerpt {
+						break
+					}
+				}
 			}
 		}
 	}

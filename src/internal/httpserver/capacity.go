@@ -4,19 +4,22 @@ package httpserver
 
 import "math"
 
+// What things take at most, in bytes, as tests measure it.
 const (
-	// ownMemory is what a process needs before it serves anybody, with ten thousand licenses, in bytes.
-	ownMemory = 40 << 20
-	// transferCost is what one transfer takes at most, in bytes: its buffers, its goroutines, and a
-	// connection to the registry, with TLS on both.
-	transferCost = 256 << 10
-	// connectionCost is what one connection takes at most before its request is admitted, in bytes: TLS, and
-	// a header of the largest size.
-	connectionCost = 96 << 10
-	// mostConnections and mostTransfers are admitted where memory is no matter.
-	mostConnections, mostTransfers = 2048, 1024
-	// fewestConnections and fewestTransfers are admitted however little memory there is.
-	fewestConnections, fewestTransfers = 32, 8
+	// ownMemory is what a process needs before it serves anybody, with ten thousand licenses.
+	ownMemory = 32 << 20
+	// transferCost is a transfer with its connections to the client and to the registry, TLS on both: 140 to
+	// 280 KiB.
+	transferCost = 288 << 10
+	// connectionCost is a connection without one: TLS, and a header of the largest size.
+	connectionCost = 112 << 10
+)
+
+const (
+	// most are admitted where memory is no matter.
+	mostTransfers, mostConnections = 1024, 2048
+	// fewest are admitted however little memory there is.
+	fewestTransfers, fewestConnections = 8, 32
 )
 
 // Capacity is how much a side takes on at once.
@@ -27,14 +30,15 @@ type Capacity struct {
 	Transfers int
 }
 
-// CapacityOf returns what memory of so many bytes holds, for each of the sides that share it. Half of what the
-// process does not need itself is for transfers and a quarter for connections. The rest is for garbage, and
-// for what the kernel holds of connections. Without a limit, memory is [math.MaxInt64].
+// CapacityOf returns what so much memory holds, for each of the sides that share it. Of what the process does
+// not need itself, half is for transfers, and a quarter for connections that have none. The rest is for
+// garbage, and for what the kernel holds of connections. Without a limit, memory is [math.MaxInt64].
 func CapacityOf(memory int64, sides int) Capacity {
 	share := max(memory-ownMemory, 0) / int64(max(sides, 1))
+	transfers := within(fewestTransfers, share/2/transferCost, mostTransfers)
 	return Capacity{
-		Connections: within(fewestConnections, share/4/connectionCost, mostConnections),
-		Transfers:   within(fewestTransfers, share/2/transferCost, mostTransfers),
+		Transfers:   transfers,
+		Connections: within(fewestConnections, int64(transfers)+share/4/connectionCost, mostConnections),
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/socket"
 )
 
 const (
@@ -67,7 +69,7 @@ func Listen(ctx context.Context, logger *slog.Logger, all ...Listener) (*Group, 
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		}
 		g.servers = append(g.servers, server)
-		listener = netutil.LimitListener(listener, cmp.Or(l.MaxConnections, mostConnections))
+		listener = netutil.LimitListener(boundedListener{listener, &socket.Crowd{}}, cmp.Or(l.MaxConnections, mostConnections))
 		if l.TLS != nil {
 			listener = tls.NewListener(listener, http1(l.TLS))
 			server.ConnContext, server.Handler = withConn, withTLSState(l.Handler)

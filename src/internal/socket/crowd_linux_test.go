@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package socket
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+// pair returns the two ends of a connection. The first is a member of the crowd, the other does not read.
+func pair(t *testing.T, crowd *Crowd) (ours, theirs net.Conn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	theirs, err = net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = theirs.Close() })
+	tcp, _ := theirs.(*net.TCPConn)
+	if err := tcp.SetReadBuffer(64 << 10); err != nil { // what their kernel holds is bounded, too
+		t.Fatal(err)
+	}
+	accepted, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours = crowd.Join(accepted)
+	t.Cleanup(func() { _ = ours.Close() })
+	return ours, theirs
+}
+
+// TestWhoDoesNotReadHoldsLittle in a crowd: the kernel takes a bounded part of what nobody reads, and all of it
+// arrives once somebody does. Who has left is no crowd.
+func TestWhoDoesNotReadHoldsLittle(t *testing.T) {
+	crowd := &Crowd{}
+	for range few {
+		ours, _ := pair(t, crowd)
+		_ = ours.Close()
+		_ = ours.Close()
+	}
+	for range few {
+		pair(t, crowd)
+	}
+	if open := crowd.open.Load(); open != few {
+		t.Fatalf("%d are open", open)
+	}
+	ours, theirs := pair(t, crowd)
+	_ = ours.SetWriteDeadline(time.Now().Add(time.Second))
+	var err error
+	taken := 0
+	for err == nil {
+		n := 0
+		n, err = ours.Write(make([]byte, 16<<10))
+		taken += n
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) || taken > 1<<20 {
+		t.Errorf("%d KiB are taken of what nobody reads (%v)", taken>>10, err)
+	}
+	_ = ours.SetWriteDeadline(time.Time{})
+	const more = 20 << 20
+	go func() {
+		_, _ = ours.Write(make([]byte, more))
+		_ = ours.Close()
+	}()
+	if n, err := io.Copy(io.Discard, theirs); err != nil || n != int64(taken+more) {
+		t.Errorf("%d bytes arrived of %d: %v", n, taken+more, err)
+	}
+}

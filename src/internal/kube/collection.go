@@ -4,7 +4,6 @@ package kube
 
 import (
 	"context"
-	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -50,9 +49,7 @@ type collection[T any] struct {
 	resources Resources
 	handler   Handler[T]
 	listed    map[string]T // until they are told of
-
-	mu     sync.Mutex // the reflector may still list while it ends
-	outage string     // the last error, while it lasts
+	outage    Outage
 }
 
 // list reads all pages, and returns the reflector an empty list: it would only hand back what it was given.
@@ -91,7 +88,7 @@ func (w *collection[T]) watch(ctx context.Context, options metav1.ListOptions) (
 		w.failed(ctx, err)
 		return nil, err
 	}
-	w.resumed()
+	w.outage.Over()
 	return watching, nil
 }
 
@@ -100,21 +97,9 @@ func (w *collection[T]) failed(ctx context.Context, err error) {
 	if ctx.Err() != nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	err = w.client.accessError(w.resources.Plural(), "", err)
-	if w.outage == err.Error() {
-		return
+	if err = w.client.accessError(w.resources.Plural(), "", err); w.outage.New(err) {
+		w.handler.Failed(err)
 	}
-	w.outage = err.Error()
-	w.handler.Failed(err)
-}
-
-// resumed ends an outage.
-func (w *collection[T]) resumed() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.outage = ""
 }
 
 // Add implements [cache.ReflectorStore], as do the methods below.

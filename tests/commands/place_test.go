@@ -3,11 +3,9 @@
 package commands_test
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -99,22 +97,9 @@ func (p *place) reading() way {
 func openRegistry(t *testing.T, api string) string {
 	t.Helper()
 	home := t.TempDir()
-	kubeconfig := harness.WriteFile(t, filepath.Join(home, "kubeconfig"), []byte(`apiVersion: v1
-kind: Config
-clusters: [{name: test, cluster: {server: "`+api+`"}}]
-users: [{name: dev, user: {token: developers-cluster-token}}]
-contexts: [{name: test, context: {cluster: test, user: dev, namespace: dev}}]
-current-context: test
-`))
+	kubeconfig := harness.Kubeconfig(t, home, api)
 	cmd := exec.Command(plugin(), "registry", "--port", "0")
 	cmd.Env = append(cmd.Environ(), "HOME="+home, "DOCKER_CONFIG="+home, "KUBECONFIG="+kubeconfig)
-	process := harness.StartProcess(t, "kubectl lsp registry", cmd)
-	var repository string
-	harness.Eventually(t, "the registry's address", func(context.Context) error {
-		if repository = strings.TrimSpace(process.Stdout.String()); repository == "" {
-			return errors.New("nothing is printed yet")
-		}
-		return nil
-	})
+	_, repository := harness.OpenRegistry(t, cmd)
 	return repository
 }

@@ -3,11 +3,9 @@
 package conformance_test
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -38,23 +36,10 @@ func plugin(t *testing.T, upstream *harness.Registry) place {
 	t.Helper()
 	api := harness.NewAPIServer(t, sourceProxy(t, upstream).host)
 	home := t.TempDir()
-	kubeconfig := harness.WriteFile(t, filepath.Join(home, "kubeconfig"), []byte(`apiVersion: v1
-kind: Config
-clusters: [{name: test, cluster: {server: "`+api.URL+`"}}]
-users: [{name: dev, user: {token: developers-cluster-token}}]
-contexts: [{name: test, context: {cluster: test, user: dev, namespace: dev}}]
-current-context: test
-`))
+	kubeconfig := harness.Kubeconfig(t, home, api.URL)
 	cmd := exec.Command(program("kubectl-lsp"), "registry", "--port", "0")
 	cmd.Env = append(os.Environ(), "HOME="+home, "KUBECONFIG="+kubeconfig)
-	process := harness.StartProcess(t, "kubectl lsp registry", cmd)
-	var repository string
-	harness.Eventually(t, "the registry's address", func(context.Context) error {
-		if repository = strings.TrimSpace(process.Stdout.String()); repository == "" {
-			return errors.New("nothing is printed yet")
-		}
-		return nil
-	})
+	_, repository := harness.OpenRegistry(t, cmd)
 	host, name, _ := strings.Cut(repository, "/")
 	return place{host: host, one: name + "/" + one, two: name + "/" + two}
 }

@@ -107,8 +107,7 @@ current-context: test
 func TestRegistryShowsShortLines(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	process := harness.StartProcess(t, "kubectl lsp registry", p.command(t.Context(), plugin(), "registry", "--port", "0"))
-	repository := awaitAddress(t, process)
+	process, repository := harness.OpenRegistry(t, p.command(t.Context(), plugin(), "registry", "--port", "0"))
 	image := harness.Image(t)
 	dir := harness.Layout(t, func(path layout.Path) error { return path.AppendImage(image) })
 	pushed := p.command(t.Context(), harness.Tool(t, "crane"), "push", dir, repository+":lines")

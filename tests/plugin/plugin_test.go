@@ -5,7 +5,7 @@ package plugin_test
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,40 +19,16 @@ import (
 // binaryDir is the environment variable with the directory of the built plugin.
 const binaryDir = "LSP_PLUGIN_DIR"
 
-func TestMain(m *testing.M) { os.Exit(prepared(m)) }
-
-// prepared builds the plugin, unless the environment names a built one, and runs the tests.
-func prepared(m *testing.M) int {
-	if os.Getenv(binaryDir) == "" {
-		dir, err := build()
-		if err == nil {
-			defer os.RemoveAll(dir)
-			err = os.Setenv(binaryDir, dir)
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-	}
-	return harness.Main(m, "crane", "imgpkg", "registry")
+func TestMain(m *testing.M) {
+	os.Exit(harness.Programs{Variable: binaryDir, Build: build}.Main(m, "crane", "imgpkg", "registry"))
 }
 
 // build makes the plugin, and the link that kubectl completes with.
-func build() (string, error) {
-	root, err := harness.Root()
-	if err != nil {
-		return "", err
-	}
-	dir, err := os.MkdirTemp("", "lsp-plugin-")
-	if err != nil {
-		return "", fmt.Errorf("make a directory for the plugin: %w", err)
-	}
-	cmd := exec.Command("go", "build", "-race", "-o", filepath.Join(dir, "kubectl-lsp"), "./src/cmd/kubectl-lsp")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the plugin: %w\n%s", err, out)
-	}
-	return dir, os.Symlink("kubectl-lsp", filepath.Join(dir, "kubectl_complete-lsp"))
+func build(dir string) error {
+	return errors.Join(
+		harness.Go("", "build", "-race", "-o", filepath.Join(dir, "kubectl-lsp"), "./src/cmd/kubectl-lsp"),
+		os.Symlink("kubectl-lsp", filepath.Join(dir, "kubectl_complete-lsp")),
+	)
 }
 
 // place is a developer's machine, a cluster with the server, and the registry behind it.
@@ -70,13 +46,7 @@ func newPlace(t *testing.T) *place {
 	p := &place{upstream: upstream, server: harness.Start(t, harness.Options{Upstream: upstream}), tree: t.TempDir()}
 	api := harness.NewAPIServer(t, p.server.Host)
 	home := t.TempDir()
-	kubeconfig := harness.WriteFile(t, filepath.Join(home, "kubeconfig"), []byte(`apiVersion: v1
-kind: Config
-clusters: [{name: test, cluster: {server: "`+api.URL+`"}}]
-users: [{name: dev, user: {token: developers-cluster-token}}]
-contexts: [{name: test, context: {cluster: test, user: dev, namespace: dev}}]
-current-context: test
-`))
+	kubeconfig := harness.Kubeconfig(t, home, api.URL)
 	p.env = append(os.Environ(), "HOME="+home, "XDG_CACHE_HOME="+home, "DOCKER_CONFIG="+home, "XDG_RUNTIME_DIR="+home,
 		"KUBECONFIG="+kubeconfig, "REGISTRY_AUTH_FILE=", "PATH="+os.Getenv(binaryDir)+":"+os.Getenv("PATH"))
 	return p

@@ -3,8 +3,6 @@
 package plugin_test
 
 import (
-	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,18 +16,7 @@ import (
 // openRegistry starts "kubectl lsp registry" and returns host:port/source.
 func (p *place) openRegistry(t *testing.T) string {
 	t.Helper()
-	return awaitAddress(t, harness.StartProcess(t, "kubectl lsp registry", p.command(t.Context(), plugin(), "registry", "--port", "0")))
-}
-
-// awaitAddress waits until "kubectl lsp registry" prints host:port/source.
-func awaitAddress(t *testing.T, process *harness.Process) (repository string) {
-	t.Helper()
-	harness.Eventually(t, "the registry's address", func(context.Context) error {
-		if repository = strings.TrimSpace(process.Stdout.String()); repository == "" {
-			return errors.New("nothing is printed yet")
-		}
-		return nil
-	})
+	_, repository := harness.OpenRegistry(t, p.command(t.Context(), plugin(), "registry", "--port", "0"))
 	return repository
 }
 

@@ -5,7 +5,7 @@ package rewrite_test
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,43 +22,16 @@ const programsDir = "LSP_REWRITE_DIR"
 // patience is for one program.
 const patience = 2 * time.Minute
 
-func TestMain(m *testing.M) { os.Exit(prepared(m)) }
-
-// prepared builds the programs, unless the environment says where they are, and runs the tests.
-func prepared(m *testing.M) int {
-	if os.Getenv(programsDir) == "" {
-		dir, err := os.MkdirTemp("", "lsp-rewrite-")
-		if err == nil {
-			defer os.RemoveAll(dir)
-			err = build(dir)
-		}
-		if err == nil {
-			err = os.Setenv(programsDir, dir)
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-	}
-	return harness.Main(m, "registry")
+func TestMain(m *testing.M) {
+	os.Exit(harness.Programs{Variable: programsDir, Build: build}.Main(m, "registry"))
 }
 
 func build(dir string) error {
-	root, err := harness.Root()
-	if err != nil {
-		return err
-	}
-	for _, packages := range [][]string{
-		{".", "./cmd/kubectl", "helm.sh/helm/v3/cmd/helm"},
-		{root, "./src/cmd/kubectl-lsp"},
-	} {
-		cmd := exec.Command("go", append([]string{"build", "-o", dir + string(filepath.Separator)}, packages[1:]...)...)
-		cmd.Dir = packages[0]
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", strings.Join(packages[1:], " and "), err, out)
-		}
-	}
-	return nil
+	dir += string(filepath.Separator)
+	return errors.Join(
+		harness.Go(".", "build", "-o", dir, ".", "./cmd/kubectl", "helm.sh/helm/v3/cmd/helm"),
+		harness.Go("", "build", "-o", dir, "./src/cmd/kubectl-lsp"),
+	)
 }
 
 // place is a customer's machine: a directory, and programs that know no cluster and no credential.

@@ -45,10 +45,11 @@ func Do(ctx context.Context, name string, check Check) Step {
 	step, err := check(ctx)
 	step.Name = name
 	if err != nil {
-		step.Status, step.Detail = Failed, strings.Join(strings.Fields(err.Error()), " ")
-		return step
+		step.Status, step.Detail = Failed, err.Error()
+	} else {
+		step.Status, step.Remedy = cmp.Or(step.Status, OK), ""
 	}
-	step.Status, step.Remedy = cmp.Or(step.Status, OK), ""
+	step.Detail = strings.Join(strings.Fields(step.Detail), " ")
 	return step
 }
 

@@ -24,7 +24,7 @@ type Config struct {
 	Engine  *engine.Engine
 	Catalog *catalog.Store
 	Issuer  *Issuer
-	// Proxies are those in front of the side that are believed what they say of a client.
+	// Proxies are those in front of the side whose X-Forwarded headers count.
 	Proxies TrustedProxies
 	// TerminateOnRevoke ends downloads under way when their license ends.
 	TerminateOnRevoke bool

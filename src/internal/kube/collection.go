@@ -4,7 +4,6 @@ package kube
 
 import (
 	"context"
-	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -16,7 +15,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 )
 
-// Handler is told of the custom resources of one kind, as another type that has only what is needed of them.
+// Handler learns of the custom resources of one kind, as another type that has only what is needed of them.
 // Calls do not overlap.
 type Handler[T any] struct {
 	// Convert makes the other type. What it does not keep is not kept by anybody.
@@ -26,7 +25,7 @@ type Handler[T any] struct {
 	Replace func(map[string]T)
 	Set     func(T)
 	Delete  func(name string)
-	// Failed is told once of each outage, with an [*AccessError]. What was told last is still the best there
+	// Failed is called once for each outage, with an [*AccessError]. The last objects are still the best there
 	// is.
 	Failed func(error)
 }
@@ -49,10 +48,8 @@ type collection[T any] struct {
 	client    *Client
 	resources Resources
 	handler   Handler[T]
-	listed    map[string]T // until they are told of
-
-	mu     sync.Mutex // the reflector may still list while it ends
-	outage string     // the last error, while it lasts
+	listed    map[string]T // until Replace has them
+	outage    Outage
 }
 
 // list reads all pages, and returns the reflector an empty list: it would only hand back what it was given.
@@ -91,7 +88,7 @@ func (w *collection[T]) watch(ctx context.Context, options metav1.ListOptions) (
 		w.failed(ctx, err)
 		return nil, err
 	}
-	w.resumed()
+	w.outage.Over()
 	return watching, nil
 }
 
@@ -100,21 +97,9 @@ func (w *collection[T]) failed(ctx context.Context, err error) {
 	if ctx.Err() != nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	err = w.client.accessError(w.resources.Plural(), "", err)
-	if w.outage == err.Error() {
-		return
+	if err = w.client.accessError(w.resources.Plural(), "", err); w.outage.New(err) {
+		w.handler.Failed(err)
 	}
-	w.outage = err.Error()
-	w.handler.Failed(err)
-}
-
-// resumed ends an outage.
-func (w *collection[T]) resumed() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.outage = ""
 }
 
 // Add implements [cache.ReflectorStore], as do the methods below.

@@ -51,7 +51,7 @@ func (c *Client) Watch(ctx context.Context, name string, deliver func(*Secret, e
 				t.failed(ctx, err)
 				return nil, err
 			}
-			t.resumed()
+			t.outage.Over()
 			return w, nil
 		},
 	}
@@ -91,9 +91,10 @@ type target struct {
 	name    string
 	deliver func(*Secret, error)
 
-	mu     sync.Mutex
-	known  bool   // the Secret, or its absence, has been read
-	outage string // the last error, while it lasts
+	outage Outage
+
+	mu    sync.Mutex // held while deliver runs
+	known bool       // the Secret, or its absence, has been read
 }
 
 // failed takes note of an error of the API server.
@@ -101,13 +102,12 @@ func (t *target) failed(ctx context.Context, err error) {
 	if err == nil || ctx.Err() != nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	err = t.client.accessError(secretKind, t.name, err)
-	if t.outage == err.Error() {
+	if !t.outage.New(err) {
 		return
 	}
-	t.outage = err.Error()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if !t.known || refused(err) {
 		t.deliver(nil, err)
 		return
@@ -115,17 +115,11 @@ func (t *target) failed(ctx context.Context, err error) {
 	t.client.log().Warn("a Secret cannot be watched now, what was read last stays in use", "error", err)
 }
 
-// resumed ends an outage.
-func (t *target) resumed() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.outage = ""
-}
-
 func (t *target) set(object any) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.known, t.outage = true, ""
+	t.known = true
+	t.outage.Over()
 	if secret, ok := object.(*corev1.Secret); ok {
 		t.deliver(&Secret{Type: string(secret.Type), Data: secret.Data}, nil)
 	} else {

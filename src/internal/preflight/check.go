@@ -58,8 +58,6 @@ func within(ctx context.Context, name string, try diagnosis.Check) diagnosis.Ste
 	})
 }
 
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
-
 type checker struct {
 	registry   *upstream.Registry
 	reach      upstream.Reach
@@ -193,7 +191,7 @@ func startRemedy(err error) string {
 func (c *checker) cancel(ctx context.Context) (diagnosis.Step, error) {
 	if err := CancelUpload(ctx, c.registry, c.repository, c.upload); err != nil {
 		// Not every registry can cancel an upload; it forgets it in time.
-		return diagnosis.Step{Status: diagnosis.Skipped, Detail: oneLine(err)}, nil
+		return diagnosis.Step{Status: diagnosis.Skipped, Detail: err.Error()}, nil
 	}
 	return diagnosis.Step{Detail: "and cancelled again"}, nil
 }

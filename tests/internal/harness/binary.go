@@ -3,7 +3,6 @@
 package harness
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -17,7 +16,7 @@ import (
 // builds one.
 const BinaryVariable = "LSP_BINARY"
 
-// buildTimeout bounds the build of the server, from a cold cache.
+// buildTimeout bounds the build of a program, from a cold cache.
 const buildTimeout = 10 * time.Minute
 
 // Main runs a package's tests against the server that [BinaryVariable] names, or against one that it builds,
@@ -52,19 +51,8 @@ func Main(m *testing.M, tools ...string) int {
 }
 
 func build(path string) error {
-	root, err := Root()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
-	defer cancel()
 	args := append([]string{"build"}, buildFlags()...)
-	cmd := exec.CommandContext(ctx, "go", append(args, "-o", path, "./src/cmd/local-source-proxy")...)
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the server: %w\n%s", err, out)
-	}
-	return nil
+	return Go("", append(args, "-o", path, "./src/cmd/local-source-proxy")...)
 }
 
 // Root returns the top directory of the repository: the nearest parent with a src directory and a go.mod.

@@ -174,7 +174,7 @@ func (f *file) next(path string, content filewatch.File) *file {
 		}
 	}
 	if err := errors.Join(problems...); err != nil {
-		now.fault.problem = oneLine(err)
+		now.fault.problem = inOneLine(err)
 	}
 	return now
 }
@@ -197,7 +197,7 @@ func newDocument(path string, document *v1alpha1.Document, modified time.Time) *
 	}
 	if document.Object == nil {
 		return &object{
-			id: id{document.Kind, document.Name, path}, problem: oneLine(document.Err), revoked: document.Revoked,
+			id: id{document.Kind, document.Name, path}, problem: inOneLine(document.Err), revoked: document.Revoked,
 			revokedAt: modified.Truncate(time.Second).UTC(),
 		}
 	}

@@ -75,7 +75,7 @@ type registry struct {
 func newObject(file string, from v1alpha1.Object, problem error) *object {
 	o := &object{uid: from.GetUID(), generation: from.GetGeneration(), created: from.GetCreationTimestamp().Time}
 	if problem != nil {
-		o.problem = oneLine(problem)
+		o.problem = inOneLine(problem)
 	}
 	switch from := from.(type) {
 	case *v1alpha1.License:
@@ -150,5 +150,5 @@ func (l *license) revokedSince(at time.Time) []*catalog.Credential {
 	return credentials
 }
 
-// oneLine is an error for a log and a condition.
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+// inOneLine joins the lines of an error, for a log and a condition.
+func inOneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

@@ -125,11 +125,11 @@ func (c *candidate) judge() verdict {
 	case c.object.problem != "":
 		return verdict{invalid, c.object.problem}
 	case c.clash != nil:
-		return verdict{contradiction, oneLine(c.clash)}
+		return verdict{contradiction, inOneLine(c.clash)}
 	case errors.Is(c.unread, errNotRead):
 		return c.was.verdict // until it is known
 	case c.unread != nil:
-		return verdict{credentialBad, oneLine(c.unread)}
+		return verdict{credentialBad, inOneLine(c.unread)}
 	default:
 		return verdict{inForce, ""}
 	}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 )
 
@@ -34,10 +35,10 @@ type statuses struct {
 	update func(ctx context.Context, which id, change func(v1alpha1.Object) bool) error
 	log    *slog.Logger
 	wake   chan struct{}
+	outage kube.Outage
 
 	mu      sync.Mutex
 	entries map[id]*entry
-	outage  string // the last error, while it lasts
 }
 
 // entry is what is to be written about one object.
@@ -125,11 +126,14 @@ func (s *statuses) write(ctx context.Context, now time.Time) (next <-chan time.T
 		group.Go(func() error {
 			if err := s.update(ctx, which, what.apply); err != nil {
 				s.failed(which, what, err)
+				return err
 			}
 			return nil
 		})
 	}
-	_ = group.Wait() // failed has them
+	if group.Wait() == nil && len(due) > 0 {
+		s.outage.Over()
+	}
 	if earliest.IsZero() {
 		return nil
 	}
@@ -166,8 +170,7 @@ func (s *statuses) failed(which id, what news, err error) {
 		what.add(e.news)
 		e.news = what
 	}
-	if text := err.Error(); s.outage != text {
-		s.outage = text
+	if s.outage.New(err) {
 		s.log.Warn("status not written, it will be tried again", "object", which.String(), "error", err)
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -210,18 +210,11 @@ func child(n *yaml.Node, step string) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
-	switch n.Kind {
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == step {
-				return n.Content[i+1]
-			}
-		}
-	case yaml.SequenceNode:
-		var index int
-		if _, err := fmt.Sscanf(step, "%d", &index); err == nil && index >= 0 && index < len(n.Content) {
-			return n.Content[index]
-		}
+	if n.Kind != yaml.SequenceNode {
+		return strictyaml.Value(n, step)
+	}
+	if index, err := strconv.Atoi(step); err == nil && index >= 0 && index < len(n.Content) {
+		return n.Content[index]
 	}
 	return nil
 }

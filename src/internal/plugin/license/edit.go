@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/strictyaml"
 )
 
 // edit writes the difference between two states of a license into the YAML document that has the first. Lines
@@ -45,11 +46,11 @@ func withdraw(document []byte, revoked *v1alpha1.License) ([]byte, error) {
 	plain(&to)
 	var wanted *yaml.Node
 	change := func(root *yaml.Node) error {
-		spec, annotations := valueOf(root, "spec"), valueOf(valueOf(root, "metadata"), "annotations")
+		spec, annotations := strictyaml.Value(root, "spec"), strictyaml.Value(strictyaml.Value(root, "metadata"), "annotations")
 		if spec == nil || spec.Kind != yaml.MappingNode || annotations != nil && annotations.Kind != yaml.MappingNode {
 			return errByHand
 		}
-		if wrong := valueOf(spec, "revoked"); wrong != nil {
+		if wrong := strictyaml.Value(spec, "revoked"); wrong != nil {
 			wrong.Style = 0
 		}
 		apply(root, nil, to.Content[0])
@@ -147,7 +148,7 @@ func apply(n, from, to *yaml.Node) {
 func applyMapping(n, from, to *yaml.Node) {
 	for i := len(n.Content) - 2; i >= 0; i -= 2 {
 		key := n.Content[i].Value
-		switch had, wanted := valueOf(from, key), valueOf(to, key); {
+		switch had, wanted := strictyaml.Value(from, key), strictyaml.Value(to, key); {
 		case wanted != nil:
 			apply(n.Content[i+1], had, wanted)
 		case had != nil:
@@ -155,7 +156,7 @@ func applyMapping(n, from, to *yaml.Node) {
 		}
 	}
 	for i := 0; i+1 < len(to.Content); i += 2 {
-		if key := to.Content[i]; valueOf(n, key.Value) == nil && valueOf(from, key.Value) == nil {
+		if key := to.Content[i]; strictyaml.Value(n, key.Value) == nil && strictyaml.Value(from, key.Value) == nil {
 			n.Content = append(n.Content, key, to.Content[i+1])
 		}
 	}
@@ -174,27 +175,14 @@ func applySequence(n, from, to *yaml.Node) {
 	}
 }
 
-// valueOf is the value of a key of a mapping; nil where there is none.
-func valueOf(n *yaml.Node, key string) *yaml.Node {
-	if n == nil || n.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return n.Content[i+1]
-		}
-	}
-	return nil
-}
-
 // named is the item of a sequence that has the same name; nil where there is none.
 func named(n, like *yaml.Node) *yaml.Node {
-	name := valueOf(like, "name")
+	name := strictyaml.Value(like, "name")
 	if n == nil || name == nil {
 		return nil
 	}
 	for _, item := range n.Content {
-		if other := valueOf(item, "name"); other != nil && other.Value == name.Value {
+		if other := strictyaml.Value(item, "name"); other != nil && other.Value == name.Value {
 			return item
 		}
 	}

@@ -4,10 +4,10 @@ package rewrite
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/distribution/reference"
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
@@ -28,22 +28,22 @@ type Image struct {
 	Repository string
 }
 
-// ParseImage reads an image as it stands in a container.
+// ParseImage reads an image as it stands in a container, by the grammar that container runtimes have.
 func ParseImage(written string) (Image, error) {
-	i := Image{Written: written}
-	i.Name, i.Digest, _ = strings.Cut(written, "@")
-	if colon := strings.LastIndexByte(i.Name, ':'); colon > strings.LastIndexByte(i.Name, '/') {
-		i.Name, i.Tag = i.Name[:colon], i.Name[colon+1:]
-	}
-	ref, err := name.ParseReference(written)
-	if err != nil || !grammatical(i.Name) {
+	named, err := reference.ParseNormalizedNamed(written)
+	if err != nil {
 		return Image{}, fmt.Errorf("image %q: not a valid image name", written)
 	}
-	host, path := ref.Context().RegistryStr(), ref.Context().RepositoryStr()
-	if first, rest, found := strings.Cut(i.Name, "/"); found && (first == "localhost" || strings.ContainsAny(first, ".:")) {
-		i.Host = first
-		path = rest
+	i := Image{Written: written, Name: written}
+	if digested, ok := named.(reference.Digested); ok {
+		i.Digest = digested.Digest().String()
+		i.Name = strings.TrimSuffix(i.Name, "@"+i.Digest)
 	}
+	if tagged, ok := named.(reference.Tagged); ok {
+		i.Tag = tagged.Tag()
+		i.Name = strings.TrimSuffix(i.Name, ":"+i.Tag)
+	}
+	host, path := reference.Domain(named), reference.Path(named)
 	if slices.Contains(hub(), host) {
 		host = name.DefaultRegistry
 		if !strings.Contains(path, "/") {
@@ -51,18 +51,10 @@ func ParseImage(written string) (Image, error) {
 		}
 	}
 	i.Repository = host + "/" + path
+	if first, _, found := strings.Cut(i.Name, "/"); found && (first == host || slices.Contains(hub(), first)) {
+		i.Host = first
+	}
 	return i, nil
-}
-
-// grammatical reports whether container runtimes take a name without tag and digest (distribution's reference
-// grammar, of which go-containerregistry checks less).
-func grammatical(name string) bool {
-	const (
-		label     = `[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?`
-		host      = `(?:` + label + `(?:\.` + label + `)*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?`
-		component = `[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*`
-	)
-	return regexp.MustCompile(`^(?:` + host + `/)?` + component + `(?:/` + component + `)*$`).MatchString(name)
 }
 
 // Spellings are all names that a manifest may use for the repository, Name among them: one, except for Docker
@@ -85,7 +77,11 @@ func (i Image) Spellings() []string {
 	if !slices.Contains(all, i.Name) {
 		all = append(all, i.Name)
 	}
-	return all
+	// Without a host, 64 hexadecimal digits are the id of an image, and no name.
+	return slices.DeleteFunc(all, func(spelling string) bool {
+		_, err := reference.ParseNormalizedNamed(spelling)
+		return err != nil
+	})
 }
 
 // Proxy is where an application's images are pulled from.
@@ -111,4 +107,7 @@ func (p Proxy) Name(written string) string {
 
 // Usable reports whether container runtimes take a name that [Proxy.Name] returned: their grammar has no
 // colon after the domain, so an upstream with a port needs an alias.
-func (p Proxy) Usable(proxied string) bool { return grammatical(proxied) }
+func (p Proxy) Usable(proxied string) bool {
+	_, err := reference.WithName(proxied)
+	return err == nil
+}

@@ -13,6 +13,8 @@ import (
 
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/strictyaml"
 )
 
 const blank = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
@@ -41,7 +43,7 @@ func parseKustomization(place string, text []byte) (*kustomization, error) {
 		return nil, fmt.Errorf("%s: a second YAML document: keep one kustomization in a file", place)
 	}
 	for _, key := range []string{"resources", "bases", "patches", "configurations", "images"} {
-		if list := get(k.root(), key); list != nil && list.Kind != yaml.SequenceNode && list.ShortTag() != "!!null" {
+		if list := strictyaml.Value(k.root(), key); list != nil && list.Kind != yaml.SequenceNode && list.ShortTag() != "!!null" {
 			return nil, fmt.Errorf("%s: line %d: %s is not a list", place, list.Line, key)
 		}
 	}
@@ -61,7 +63,7 @@ func (k *kustomization) bytes() ([]byte, error) {
 
 // list returns the items of a key.
 func (k *kustomization) list(key string) []*yaml.Node {
-	if list := get(k.root(), key); list != nil {
+	if list := strictyaml.Value(k.root(), key); list != nil {
 		return list.Content
 	}
 	return nil
@@ -70,7 +72,7 @@ func (k *kustomization) list(key string) []*yaml.Node {
 // setList replaces the items of a key; no items is no key.
 func (k *kustomization) setList(key string, items []*yaml.Node) {
 	k.changed = true
-	list := get(k.root(), key)
+	list := strictyaml.Value(k.root(), key)
 	switch {
 	case len(items) == 0:
 		remove(k.root(), key)
@@ -101,7 +103,7 @@ func (k *kustomization) holdPatch(file string, wanted bool) {
 	item := &yaml.Node{Kind: yaml.MappingNode}
 	put(item, "path", scalar(file))
 	k.holdItem("patches", wanted, item, func(item *yaml.Node) bool {
-		at := get(item, "path")
+		at := strictyaml.Value(item, "path")
 		return at != nil && samePath(at, file)
 	})
 }
@@ -172,7 +174,7 @@ func (k *kustomization) setImages(wanted []types.Image, ours func(newName string
 // setImage changes an entry and says whether it had to.
 func setImage(item *yaml.Node, image types.Image) (changed bool) {
 	for _, field := range []struct{ key, value string }{{"newName", image.NewName}, {"newTag", image.NewTag}, {"digest", image.Digest}} {
-		node := get(item, field.key)
+		node := strictyaml.Value(item, field.key)
 		switch {
 		case field.value == "" && node != nil:
 			remove(item, field.key)

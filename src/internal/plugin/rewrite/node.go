@@ -2,29 +2,20 @@
 
 package rewrite
 
-import "sigs.k8s.io/kustomize/kyaml/yaml"
+import (
+	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/strictyaml"
+)
 
 // scalar is a text; the encoder quotes it where it would read as something else.
 func scalar(value string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: yaml.NodeTagString, Value: value}
 }
 
-// get returns a mapping's value; nil where there is none.
-func get(mapping *yaml.Node, key string) *yaml.Node {
-	if mapping.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		if mapping.Content[i].Value == key {
-			return mapping.Content[i+1]
-		}
-	}
-	return nil
-}
-
 // text is a value as text; empty where there is none.
 func text(mapping *yaml.Node, key string) string {
-	if node := get(mapping, key); node != nil && node.Kind == yaml.ScalarNode {
+	if node := strictyaml.Value(mapping, key); node != nil && node.Kind == yaml.ScalarNode {
 		return node.Value
 	}
 	return ""

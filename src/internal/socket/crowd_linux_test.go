@@ -74,3 +74,31 @@ func TestWhoDoesNotReadHoldsLittle(t *testing.T) {
 		t.Errorf("%d bytes arrived of %d: %v", n, taken+more, err)
 	}
 }
+
+// TestWhatIsNotReadHoldsLittle in a crowd of near peers: they send a bounded part of what nobody reads here.
+func TestWhatIsNotReadHoldsLittle(t *testing.T) {
+	crowd := &Crowd{Near: true}
+	for range few {
+		pair(t, crowd)
+	}
+	ours, theirs := pair(t, crowd)
+	tcp, _ := theirs.(*net.TCPConn)
+	if err := tcp.SetWriteBuffer(64 << 10); err != nil { // what their kernel holds is bounded, too
+		t.Fatal(err)
+	}
+	_ = theirs.SetWriteDeadline(time.Now().Add(time.Second))
+	var err error
+	taken := 0
+	for err == nil {
+		n := 0
+		n, err = theirs.Write(make([]byte, 16<<10))
+		taken += n
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) || taken > 1<<20 {
+		t.Errorf("%d KiB are taken of what nobody reads (%v)", taken>>10, err)
+	}
+	_ = theirs.Close()
+	if n, err := io.Copy(io.Discard, ours); err != nil || n != int64(taken) {
+		t.Errorf("%d bytes arrived of %d: %v", n, taken, err)
+	}
+}

@@ -21,7 +21,7 @@ const MemoryLimitVariable = "POD_MEMORY_LIMIT"
 // first, then GOMEMLIMIT as it is, then the control group's. Without any, the result is [math.MaxInt64].
 // root is the file system.
 func LimitMemory(pod string, root fs.FS) (int64, error) {
-	limit := int64(math.MaxInt64)
+	var limit int64
 	switch set := debug.SetMemoryLimit(-1); {
 	case pod != "":
 		bytes, err := strconv.ParseInt(pod, 10, 64)

@@ -37,6 +37,16 @@ func pair(t *testing.T, crowd *Crowd) (ours, theirs net.Conn) {
 	return ours, theirs
 }
 
+// fill writes until nothing more is taken.
+func fill(conn net.Conn) (taken int, err error) {
+	for {
+		n, err := conn.Write(make([]byte, 16<<10))
+		if taken += n; err != nil {
+			return taken, err
+		}
+	}
+}
+
 // TestWhoDoesNotReadHoldsLittle in a crowd: the kernel takes a bounded part of what nobody reads, and all of it
 // arrives once somebody does. Who has left is no crowd.
 func TestWhoDoesNotReadHoldsLittle(t *testing.T) {
@@ -54,13 +64,7 @@ func TestWhoDoesNotReadHoldsLittle(t *testing.T) {
 	}
 	ours, theirs := pair(t, crowd)
 	_ = ours.SetWriteDeadline(time.Now().Add(time.Second))
-	var err error
-	taken := 0
-	for err == nil {
-		n := 0
-		n, err = ours.Write(make([]byte, 16<<10))
-		taken += n
-	}
+	taken, err := fill(ours)
 	if !errors.Is(err, os.ErrDeadlineExceeded) || taken > 1<<20 {
 		t.Errorf("%d KiB are taken of what nobody reads (%v)", taken>>10, err)
 	}
@@ -87,13 +91,7 @@ func TestWhatIsNotReadHoldsLittle(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = theirs.SetWriteDeadline(time.Now().Add(time.Second))
-	var err error
-	taken := 0
-	for err == nil {
-		n := 0
-		n, err = theirs.Write(make([]byte, 16<<10))
-		taken += n
-	}
+	taken, err := fill(theirs)
 	if !errors.Is(err, os.ErrDeadlineExceeded) || taken > 1<<20 {
 		t.Errorf("%d KiB are taken of what nobody reads (%v)", taken>>10, err)
 	}

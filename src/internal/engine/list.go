@@ -106,7 +106,7 @@ func (l *list) step() error {
 		l.out.WriteByte('}') // only now is it known that nothing follows
 		return io.EOF
 	case err != nil:
-		return fmt.Errorf("%w: %w", errList, err)
+		return fmt.Errorf("%w: %s", errList, err.Error()) // an io.EOF here is no end
 	case whole:
 		return fmt.Errorf("%w: more follows it", errList)
 	case len(l.open) == 0:
@@ -239,10 +239,26 @@ func (l *list) separate() {
 // write writes a key, or a value without brackets.
 func (l *list) write(token json.Token) error {
 	l.separate()
+	if text, ok := token.(string); ok && isPlain(text) {
+		l.out.WriteByte('"')
+		l.out.WriteString(text)
+		l.out.WriteByte('"')
+		return nil
+	}
 	word, err := json.Marshal(token)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errList, err)
 	}
 	l.out.Write(word)
 	return nil
+}
+
+// isPlain reports whether a text, such as a tag, is in JSON as it is.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }

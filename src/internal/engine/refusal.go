@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"regexp"
@@ -25,10 +24,6 @@ import (
 )
 
 const (
-	// maxRefusal is what is read of an error's body, in bytes: a list with one error for each of many layers.
-	maxRefusal = 128 << 10
-	// maxRefusals is how many errors of a list are passed on.
-	maxRefusals = 1000
 	// maxDetail is the longest detail of an error that is passed on, in bytes.
 	maxDetail = 16 << 10
 	// maxMessage is how much of one message of an error is passed on, in bytes.
@@ -109,45 +104,6 @@ func (x *exchange) readRefusal(resp *http.Response) []oci.ErrorEntry {
 		return make([]oci.ErrorEntry, 1)
 	}
 	return []oci.ErrorEntry{{Message: excerpt(x.scrubber()(text(content)), maxExcerpt)}}
-}
-
-// said reads the body of an error.
-func said(resp *http.Response) []byte {
-	if err := plain(resp); err != nil {
-		return nil
-	}
-	defer discard(resp)
-	content, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal)) // what arrived is all there is to say
-	return content
-}
-
-// entriesOf returns the errors of a body; none, where it is no OCI JSON.
-func entriesOf(content []byte) []oci.ErrorEntry {
-	var body struct{ Errors refusals }
-	if err := json.Unmarshal(content, &body); err != nil {
-		return nil
-	}
-	return body.Errors
-}
-
-// refusals are the errors of a list, as many as are passed on. Empty ones take twenty times the memory of
-// their text.
-type refusals []oci.ErrorEntry
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (r *refusals) UnmarshalJSON(list []byte) error {
-	decoder := json.NewDecoder(bytes.NewReader(list))
-	if bracket, err := decoder.Token(); err != nil || bracket != json.Delim('[') {
-		return err
-	}
-	for decoder.More() && len(*r) < maxRefusals {
-		var entry oci.ErrorEntry
-		if err := decoder.Decode(&entry); err != nil {
-			return err
-		}
-		*r = append(*r, entry)
-	}
-	return nil
 }
 
 // wellFormed keeps a code that looks like one (distribution-spec, "Error Codes").

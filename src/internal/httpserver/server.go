@@ -69,7 +69,7 @@ func Listen(ctx context.Context, logger *slog.Logger, all ...Listener) (*Group, 
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		}
 		g.servers = append(g.servers, server)
-		listener = netutil.LimitListener(boundedListener{listener, &socket.Crowd{Near: true}}, cmp.Or(l.MaxConnections, mostConnections))
+		listener = netutil.LimitListener(boundedListener{listener, &socket.Crowd{}}, cmp.Or(l.MaxConnections, mostConnections))
 		if l.TLS != nil {
 			listener = tls.NewListener(listener, http1(l.TLS))
 			server.ConnContext, server.Handler = withConn, withTLSState(l.Handler)

@@ -9,34 +9,37 @@ import (
 )
 
 const (
-	// few connections are left to the kernel. A bound costs a fifth more processor time where a line is faster
-	// than the processor, and eight peers that do not read cost little.
-	few = 8
-	// unsent is how much of what it cannot send yet the kernel takes from the others, in bytes. Without a bound
-	// it takes megabytes for each peer that does not read. What is on its way to a peer that reads has no bound
-	// here, so a long line is as fast as before.
+	// few connections are left to the kernel: a bound on what is not sent costs a fifth more processor time where
+	// a line is faster than the processor.
+	few = 4
+	// many connections are left to it when they are long: a bound on what is not read slows each of them down.
+	many = 32
+	// unsent is how much of what it cannot send yet the kernel takes from the others, in bytes. By itself it takes
+	// megabytes for each peer that does not read. What is on its way to a peer that reads has no bound here, so a
+	// long line is as fast as before.
 	unsent = 128 << 10
-	// unread is how much of what has arrived and is not read yet the kernel takes in such a connection, where
-	// that is bounded, in bytes. It bounds the throughput of a long line, too.
+	// unread is how much of what has arrived it keeps for the others until it is read, in bytes. It takes up to
+	// twice as much for that.
 	unread = 128 << 10
 )
 
 // Crowd is connections that are open at the same time.
 type Crowd struct {
-	// Near peers are at the end of a short line. What arrives from them is bounded, too.
-	Near bool
+	// Far peers may be at the end of a long line.
+	Far bool
 
 	open atomic.Int64
 }
 
-// Join returns a connection that counts until it is closed. Beyond the first few, the kernel holds little of
-// it while its peer does not read.
+// Join returns a connection that counts until it is closed. In a crowd, the kernel holds little of it while
+// one of its ends does not read.
 func (c *Crowd) Join(conn net.Conn) net.Conn {
-	if c.open.Add(1) > few {
+	open := c.open.Add(1)
+	if open > few {
 		boundUnsent(conn, unsent)
-		if tcp, ok := conn.(*net.TCPConn); ok && c.Near {
-			_ = tcp.SetReadBuffer(unread) // without it, it is as slow or fast as before
-		}
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok && (open > many || open > few && !c.Far) {
+		_ = tcp.SetReadBuffer(unread) // without it, more is kept
 	}
 	return &member{Conn: conn, leave: sync.OnceFunc(func() { c.open.Add(-1) })}
 }

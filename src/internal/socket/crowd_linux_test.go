@@ -79,24 +79,26 @@ func TestWhoDoesNotReadHoldsLittle(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotReadHoldsLittle in a crowd of near peers: they send a bounded part of what nobody reads here.
+// TestWhatIsNotReadHoldsLittle in a crowd: peers send a bounded part of what nobody reads here. Far ones do so
+// only in a large crowd.
 func TestWhatIsNotReadHoldsLittle(t *testing.T) {
-	crowd := &Crowd{Near: true}
-	for range few {
-		pair(t, crowd)
-	}
-	ours, theirs := pair(t, crowd)
-	tcp, _ := theirs.(*net.TCPConn)
-	if err := tcp.SetWriteBuffer(64 << 10); err != nil { // what their kernel holds is bounded, too
-		t.Fatal(err)
-	}
-	_ = theirs.SetWriteDeadline(time.Now().Add(time.Second))
-	taken, err := fill(theirs)
-	if !errors.Is(err, os.ErrDeadlineExceeded) || taken > 1<<20 {
-		t.Errorf("%d KiB are taken of what nobody reads (%v)", taken>>10, err)
-	}
-	_ = theirs.Close()
-	if n, err := io.Copy(io.Discard, ours); err != nil || n != int64(taken) {
-		t.Errorf("%d bytes arrived of %d: %v", n, taken, err)
+	for _, crowd := range []*Crowd{{}, {Far: true}} {
+		for range map[bool]int{false: few, true: many}[crowd.Far] {
+			pair(t, crowd)
+		}
+		ours, theirs := pair(t, crowd)
+		tcp, _ := theirs.(*net.TCPConn)
+		if err := tcp.SetWriteBuffer(64 << 10); err != nil { // what their kernel holds is bounded, too
+			t.Fatal(err)
+		}
+		_ = theirs.SetWriteDeadline(time.Now().Add(time.Second))
+		taken, err := fill(theirs)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || taken > 1<<20 {
+			t.Errorf("far: %v: %d KiB are taken of what nobody reads (%v)", crowd.Far, taken>>10, err)
+		}
+		_ = theirs.Close()
+		if n, err := io.Copy(io.Discard, ours); err != nil || n != int64(taken) {
+			t.Errorf("far: %v: %d bytes arrived of %d: %v", crowd.Far, n, taken, err)
+		}
 	}
 }

@@ -162,7 +162,7 @@ func (c *watched) SetWriteDeadline(t time.Time) error {
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
 func watch(dial dialer, limit time.Duration) dialer {
-	open := &socket.Crowd{}
+	open := &socket.Crowd{Far: true}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil {

@@ -3,6 +3,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -22,9 +23,7 @@ const (
 	// idleTimeout is longer than that of the API server's connections (90 s), so that it is the API server
 	// who closes them.
 	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 64 << 10
-	// MaxConnections of one listener at once; more wait to be accepted.
-	MaxConnections = 2048
+	maxHeaderBytes = 32 << 10
 )
 
 // Listener is one address that is served.
@@ -37,6 +36,8 @@ type Listener struct {
 	Handler http.Handler
 	// TLS makes it HTTPS; may be nil.
 	TLS *tls.Config
+	// MaxConnections at once; more wait to be accepted. 0: as many as where memory is no matter.
+	MaxConnections int
 }
 
 // Group serves several listeners that live and die together.
@@ -50,12 +51,6 @@ type Group struct {
 
 // Listen opens all addresses, or none: when one is in use, the error names it.
 func Listen(ctx context.Context, logger *slog.Logger, all ...Listener) (*Group, error) {
-	return limits{connections: MaxConnections}.listen(ctx, logger, all...)
-}
-
-type limits struct{ connections int }
-
-func (limit limits) listen(ctx context.Context, logger *slog.Logger, all ...Listener) (*Group, error) {
 	g := &Group{logger: logger}
 	for _, l := range all {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.Address)
@@ -68,10 +63,11 @@ func (limit limits) listen(ctx context.Context, logger *slog.Logger, all ...List
 			ReadHeaderTimeout: headerTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
+			ConnState:         nextHeader,
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		}
 		g.servers = append(g.servers, server)
-		listener = netutil.LimitListener(listener, limit.connections)
+		listener = netutil.LimitListener(listener, cmp.Or(l.MaxConnections, mostConnections))
 		if l.TLS != nil {
 			listener = tls.NewListener(listener, http1(l.TLS))
 			server.ConnContext, server.Handler = withConn, withTLSState(l.Handler)

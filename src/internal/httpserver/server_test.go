@@ -192,7 +192,7 @@ func TestLargeHeadersAreRefused(t *testing.T) {
 
 // TestConnectionsAreLimited: the next one is served when one of those before it has ended.
 func TestConnectionsAreLimited(t *testing.T) {
-	g, err := (limits{connections: 1}).listen(t.Context(), quiet(), Listener{Name: "test", Address: "127.0.0.1:0", Handler: http.NotFoundHandler()})
+	g, err := Listen(t.Context(), quiet(), Listener{Name: "test", Address: "127.0.0.1:0", Handler: http.NotFoundHandler(), MaxConnections: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

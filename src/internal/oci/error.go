@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Code is the machine-readable part of an error, in capitals and underscores.
@@ -137,6 +138,12 @@ func Errorf(code Code, format string, args ...any) *Error {
 // clients act on it, and every error of its list. The first is the error's code and message.
 func RelayedError(status int, first ErrorEntry, more ...ErrorEntry) *Error {
 	return &Error{Code: first.Code, Message: first.Message, upstream: status, entries: append([]ErrorEntry{first}, more...)}
+}
+
+// Busy makes the error for a client that should come again after a while.
+func Busy(after time.Duration, message string) *Error {
+	return RelayedError(http.StatusServiceUnavailable, ErrorEntry{Code: Unavailable, Message: message}).
+		With("Retry-After", strconv.Itoa(int(after.Seconds())))
 }
 
 // Because adds the cause, which only the log has.

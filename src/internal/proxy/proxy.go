@@ -9,9 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 )
 
 // Config is what the command line says.
@@ -27,6 +29,8 @@ type Config struct {
 	PassRedirects bool
 	// Images is the image proxy.
 	Images Images
+	// Memory is how many bytes Go may use; what is taken on at once follows from it.
+	Memory int64
 	// Profiles serves the runtime's profiles on AdminAddress.
 	Profiles        bool
 	ShutdownTimeout time.Duration
@@ -46,6 +50,25 @@ func (c Config) check(inCluster bool) error {
 	}
 }
 
+// capacity is what each of the sides takes on.
+func (c Config) capacity() httpserver.Capacity {
+	sides := 0
+	for _, address := range []string{c.ListenAddress, c.Images.Address} {
+		if address != "" {
+			sides++
+		}
+	}
+	return httpserver.CapacityOf(c.Memory, sides)
+}
+
+// engine makes a side's. It takes on no more transfers than memory holds.
+func (c Config) engine(side string, sessions *session.Sealer, m *metrics.Metrics) *engine.Engine {
+	e := engine.New(sessions)
+	e.Transfers = httpserver.NewTransfers(c.capacity().Transfers)
+	m.Transfers(side, e.Transfers)
+	return e
+}
+
 // part is one side, open for being served.
 type part struct {
 	listener httpserver.Listener
@@ -58,6 +81,9 @@ type part struct {
 	// close ends what it has besides requests.
 	close func() error
 }
+
+// adminConnections is how many connections the admin address takes: for probes and whoever reads metrics.
+const adminConnections = 64
 
 func always() bool { return true }
 
@@ -115,7 +141,7 @@ func serve(ctx context.Context, cfg Config, m *metrics.Metrics, parts []*part) e
 	if cfg.Profiles {
 		admin = withProfiles(admin)
 	}
-	listeners := []httpserver.Listener{{Name: "admin", Address: cfg.AdminAddress, Setting: "--admin-address", Handler: admin}}
+	listeners := []httpserver.Listener{{Name: "admin", Address: cfg.AdminAddress, Setting: "--admin-address", Handler: admin, MaxConnections: adminConnections}}
 	for _, p := range parts {
 		listeners = append(listeners, p.listener)
 	}

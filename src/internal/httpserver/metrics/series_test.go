@@ -31,6 +31,7 @@ func TestSeries(t *testing.T) {
 	m.UpstreamRequest("blob-get", 200, time.Second)
 	m.TokenFetch("ok")
 	m.Reload("applied")
+	m.Transfers("source", httpserver.NewTransfers(1))
 	images := m.Images()
 	images.Pulled(imageproxy.Record{App: "shop", Customer: "Acme", Reason: "revoked"})
 	images.Objects("License", 1, 0)

@@ -2,11 +2,6 @@
 
 package httpserver
 
-import (
-	"net"
-	"net/http"
-)
-
 // maxHeaderLines is how many lines the header of a request may have. net/http bounds bytes alone, and keeps
 // twenty times as many of them where each line is as short as can be.
 const maxHeaderLines = 100
@@ -22,7 +17,7 @@ type headerLines struct {
 	over bool
 }
 
-// reset is for the header of the next request.
+// reset begins to count anew, when a connection waits for its next request.
 func (h *headerLines) reset() { *h = headerLines{} }
 
 // look goes through what has arrived. What is over the limit becomes one long line, and no header ends in
@@ -54,11 +49,4 @@ func (c ociConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.header.look(p[:n])
 	return n, c.secured(err)
-}
-
-// nextHeader begins to count anew when a connection waits for its next request.
-func nextHeader(conn net.Conn, state http.ConnState) {
-	if c, ok := conn.(ociConn); ok && state == http.StateIdle {
-		c.header.reset()
-	}
 }

@@ -3,7 +3,6 @@
 package httpserver
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -14,8 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/netutil"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/socket"
 )
@@ -38,8 +35,8 @@ type Listener struct {
 	Handler http.Handler
 	// TLS makes it HTTPS; may be nil.
 	TLS *tls.Config
-	// MaxConnections at once; more wait to be accepted. 0: as many as where memory is no matter.
-	MaxConnections int
+	// Connections has the places for connections; nil: as many as where memory is no matter.
+	Connections *Connections
 }
 
 // Group serves several listeners that live and die together.
@@ -60,24 +57,34 @@ func Listen(ctx context.Context, logger *slog.Logger, all ...Listener) (*Group, 
 			g.close()
 			return nil, fmt.Errorf("%w: choose another %s", err, l.Setting)
 		}
-		server := &http.Server{
-			Handler:           l.Handler,
-			ReadHeaderTimeout: headerTimeout,
-			IdleTimeout:       idleTimeout,
-			MaxHeaderBytes:    maxHeaderBytes,
-			ConnState:         nextHeader,
-			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
-		}
-		g.servers = append(g.servers, server)
-		listener = netutil.LimitListener(boundedListener{listener, &socket.Crowd{}}, cmp.Or(l.MaxConnections, mostConnections))
-		if l.TLS != nil {
-			listener = tls.NewListener(listener, http1(l.TLS))
-			server.ConnContext, server.Handler = withConn, withTLSState(l.Handler)
-		}
-		g.listeners = append(g.listeners, ociListener{listener})
-		g.names = append(g.names, l.Name)
+		g.add(l, listener)
 	}
 	return g, nil
+}
+
+// add serves an address that has been opened.
+func (g *Group) add(l Listener, listener net.Listener) {
+	places := l.Connections
+	if places == nil {
+		places = NewConnections(0, nil)
+	}
+	server := &http.Server{
+		Handler:           places.serve(l.Handler),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ConnContext:       withConn,
+		ConnState:         places.follow,
+		ErrorLog:          slog.NewLogLogger(g.logger.Handler(), slog.LevelDebug),
+	}
+	g.servers = append(g.servers, server)
+	listener = places.listener(boundedListener{listener, &socket.Crowd{}})
+	if l.TLS != nil {
+		listener = tls.NewListener(listener, http1(l.TLS))
+		server.Handler = withTLSState(server.Handler)
+	}
+	g.listeners = append(g.listeners, ociListener{listener})
+	g.names = append(g.names, l.Name)
 }
 
 // Draining reports whether the group has been told to end; it is then not ready for more.

@@ -35,11 +35,12 @@ func http1(config *tls.Config) *tls.Config {
 
 type connKey struct{}
 
-// withConn and withTLSState set [http.Request.TLS], which net/http knows of its own TLS connections alone.
+// withConn lets handlers find their connection.
 func withConn(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
+// withTLSState sets [http.Request.TLS], which net/http knows of its own TLS connections alone.
 func withTLSState(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if conn, ok := r.Context().Value(connKey{}).(ociConn); ok {

@@ -40,6 +40,8 @@ const (
 	BodyTooLarge Code = "BODY_TOO_LARGE"
 	// HeaderTooLarge: the header of a request is larger than the proxy reads.
 	HeaderTooLarge Code = "HEADER_TOO_LARGE"
+	// RequestTimeout: the client sent nothing of its request for a while.
+	RequestTimeout Code = "REQUEST_TIMEOUT"
 	// Misconfigured: the operator has to mend the proxy's settings.
 	Misconfigured Code = "MISCONFIGURED"
 	// Unavailable: the upstream registry could not be reached or gave no usable answer.
@@ -75,6 +77,8 @@ func (c Code) Status() int {
 		return http.StatusRequestEntityTooLarge
 	case HeaderTooLarge:
 		return http.StatusRequestHeaderFieldsTooLarge
+	case RequestTimeout:
+		return http.StatusRequestTimeout
 	case Unavailable:
 		return http.StatusBadGateway
 	case UpstreamTimeout:

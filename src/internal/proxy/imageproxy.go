@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
@@ -107,9 +109,13 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 		_ = followed.Wait() // its error has been told by stopped
 		return nil
 	}
+	inFront := func(peer netip.Addr) bool {
+		return slices.ContainsFunc(proxies, func(network netip.Prefix) bool { return network.Contains(peer) })
+	}
 	p.listener = httpserver.Listener{
-		Name: imageproxy.Side, Address: cfg.Images.Address, Setting: "--image-proxy-address", TLS: secured, MaxConnections: cfg.capacity().Connections,
-		Handler: httpserver.AccessLog{Side: imageproxy.Side, Logger: cfg.Logger, Recorder: m}.Handler(once(followed.Loaded(), side.Serve)),
+		Name: imageproxy.Side, Address: cfg.Images.Address, Setting: "--image-proxy-address", TLS: secured,
+		Connections: cfg.connections(imageproxy.Side, inFront, m),
+		Handler:     httpserver.AccessLog{Side: imageproxy.Side, Logger: cfg.Logger, Recorder: m}.Handler(once(followed.Loaded(), side.Serve)),
 	}
 	return p, nil
 }

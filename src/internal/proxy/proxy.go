@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -67,6 +68,14 @@ func (c Config) engine(side string, sessions *session.Sealer, m *metrics.Metrics
 	e.Transfers = httpserver.NewTransfers(c.capacity().Transfers)
 	m.Transfers(side, e.Transfers)
 	return e
+}
+
+// connections makes a side's places for connections. Those in front of it, such as an Ingress controller, may
+// have all of them.
+func (c Config) connections(side string, inFront func(netip.Addr) bool, m *metrics.Metrics) *httpserver.Connections {
+	places := httpserver.NewConnections(c.capacity().Connections, inFront)
+	m.Connections(side, places)
+	return places
 }
 
 // part is one side, open for being served.
@@ -141,7 +150,7 @@ func serve(ctx context.Context, cfg Config, m *metrics.Metrics, parts []*part) e
 	if cfg.Profiles {
 		admin = withProfiles(admin)
 	}
-	listeners := []httpserver.Listener{{Name: "admin", Address: cfg.AdminAddress, Setting: "--admin-address", Handler: admin, MaxConnections: adminConnections}}
+	listeners := []httpserver.Listener{{Name: "admin", Address: cfg.AdminAddress, Setting: "--admin-address", Handler: admin, Connections: httpserver.NewConnections(adminConnections, nil)}}
 	for _, p := range parts {
 		listeners = append(listeners, p.listener)
 	}

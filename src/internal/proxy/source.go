@@ -60,7 +60,7 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 	side := source.New(cfg.engine(source.Side, sealer, m), c.upstream.Load)
 	side.Software = "local-source-proxy/" + cfg.Version
 	p.listener = httpserver.Listener{
-		Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address", MaxConnections: cfg.capacity().Connections,
+		Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address", Connections: cfg.connections(source.Side, nil, m),
 		Handler: httpserver.AccessLog{Side: source.Side, Logger: cfg.Logger, Recorder: m}.Handler(side.Serve),
 	}
 	return p, nil

@@ -93,6 +93,31 @@ func (m *Metrics) Transfers(side string, transfers *httpserver.Transfers) {
 	)
 }
 
+// Connections shows a side's places for connections.
+func (m *Metrics) Connections(side string, places *httpserver.Connections) {
+	door := prometheus.Labels{"door": side}
+	gauge := func(name, help string, value func(httpserver.ConnectionCounts) int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: door},
+			func() float64 { return float64(value(places.Counts())) })
+	}
+	count := func(name, help string, value func(httpserver.ConnectionCounts) int) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: door},
+			func() float64 { return float64(value(places.Counts())) })
+	}
+	m.registry.MustRegister(
+		gauge("lsp_connections_limit", "Connections that the memory limit holds at once, by door.",
+			func(c httpserver.ConnectionCounts) int { return c.Places }),
+		gauge("lsp_connections_open", "Open connections of clients, by door.",
+			func(c httpserver.ConnectionCounts) int { return c.Open }),
+		gauge("lsp_connections_idle", "Open connections that serve no request, by door.",
+			func(c httpserver.ConnectionCounts) int { return c.Idle }),
+		count("lsp_connections_gave_way_total", "Idle connections that were closed for newer ones, by door.",
+			func(c httpserver.ConnectionCounts) int { return c.GaveWay }),
+		count("lsp_connections_refused_total", "Connections that were closed because their address had too many, by door.",
+			func(c httpserver.ConnectionCounts) int { return c.Refused }),
+	)
+}
+
 // RequestStarted implements [httpserver.Recorder].
 func (m *Metrics) RequestStarted(e *httpserver.Entry) {
 	if uploads(e.Operation) {

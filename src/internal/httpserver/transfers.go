@@ -12,16 +12,13 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
-const (
-	// patience is how long a request waits for a place.
-	patience = 5 * time.Second
-	// queued is how many requests wait for each of the places at most.
-	queued = 3
-)
+// patience is how long a request waits for a place.
+const patience = 5 * time.Second
 
 // Transfers has the places for transfers in flight: as many as memory holds. No caller has more than three
 // quarters of them. A place that becomes free goes to the caller who has the fewest, and among those to who
-// came first. It is safe for concurrent use. One that is nil has places without end.
+// came first. As many requests as there are places wait for one; when more do, the caller with the most has
+// one less. It is safe for concurrent use. One that is nil has places without end.
 type Transfers struct {
 	places int
 
@@ -34,10 +31,11 @@ type Transfers struct {
 	refused int
 }
 
-// waiting is a request that waits. Its turn is closed once it has a place.
+// waiting is a request that waits. Its turn is closed once it has a place, or is refused one.
 type waiting struct {
 	callers []string
 	turn    chan struct{}
+	refused error
 }
 
 // NewTransfers makes so many places.
@@ -83,14 +81,15 @@ func nested(callers []string) []string {
 
 // wait returns once the request has its place, or will not have one.
 func (t *Transfers) wait(ctx context.Context, w *waiting) error {
-	if has, err := t.arrive(w); has || err != nil {
+	has, err := t.arrive(w)
+	if has || err != nil {
 		return err
 	}
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
 	case <-w.turn:
-		return nil
+		return w.refused
 	case <-late.C:
 	case <-ctx.Done():
 	}
@@ -98,7 +97,7 @@ func (t *Transfers) wait(ctx context.Context, w *waiting) error {
 	defer t.mu.Unlock()
 	switch {
 	case !t.forget(w):
-		return nil // its turn came at the same moment
+		return w.refused // its turn came at the same moment
 	case ctx.Err() != nil:
 		return oci.Errorf(oci.ClientClosed, "the client went away").Because(context.Cause(ctx))
 	default:
@@ -115,11 +114,39 @@ func (t *Transfers) arrive(w *waiting) (has bool, err error) {
 		t.take(w)
 		return true, nil
 	}
-	if len(t.queue) >= queued*t.places {
-		return false, t.refuse()
+	if len(t.queue) >= t.places {
+		other := t.crowding(w)
+		if other == nil {
+			return false, t.refuse()
+		}
+		t.forget(other)
+		other.refused = t.refuse()
+		close(other.turn)
 	}
 	t.queue = append(t.queue, w)
 	return false, nil
+}
+
+// crowding returns the last request of a caller who has more of them in the queue than the newcomer's would
+// have; nil: nobody has.
+func (t *Transfers) crowding(newcomer *waiting) *waiting {
+	for level, caller := range newcomer.callers {
+		count := map[string]int{caller: 1}
+		var most *waiting
+		for _, w := range t.queue {
+			if len(w.callers) <= level {
+				continue
+			}
+			name := w.callers[level]
+			if count[name]++; most == nil || count[name] >= count[most.callers[level]] {
+				most = w
+			}
+		}
+		if most != nil && count[most.callers[level]] > count[caller] {
+			return most
+		}
+	}
+	return nil
 }
 
 // leave frees a place, and those whose turn it then is take theirs.

@@ -5,8 +5,10 @@ package httpserver
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,7 +79,7 @@ func TestFewWait(t *testing.T) {
 		transfers := NewTransfers(2)
 		begin(t, transfers)
 		begin(t, transfers)
-		for range 2 * queued {
+		for range 2 {
 			go func() { _, _ = transfers.Begin(t.Context()) }()
 		}
 		synctest.Wait()
@@ -87,9 +89,55 @@ func TestFewWait(t *testing.T) {
 		}
 		time.Sleep(patience)
 		synctest.Wait()
-		if got, want := transfers.Counts(), (TransferCounts{Places: 2, InFlight: 2, Refused: 2*queued + 1}); got != want {
+		if got, want := transfers.Counts(), (TransferCounts{Places: 2, InFlight: 2, Refused: 2 + 1}); got != want {
 			t.Errorf("%+v", got)
 		}
+	})
+}
+
+// TestNoCallerTakesTheQueue: when it is full, the newcomer takes the part of who has the most in it, and is refused
+// where that is he himself.
+func TestNoCallerTakesTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transfers := NewTransfers(4)
+		for _, machine := range []string{"a", "b", "c"} {
+			begin(t, transfers, "hog", machine)
+		}
+		begin(t, transfers, "other")
+		var mu sync.Mutex
+		outcomes := map[string]int{}
+		wait := func(callers ...string) {
+			go func() {
+				if _, err := transfers.Begin(t.Context(), callers...); err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					outcomes[callers[len(callers)-1]]++
+				}
+			}()
+			synctest.Wait()
+		}
+		refused := func() map[string]int {
+			mu.Lock()
+			defer mu.Unlock()
+			return maps.Clone(outcomes)
+		}
+		for _, machine := range []string{"1", "1", "1", "2"} {
+			wait("hog", machine)
+		}
+		wait("hog", "3")
+		if got := refused(); got["1"] != 1 || len(got) != 1 {
+			t.Errorf("refused are %v, want one of the machine that has most", got)
+		}
+		wait("honest")
+		if got := refused(); got["1"]+got["2"]+got["3"] != 2 || got["honest"] != 0 {
+			t.Errorf("refused are %v, want another one of the hog", got)
+		}
+		wait("hog", "4")
+		if got, counts := refused(), transfers.Counts(); got["honest"] != 0 || counts.Waiting != 4 || counts.Refused != 3 {
+			t.Errorf("refused are %v; %+v", got, counts)
+		}
+		time.Sleep(patience)
+		synctest.Wait()
 	})
 }
 
@@ -186,7 +234,7 @@ func TestPlacesAreNeverOverdrawn(t *testing.T) {
 			}()
 			time.Sleep(time.Duration(random.IntN(100)) * time.Millisecond)
 			synctest.Wait()
-			if got := transfers.Counts(); got.InFlight > places || got.Waiting > queued*places {
+			if got := transfers.Counts(); got.InFlight > places || got.Waiting > places {
 				t.Fatalf("%+v", got)
 			}
 		}

@@ -18,8 +18,8 @@ const (
 	// megabytes for each peer that does not read. What is on its way to a peer that reads has no bound here, so a
 	// long line is as fast as before.
 	unsent = 128 << 10
-	// unread is how much of what has arrived it keeps for the others until it is read, in bytes. It takes up to
-	// twice as much for that.
+	// unread is how much of what has arrived it keeps for the others until it is read, in bytes, and half of it
+	// for those of near peers beyond many. It takes up to twice as much for that.
 	unread = 128 << 10
 )
 
@@ -38,8 +38,14 @@ func (c *Crowd) Join(conn net.Conn) net.Conn {
 	if open > few {
 		boundUnsent(conn, unsent)
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok && (open > many || open > few && !c.Far) {
-		_ = tcp.SetReadBuffer(unread) // without it, more is kept
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		// An error means that more is kept, which is no reason to serve nobody.
+		switch {
+		case open > many && !c.Far:
+			_ = tcp.SetReadBuffer(unread / 2)
+		case open > many, open > few && !c.Far:
+			_ = tcp.SetReadBuffer(unread)
+		}
 	}
 	return &member{Conn: conn, leave: sync.OnceFunc(func() { c.open.Add(-1) })}
 }

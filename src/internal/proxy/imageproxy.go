@@ -91,7 +91,9 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	counted := m.Images()
 	followed, err := store.Follow(ctx, store.Config{
 		Dir: cfg.Images.Dir, Cluster: cluster, Observer: counted, Log: cfg.Logger,
-		Upstream: upstream.Config{UserAgent: "local-source-proxy/" + cfg.Version, Observer: counted},
+		Upstream: upstream.Config{
+			UserAgent: "local-source-proxy/" + cfg.Version, Observer: counted, MaxWaiting: waitingForOne(cfg.capacity()),
+		},
 	})
 	if err != nil {
 		return p, err
@@ -118,6 +120,12 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 		Handler:     httpserver.AccessLog{Side: imageproxy.Side, Logger: cfg.Logger, Recorder: m}.Handler(once(followed.Loaded(), side.Serve)),
 	}
 	return p, nil
+}
+
+// waitingForOne is how many requests may wait for one registry: three quarters of the places for transfers at
+// most, so that one that does not answer leaves some to the others.
+func waitingForOne(c httpserver.Capacity) int {
+	return max(min(upstream.MaxWaiting, c.Transfers*3/4), 1)
 }
 
 // once refuses requests until what decides about them has been read: every customer would look like a

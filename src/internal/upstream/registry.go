@@ -114,7 +114,7 @@ func New(cfg Config) (*Registry, error) {
 		return genuine{retry{next: identify{r, measure{r, sent}}, delay: cmp.Or(cfg.RetryDelay, retryDelay)}}
 	}
 	r.anonymous = chain(base)
-	r.roundTrip = gate{registry: r, limit: int64(cmp.Or(cfg.MaxWaiting, maxWaiting)), waiting: &r.waiting, next: redirect{
+	r.roundTrip = gate{registry: r, limit: int64(cmp.Or(cfg.MaxWaiting, MaxWaiting)), waiting: &r.waiting, next: redirect{
 		registry: r, credentialed: authenticate{r, r.anonymous}, anonymous: r.anonymous,
 		elsewhere: elsewhere{direct: chain(r.elsewhere), proxied: r.anonymous, proxy: base.Proxy, rules: rules},
 	}}

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
@@ -221,6 +222,8 @@ func (x *exchange) explain(err error) error {
 	}
 	var timeout net.Error
 	switch {
+	case errors.Is(x.entry.BodyErr(), httpserver.ErrStalled):
+		return oci.Errorf(oci.RequestTimeout, "nothing of the request's body arrived for a minute: send it again").Because(x.entry.BodyErr())
 	case x.entry.BodyErr() != nil:
 		return oci.Errorf(oci.ClientClosed, "the request's body ended early").Because(x.entry.BodyErr())
 	case errors.Is(err, context.Canceled):

@@ -47,6 +47,7 @@ func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, erro
 		Download:   true,
 		Source:     func(string) (string, bool) { return "", false },
 		Discreet:   true,
+		Callers:    []string{credential.License.Name, v.origin.Address.String()},
 		Refused:    func(refusal *upstream.Refusal) *oci.Error { return v.refused(r.Context(), registry, refusal) },
 	}, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
 )
 
 var update = flag.Bool("update", false, "write testdata/series.txt")
@@ -30,12 +31,14 @@ func TestSeries(t *testing.T) {
 	m.RequestFinished(entry, true)
 	m.UpstreamRequest("blob-get", 200, time.Second)
 	m.TokenFetch("ok")
-	m.Reload("applied")
+	m.Reload("values", true)
+	m.Certificate(time.Now)
 	m.Transfers("source", httpserver.NewTransfers(1))
 	m.Connections("source", httpserver.NewConnections(1, nil))
 	images := m.Images()
 	images.Pulled(imageproxy.Record{App: "shop", Customer: "Acme", Reason: "revoked"})
 	images.Objects("License", 1, 0)
+	images.Licenses(catalog.New(nil, nil).Licenses)
 
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))

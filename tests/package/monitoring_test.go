@@ -301,11 +301,12 @@ func system(t *testing.T, program, debianPackage string) string {
 }
 
 type panel struct {
-	ID      int
-	Type    string
-	Title   string
-	GridPos struct{ X, Y, W, H int }
-	Targets []struct{ RefID, Expr string }
+	ID          int
+	Type        string
+	Title       string
+	Description string
+	GridPos     struct{ X, Y, W, H int }
+	Targets     []struct{ RefID, Expr string }
 }
 
 // dashboard reads the JSON that Grafana is given.
@@ -342,6 +343,9 @@ func TestDashboardShowsMetricsOfTheServer(t *testing.T) {
 		}
 		if p.Type == "row" {
 			continue
+		}
+		if p.Description == "" {
+			t.Errorf("%s has no description", p.Title)
 		}
 		if len(p.Targets) == 0 {
 			t.Errorf("%s shows nothing", p.Title)

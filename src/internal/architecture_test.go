@@ -44,10 +44,10 @@ func mayImport() map[string][]string {
 			"keychain", "keychain/ambient", "keychain/dockerconfig", "kube", "license/catalog", "license/v1alpha1",
 			"settings/filewatch", "upstream",
 		},
-		"httpserver/metrics": {"httpserver", "imageproxy"},
+		"httpserver/metrics": {"httpserver", "imageproxy", "license/catalog"},
 		"proxy": {
 			"diagnosis", "engine", "httpserver", "httpserver/metrics", "imageproxy", "keychain", "keychain/ambient",
-			"keychain/dockerconfig", "keyfile", "kube", "license/store", "oci", "preflight", "session", "settings", "settings/filewatch", "source", "upstream",
+			"keychain/dockerconfig", "keyfile", "kube", "license/catalog", "license/store", "oci", "preflight", "session", "settings", "settings/filewatch", "source", "upstream",
 		},
 		// kubectl-lsp.
 		"plugin/apiserver": {}, "plugin/pack": {}, "plugin/workload": {},

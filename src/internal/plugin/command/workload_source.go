@@ -60,7 +60,7 @@ func (o *applyOptions) prepareProxy(ctx context.Context, plan workload.Plan) (de
 	return delivery{
 		reference: push.Result{Repository: repository, Tag: tag, Digest: digest.String()}.Reference(),
 		send: func(ctx context.Context) error {
-			_, err := o.send(ctx, client, img, tag, repository, o.source.quiet)
+			_, err := o.send(ctx, client, img, push.Options{Tag: tag, Repository: repository}, o.source.quiet)
 			return err
 		},
 		close: func() error {

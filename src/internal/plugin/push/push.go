@@ -36,6 +36,8 @@ const (
 type Options struct {
 	// Tag is what the image is called behind the proxy.
 	Tag string
+	// Also are further tags for the image.
+	Also []string
 	// Repository is what Preflight returned; empty makes Push ask itself.
 	Repository string
 	// Sessions remembers interrupted uploads between processes.
@@ -62,10 +64,12 @@ type Result struct {
 	// Repository is the operator's repository, as an image reference without tag.
 	Repository string `json:"repository"`
 	Tag        string `json:"tag"`
+	// Also are the further tags that were asked for.
+	Also   []string `json:"also,omitempty"`
 	Digest     string `json:"digest"`
 	// Uploaded is how many bytes were sent that the registry did not have.
 	Uploaded int64 `json:"uploaded"`
-	// Unchanged says that the tag named this image already.
+	// Unchanged says that the tags named this image already.
 	Unchanged bool `json:"unchanged"`
 }
 
@@ -80,7 +84,12 @@ type Interrupted struct {
 	Resumable bool
 }
 
-func (i *Interrupted) Error() string { return "interrupted before everything was sent" }
+func (i *Interrupted) Error() string {
+	if errors.Is(i.Cause, context.DeadlineExceeded) {
+		return "the time was up before everything was sent"
+	}
+	return "interrupted before everything was sent"
+}
 
 // Unwrap returns the context's error.
 func (i *Interrupted) Unwrap() error { return i.Cause }
@@ -159,13 +168,14 @@ func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Opti
 	if err != nil {
 		return Result{}, fmt.Errorf("describe the image: %w", err)
 	}
-	result := Result{Tag: opts.Tag, Digest: digest.String(), Repository: opts.Repository}
+	result := Result{Tag: opts.Tag, Also: opts.Also, Digest: digest.String(), Repository: opts.Repository}
 	if result.Repository == "" {
 		if result.Repository, err = Preflight(ctx, client, opts); err != nil {
 			return Result{}, p.interruption(ctx, err)
 		}
 	}
-	if result.Unchanged, err = p.hasTag(ctx, opts.Tag, digest); err != nil || result.Unchanged {
+	missing, err := p.missing(ctx, append([]string{opts.Tag}, opts.Also...), digest)
+	if result.Unchanged = len(missing) == 0; err != nil || result.Unchanged {
 		return result, p.interruption(ctx, err)
 	}
 	blobs, err := blobsOf(img)
@@ -175,7 +185,8 @@ func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Opti
 	if err := p.sendAll(ctx, blobs); err != nil {
 		return Result{}, p.interruption(ctx, err)
 	}
-	if err := p.tag(ctx, img, opts.Tag, strings.Replace(digest.String(), ":", "-", 1)+".imgpkg"); err != nil {
+	missing = append(missing, strings.Replace(digest.String(), ":", "-", 1)+".imgpkg")
+	if err := p.tag(ctx, img, missing...); err != nil {
 		return Result{}, p.interruption(ctx, err)
 	}
 	result.Uploaded = p.fresh.Load()
@@ -201,6 +212,20 @@ func (p *pusher) sendAll(ctx context.Context, blobs []blob) error {
 		})
 	}
 	return group.Wait()
+}
+
+// missing returns those of the tags that do not name this very image.
+func (p *pusher) missing(ctx context.Context, tags []string, digest v1.Hash) (missing []string, err error) {
+	for _, tag := range tags {
+		there, err := p.hasTag(ctx, tag, digest)
+		if err != nil {
+			return tags, err
+		}
+		if !there {
+			missing = append(missing, tag)
+		}
+	}
+	return missing, nil
 }
 
 // hasTag asks whether the tag names this very image.

@@ -167,7 +167,11 @@ func (p *pusher) sendRest(ctx context.Context, u *upload) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
 		p.stopping.Do(func() {
-			p.opts.Notify("stopping: waiting for the registry to confirm what was sent; press Ctrl-C again to stop at once")
+			how := "; press Ctrl-C again to stop at once"
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				how = "" // the first Ctrl-C would be this one
+			}
+			p.opts.Notify("stopping: waiting for the registry to confirm what was sent" + how)
 		})
 		time.AfterFunc(p.opts.StopGrace, cancel)
 	})()

@@ -106,7 +106,7 @@ func (a *app) sayNotice(img *pack.Image) {
 func (a *app) send(
 	ctx context.Context, client *apiserver.Client, img *pack.Image, opts push.Options, quiet bool,
 ) (push.Result, error) {
-	shown := a.uploadProgress(quiet)
+	shown := a.uploadProgress(ctx, quiet)
 	opts.Sessions, opts.Notify, opts.Progress = a.sessions(), a.notify(quiet), shown.update
 	result, err := push.Push(ctx, client, img, opts)
 	shown.end()
@@ -133,8 +133,11 @@ func (a *app) sayResult(result push.Result) {
 
 func (a *app) sayContinue(stopped *push.Interrupted) {
 	how := "begins anew"
-	if stopped.Resumable {
+	switch {
+	case stopped.Resumable:
 		how = "continues the upload where it stopped"
+	case stopped.Unconfirmed:
+		how = "continues the upload as far as the registry has kept it"
 	}
 	a.say("kubectl lsp: %v; this %s:\n  %s", stopped, how, a.typed())
 }

@@ -103,7 +103,7 @@ func (o *applyOptions) prepareStraight(ctx context.Context, plan workload.Plan) 
 func (o *applyOptions) sendStraight(
 	ctx context.Context, destination string, img *pack.Image, transport http.RoundTripper,
 ) error {
-	shown := o.uploadProgress(o.source.quiet)
+	shown := o.uploadProgress(ctx, o.source.quiet)
 	result, err := push.Straight(ctx, destination, img, transport, shown.update)
 	shown.end()
 	if err == nil && !o.source.quiet {

@@ -51,7 +51,7 @@ type Options struct {
 	// Pause waits between two tries; nil sleeps until then or until the context ends. Tests replace it.
 	Pause func(context.Context, time.Duration) error
 	// StopGrace is how long an interrupted upload may take to have what was sent so far confirmed. Zero means
-	// ten seconds: on a slow line megabytes wait in buffers, and distribution loses an upload that breaks
+	// ten seconds: on a slow line megabytes wait in buffers, and some registries lose an upload that breaks
 	// off.
 	StopGrace time.Duration
 	// Patience is how long nothing may happen before Notify hears what is waited for; zero means five
@@ -66,7 +66,7 @@ type Result struct {
 	Tag        string `json:"tag"`
 	// Also are the further tags that were asked for.
 	Also   []string `json:"also,omitempty"`
-	Digest     string `json:"digest"`
+	Digest string   `json:"digest"`
 	// Uploaded is how many bytes were sent that the registry did not have.
 	Uploaded int64 `json:"uploaded"`
 	// Unchanged says that the tags named this image already.
@@ -80,8 +80,11 @@ func (r Result) Reference() string { return r.Repository + ":" + r.Tag + "@" + r
 type Interrupted struct {
 	// Cause is the context's error.
 	Cause error
-	// Resumable says that the next push of the same image continues the upload.
+	// Resumable says that the next push of the same image continues the upload: the registry has confirmed a
+	// part of it.
 	Resumable bool
+	// Unconfirmed says that bytes were sent which the registry did not confirm. It may have kept some.
+	Unconfirmed bool
 }
 
 func (i *Interrupted) Error() string {
@@ -104,7 +107,7 @@ type pusher struct {
 	sent   atomic.Int64 // bytes confirmed or on their way
 	total  atomic.Int64
 	fresh  atomic.Int64 // bytes of blobs that were not there
-	saved  atomic.Bool  // an interrupted upload can be continued
+	open   openUploads
 	// stopping is for what is said once, however many uploads are under way.
 	stopping sync.Once
 }
@@ -195,7 +198,8 @@ func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Opti
 
 func (p *pusher) interruption(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
-		return &Interrupted{Cause: ctx.Err(), Resumable: p.saved.Load()}
+		resumable, unconfirmed := p.open.state()
+		return &Interrupted{ctx.Err(), resumable, unconfirmed}
 	}
 	return err
 }

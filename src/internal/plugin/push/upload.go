@@ -48,6 +48,7 @@ func (p *pusher) send(ctx context.Context, b blob) error {
 	})
 	if err == nil {
 		p.opts.Sessions.forget(p.client.Base(), b.digest)
+		p.open.closed(b.digest)
 	}
 	return err
 }
@@ -239,6 +240,7 @@ var errRestart = errors.New("the upload begins anew")
 func (p *pusher) reset(u *upload) {
 	u.target, u.unsure = "", false
 	p.opts.Sessions.forget(p.client.Base(), u.digest)
+	p.open.closed(u.digest)
 	p.at(u, 0)
 }
 
@@ -260,7 +262,7 @@ func (p *pusher) show(u *upload, shown int64) {
 }
 
 func (p *pusher) remember(u *upload) {
-	if p.opts.Sessions.save(p.client.Base(), record{u.digest, u.target, u.offset}) && u.offset > 0 {
-		p.saved.Store(true)
+	if p.opts.Sessions.save(p.client.Base(), record{u.digest, u.target, u.offset}) {
+		p.open.keep(u.digest, openUpload{u.size, u.offset})
 	}
 }

@@ -24,6 +24,7 @@ type applyOptions struct {
 	source              sourceFlags
 	request             workload.Request
 	subPath, kind       string
+	serviceAccount      string
 	partOf              string
 	labels, env, params []string
 	details             applyDetails
@@ -93,8 +94,8 @@ func (o *applyOptions) addTo(cmd *cobra.Command) {
 		"environment variable to set (NAME=value) or remove (NAME-); may be repeated")
 	flags.StringArrayVar(&o.params, "param", nil,
 		"parameter to set (name=value) or remove (name-); may be repeated")
-	flags.StringVar(&o.request.ServiceAccount, "service-account", "",
-		"service account that the supply chain acts as")
+	flags.StringVar(&o.serviceAccount, "service-account", "",
+		`service account that the supply chain acts as ("" removes it)`)
 	flags.StringVar(&o.registryCA, "registry-ca-cert", "",
 		"file with certificates to trust when the source goes straight to a registry")
 	o.details.addTo(cmd)
@@ -127,6 +128,9 @@ func (o *applyOptions) validate(cmd *cobra.Command, args []string) error {
 	o.request.LocalPath = o.source.localPath
 	if cmd.Flags().Changed("sub-path") {
 		o.request.SubPath = &o.subPath
+	}
+	if cmd.Flags().Changed("service-account") {
+		o.request.ServiceAccount = &o.serviceAccount
 	}
 	if o.kind != "" {
 		o.request.Labels = append(o.request.Labels, workload.Change{Name: workload.TypeLabel, Value: o.kind})

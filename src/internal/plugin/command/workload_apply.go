@@ -31,6 +31,8 @@ type applyOptions struct {
 	registryCA          string
 	file                string
 	wait                bool
+	tail                bool
+	tailTimestamps      bool
 	waitTimeout         time.Duration
 	yes, dryRun         bool
 	output              format
@@ -60,8 +62,8 @@ The command shows the change and asks before it pushes anything. With --yes it d
   # From git, without asking
   kubectl lsp workload apply web --git-repo https://git.example.com/web --git-branch main --yes
 
-  # What a file says, with local source; wait until it is ready
-  kubectl lsp workload apply -f config/workload.yaml --local-path . --yes --wait
+  # What a file says, with local source; logs until it is ready
+  kubectl lsp workload apply -f config/workload.yaml --local-path . --yes --tail
 
   # What would change
   kubectl lsp workload apply web --local-path . --dry-run`,
@@ -102,6 +104,7 @@ func (o *applyOptions) addTo(cmd *cobra.Command) {
 	flags.StringVarP(&o.file, "file", "f", "", `file with the Workload, "-" is standard input; flags count before it`)
 	flags.BoolVar(&o.wait, "wait", false, "wait until the Workload is ready")
 	flags.DurationVar(&o.waitTimeout, "wait-timeout", 10*time.Minute, "how long to wait")
+	o.addTail(cmd)
 	markPath(cmd, "file")
 	addYes(cmd, &o.yes)
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print the Workload as it would be; push and change nothing")
@@ -218,8 +221,11 @@ func (o *applyOptions) run(ctx context.Context) (err error) {
 	} else if stored, err = store(ctx, workloads, existing, wanted, nil); err != nil {
 		return err
 	}
-	if o.wait {
-		if stored, err = o.awaitReady(ctx, workloads); err != nil {
+	if o.wait || o.tail || o.tailTimestamps {
+		if err = o.awaitAndTail(ctx, func(ctx context.Context) error {
+			stored, err = o.awaitReady(ctx, workloads)
+			return err
+		}); err != nil {
 			return err
 		}
 	}

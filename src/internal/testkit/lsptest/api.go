@@ -15,6 +15,8 @@ import (
 type API struct {
 	// Logs are the logs of the pods of the image proxy, by the pod's name.
 	Logs map[string]string
+	// Pods are served instead of those of Logs, when they are set.
+	Pods *Pods
 	// Without is a resource that the cluster does not have, such as "licenses".
 	Without string
 	// Refuse says why an object cannot be stored, as an admission webhook would; "" stores it.
@@ -71,6 +73,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // servePods lists the pods of the image proxy, or returns the log of one.
 func (a *API) servePods(w http.ResponseWriter, r *http.Request, rest []string) {
+	if a.Pods != nil {
+		a.Pods.serve(w, r, rest)
+		return
+	}
 	if len(rest) == 2 && rest[1] == "log" {
 		text, ok := a.Logs[rest[0]]
 		if !ok || r.URL.Query().Get("container") != "image-proxy" {

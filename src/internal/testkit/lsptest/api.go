@@ -17,6 +17,8 @@ type API struct {
 	Logs map[string]string
 	// Pods are served instead of those of Logs, when they are set.
 	Pods *Pods
+	// Core serves Secrets, Events and other objects of the core group too, as they were put in.
+	Core bool
 	// Without is a resource that the cluster does not have, such as "licenses".
 	Without string
 	// Refuse says why an object cannot be stored, as an admission webhook would; "" stores it.
@@ -54,6 +56,13 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 	case strings.HasPrefix(r.URL.Path, "/api/v1/namespaces/") && len(parts) >= 5 && parts[4] == "pods":
 		a.servePods(w, r, parts[5:])
+	case strings.HasPrefix(r.URL.Path, "/api/v1/namespaces/") && len(parts) == 5 && a.Core:
+		c := call{resource: parts[4], namespace: parts[3], apiVersion: "v1"}
+		if stranger {
+			c.fail(w, http.StatusForbidden, "Forbidden", fmt.Sprintf("%s is forbidden: User \"stranger\" cannot list it", c.resource))
+			return
+		}
+		a.serveObject(w, r, c)
 	case strings.HasPrefix(r.URL.Path, "/apis/") && len(parts) >= 6 && parts[3] == "namespaces" && parts[5] != a.Without:
 		c := call{resource: parts[5], namespace: parts[4], apiVersion: parts[1] + "/" + parts[2], group: parts[1]}
 		if len(parts) > 6 {

@@ -18,8 +18,10 @@ import (
 
 // Pods are the pods of one namespace, with logs that grow while they are followed.
 type Pods struct {
-	// Refuse forbids reading logs.
+	// Refuse forbids reading logs, and metrics.
 	Refuse bool
+	// Metrics is what each pod answers to /metrics.
+	Metrics string
 
 	mu      sync.Mutex
 	pods    []corev1.Pod
@@ -91,6 +93,14 @@ func (p *Pods) serve(w http.ResponseWriter, r *http.Request, rest []string) {
 			return
 		}
 		p.follow(w, r, rest[0]+"/"+r.URL.Query().Get("container"))
+		return
+	}
+	if len(rest) == 3 && rest[1] == "proxy" && rest[2] == "metrics" && strings.HasSuffix(rest[0], ":8081") {
+		if p.Refuse {
+			status(w, http.StatusForbidden, "Forbidden", `pods "`+rest[0]+`" is forbidden: cannot get resource "pods/proxy"`)
+			return
+		}
+		_, _ = w.Write([]byte(p.Metrics)) // the client is gone when this fails
 		return
 	}
 	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))

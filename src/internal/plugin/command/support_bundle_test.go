@@ -81,6 +81,9 @@ func (w *world) secretsOfTheCluster() (secrets []string) {
 	put("push", "kubernetes.io/dockerconfigjson", map[string]any{".dockerconfigjson": string(auths)})
 	put("local-source-proxy-session-key", "Opaque", map[string]any{"key": key + "\n"})
 	put("tls", "kubernetes.io/tls", map[string]any{"tls.key": "-----BEGIN PRIVATE KEY-----\n" + secret("pem") + "\n-----END PRIVATE KEY-----\n"})
+	put("token", "kubernetes.io/service-account-token", map[string]any{
+		"namespace": ns, "ca.crt": "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n", "token": secret("sa"),
+	})
 	put("multiline", "Opaque", map[string]any{"text": "first line of it\n" + secret("line") + "\nlast line of it\n"})
 	put("local-source-proxy-values", "Opaque", map[string]any{"values.yml": "repository: registry.example.com/team/source\n" +
 		"shared: {image_registry: {project_path: registry.example.com/team, username: robot-" + hidden + ", password: " + hidden + "}}\n" +
@@ -104,7 +107,7 @@ func (w *world) secretsOfTheCluster() (secrets []string) {
 	fmt.Fprintf(&text, "Authorization: Bearer %[1]s\npassword=%[1]s&x=y\n{\"identitytoken\": %[1]q}\nhttps://me:%[1]s@registry.example.com/v2/\n"+
 		"token %[2]s by %[3]s\nPATCH /v2/source/blobs/uploads/%[1]s?_state=%[1]s\nLicense ID %[4]s\n", unknown[0], unknown[1], unknown[2], id)
 	secrets = append(secrets, unknown...)
-	text.WriteString("an honest line\n")
+	text.WriteString("an honest line of tap-local-source-system\n")
 	w.api.Put("events", ns, "e1", map[string]any{
 		"apiVersion": "v1", "kind": "Event", "reason": "FailedMount", "message": text.String(),
 		"involvedObject": map[string]any{"kind": "Pod", "name": "proxy-1"},
@@ -157,7 +160,7 @@ func TestSupportBundle(t *testing.T) {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 	for name, part := range map[string]string{ // it is of use all the same
-		"logs/proxy-1/proxy.log": "an honest line", "metrics/proxy-1.txt": "lsp_requests_total 7", "objects/events.yaml": "FailedMount",
+		"logs/proxy-1/proxy.log": "an honest line of tap-local-source-system", "metrics/proxy-1.txt": "lsp_requests_total 7", "objects/events.yaml": "FailedMount",
 		"objects/deployments.yaml": "type: Available", "objects/licenses.yaml": "appSlug: shop", "objects/pods.yaml": "node: node-1",
 		"objects/secrets.yaml": "name: push", "settings/values.yml": "repository: registry.example.com/team/source",
 		"versions.json": "v1.34.0", "health.json": `"overall_health": true`, "doctor.json": "push scope",

@@ -50,7 +50,8 @@ func (a *app) uploadProgress(ctx context.Context, quiet bool) *progress {
 // askProgress shows how many registries have answered.
 func (a *app) askProgress(ctx context.Context, quiet bool) *progress {
 	return &progress{
-		a: a, stopped: ctx, quiet: quiet, what: "asking the registries", options: []progressbar.Option{progressbar.OptionShowCount()},
+		a: a, stopped: ctx, quiet: quiet, what: "asking the registries",
+		options: []progressbar.Option{progressbar.OptionShowCount()},
 		line: func(done, total int64) string {
 			if done < total {
 				return ""

@@ -89,7 +89,8 @@ func (o *pushOptions) addTo(cmd *cobra.Command) {
 		"annotation of the image (name=value); may be repeated; the digest is another one then")
 	flags.BoolVar(&o.origin, "origin", false,
 		"annotate the image with the git commit of the source, whether it was changed, and the repository")
-	flags.StringVar(&o.lockOutput, "lock-output", "", "file to write an ImagesLock of imgpkg with the image into")
+	flags.StringVar(&o.lockOutput, "lock-output", "",
+		"file to write an ImagesLock of imgpkg with the image into")
 	flags.DurationVar(&o.timeout, "timeout", 0, "how long the whole push may take, such as 10m; 0 is without end")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "list what would be sent; ask nobody and send nothing")
 	o.source.addTo(cmd, ".")
@@ -178,7 +179,8 @@ func (o *pushOptions) pushWithin(ctx context.Context) error {
 func (o *pushOptions) sendTagged(
 	ctx context.Context, client *apiserver.Client, img *pack.Image, tag, repository string,
 ) (push.Result, error) {
-	result, err := o.send(ctx, client, img, push.Options{Tag: tag, Also: o.tags, Repository: repository}, o.source.quiet)
+	opts := push.Options{Tag: tag, Also: o.tags, Repository: repository}
+	result, err := o.send(ctx, client, img, opts, o.source.quiet)
 	if err != nil {
 		return push.Result{}, err
 	}

@@ -46,7 +46,7 @@ func gitOrigin(ctx context.Context, path string) (map[string]string, error) {
 	return origin, nil
 }
 
-// remoteAddress is the address of the remote that the branch follows, else of "origin"; empty where there is none.
+// remoteAddress is the address of the remote that the branch follows, else of "origin", or empty.
 // It is taken as it was written: insteadOf, which "git remote get-url" obeys, may add credentials.
 func remoteAddress(ctx context.Context, dir string) string {
 	name := "origin"
@@ -81,7 +81,8 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 // publicURL is a remote's address without what only its owner should see; empty for a place on this machine.
 // The one user that is kept is ssh's "git", which is the same for all.
 func publicURL(address string) string {
-	if scp := regexp.MustCompile(`^(?:([^@/:]+)@)?([^@/:]{2,}):([^@/:][^@]*|/[^@/][^@]*)$`).FindStringSubmatch(address); scp != nil {
+	short := regexp.MustCompile(`^(?:([^@/:]+)@)?([^@/:]{2,}):([^@/:][^@]*|/[^@/][^@]*)$`) // scp's form
+	if scp := short.FindStringSubmatch(address); scp != nil {
 		return withoutQuery(gitUser(scp[1]) + scp[2] + ":" + scp[3])
 	}
 	parsed, err := url.Parse(address)

@@ -117,7 +117,8 @@ func orAskForLogs(err error) error {
 // addTail defines the flags of "workload apply" for logs.
 func (o *applyOptions) addTail(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.BoolVar(&o.tail, "tail", false, "wait until the Workload is ready, and show the logs of its pods meanwhile")
+	flags.BoolVar(&o.tail, "tail", false,
+		"wait until the Workload is ready, and show the logs of its pods meanwhile")
 	flags.BoolVar(&o.tailTimestamps, "tail-timestamp", false, "as --tail, with the time of each line")
 }
 

@@ -22,7 +22,8 @@ func Write(w io.Writer, dir string, at time.Time, files []File, r *Redactor) err
 	for _, f := range files {
 		content := r.Text(f.Content)
 		header := &tar.Header{
-			Typeflag: tar.TypeReg, Name: dir + "/" + r.Text(f.Name), Mode: 0o600, Size: int64(len(content)), ModTime: at,
+			Typeflag: tar.TypeReg, Name: dir + "/" + r.Text(f.Name), Mode: 0o600,
+			Size: int64(len(content)), ModTime: at,
 		}
 		if err := archive.WriteHeader(header); err != nil {
 			return fmt.Errorf("write the archive: %w", err)

@@ -101,10 +101,13 @@ func (c *Collector) note(what string, err error) {
 	c.notes = append(c.notes, what+": "+c.Redactor.Text(strings.Join(strings.Fields(why), " ")))
 }
 
-func (c *Collector) list(ctx context.Context, resource schema.GroupVersionResource) ([]unstructured.Unstructured, bool) {
+func (c *Collector) list(
+	ctx context.Context, resource schema.GroupVersionResource,
+) ([]unstructured.Unstructured, bool) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	list, err := c.Objects.Resource(resource).Namespace(c.Namespace).List(ctx, metav1.ListOptions{Limit: maxObjects})
+	objects := c.Objects.Resource(resource).Namespace(c.Namespace)
+	list, err := objects.List(ctx, metav1.ListOptions{Limit: maxObjects})
 	if err != nil {
 		c.note(resource.Resource, err)
 		return nil, false
@@ -119,7 +122,8 @@ func (c *Collector) list(ctx context.Context, resource schema.GroupVersionResour
 func (c *Collector) secrets(ctx context.Context) {
 	items, ok := c.list(ctx, schema.GroupVersionResource{Version: "v1", Resource: "secrets"})
 	if !ok {
-		c.notes = append(c.notes, "secrets: what they hold is not known, so only what has the form of a credential is taken out")
+		c.notes = append(c.notes,
+			"secrets: what they hold is not known, so only what has the form of a credential is taken out")
 		return
 	}
 	described := make([]map[string]any, 0, len(items))
@@ -138,7 +142,8 @@ func (c *Collector) secrets(ctx context.Context) {
 				c.Redactor.Know(content)
 			}
 		}
-		described = append(described, map[string]any{"metadata": metadata(s.Object), "type": s.Object["type"], "bytes": sizes})
+		described = append(described,
+			map[string]any{"metadata": metadata(s.Object), "type": s.Object["type"], "bytes": sizes})
 	}
 	c.addYAML("objects/secrets.yaml", described)
 }

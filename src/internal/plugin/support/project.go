@@ -27,7 +27,8 @@ func pick(object map[string]any, paths ...string) map[string]any {
 }
 
 func metadata(object map[string]any) any {
-	return pick(object, "metadata.name", "metadata.generation", "metadata.creationTimestamp", "metadata.deletionTimestamp")["metadata"]
+	return pick(object, "metadata.name", "metadata.generation", "metadata.creationTimestamp",
+		"metadata.deletionTimestamp")["metadata"]
 }
 
 func with(object, picked map[string]any) map[string]any {
@@ -59,7 +60,8 @@ func license(object map[string]any) map[string]any {
 }
 
 func registry(object map[string]any) map[string]any {
-	return with(object, pick(object, "spec.hostname", "spec.alias", "spec.appAccess", "spec.tokenRealms", "spec.plainHTTP", "status"))
+	return with(object, pick(object, "spec.hostname", "spec.alias", "spec.appAccess", "spec.tokenRealms",
+		"spec.plainHTTP", "status"))
 }
 
 // settings keeps values of keys that are known to be no secret. Of others it keeps the length, and the

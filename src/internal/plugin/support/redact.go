@@ -26,7 +26,8 @@ type Redactor struct {
 	replacer *strings.Replacer
 }
 
-// KnowHash adds a secret of which only the SHA-256 is known, in hex: the cluster has no more of a license's id.
+// KnowHash adds a secret of which only the SHA-256 is known, in hex. The cluster has no more of a license's
+// id.
 func (r *Redactor) KnowHash(hash string) {
 	if r.hashes == nil {
 		r.hashes = map[string]bool{}
@@ -145,10 +146,10 @@ type pattern struct {
 
 // patterns are the forms that credentials have.
 func patterns() []pattern {
-	const name = `(?i:[\w.-]*(?:password|passwd|secret|token|apikey|api_key|access_key|accesskey|private_key|credential|signature|` +
-		`authorization|license_?id|identitytoken|_state)[\w.-]*)`
+	const name = `(?i:[\w.-]*(?:password|passwd|secret|token|apikey|api_key|access_key|accesskey|private_key|` +
+		`credential|signature|authorization|license_?id|identitytoken|_state)[\w.-]*)`
 	return []pattern{
-		{regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)`), Redacted},
+		{regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*KEY-----|$)`), Redacted},
 		{regexp.MustCompile(`\beyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)?`), Redacted}, // JSON web tokens
 		{regexp.MustCompile(`(?i)\b(bearer|basic)(\s+)[\w.~+/=-]{8,}`), "${1}${2}" + Redacted},
 		{regexp.MustCompile(`(://)[^/\s:@"']*:[^/\s@"']*@`), "${1}" + Redacted + "@"},

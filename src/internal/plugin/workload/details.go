@@ -41,7 +41,8 @@ func (w edit) requestsWithinLimits(r Request) error {
 			wanted, err := resource.ParseQuantity(request.Value)
 			most, limitErr := resource.ParseQuantity(limit.Value)
 			if err == nil && limitErr == nil && wanted.Cmp(most) > 0 {
-				return fmt.Errorf("--request-%s %s is more than --limit-%s %s", request.Name, request.Value, limit.Name, limit.Value)
+				return fmt.Errorf("--request-%s %s is more than --limit-%s %s",
+					request.Name, request.Value, limit.Name, limit.Value)
 			}
 		}
 	}

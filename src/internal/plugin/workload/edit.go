@@ -159,7 +159,8 @@ func (w edit) tidy() {
 	if source, found, err := unstructured.NestedMap(w.Object, "spec", "source"); err == nil && found && len(source) == 0 {
 		w.remove("spec", "source")
 	}
-	if build, found, err := unstructured.NestedMap(w.Object, "spec", "build"); err == nil && found && len(build) == 0 {
+	build, found, err := unstructured.NestedMap(w.Object, "spec", "build")
+	if err == nil && found && len(build) == 0 {
 		w.remove("spec", "build")
 	}
 }

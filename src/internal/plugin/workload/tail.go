@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,6 +44,7 @@ type Tail struct {
 	mu      sync.Mutex
 	streams map[streamKey]*stream
 	began   time.Time
+	old     map[types.UID]bool // pods of the first list; clocks of the cluster and of this machine may differ
 	fatal   error
 	told    string
 }
@@ -91,6 +94,11 @@ func (t *Tail) Run(ctx context.Context) error {
 			return err
 		case err != nil:
 			t.tell(err.Error() + "; trying again")
+		case t.old == nil:
+			t.old = map[types.UID]bool{}
+			for i := range pods {
+				t.old[pods[i].UID] = true
+			}
 		}
 		for i := range pods {
 			t.follow(ctx, cancel, &readers, &pods[i])
@@ -135,9 +143,7 @@ func (t *Tail) list(ctx context.Context) ([]corev1.Pod, error) {
 func (t *Tail) follow(ctx context.Context, cancel func(), readers *sync.WaitGroup, pod *corev1.Pod) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	statuses := append(pod.Status.InitContainerStatuses[:len(pod.Status.InitContainerStatuses):len(pod.Status.InitContainerStatuses)],
-		pod.Status.ContainerStatuses...)
-	for _, c := range statuses {
+	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		ended := c.State.Terminated != nil
 		if !ended && c.State.Running == nil {
 			continue
@@ -172,15 +178,18 @@ func (t *Tail) options(pod *corev1.Pod, container, after string) *corev1.PodLogO
 	options := &corev1.PodLogOptions{Container: container, Follow: true, Timestamps: true}
 	if at, err := time.Parse(time.RFC3339Nano, after); err == nil {
 		options.SinceTime = &metav1.Time{Time: at}
-	} else if t.Since > 0 && pod.CreationTimestamp.Time.Before(t.began) {
-		options.SinceTime = &metav1.Time{Time: t.began.Add(-t.Since)}
+	} else if t.Since > 0 && t.old[pod.UID] {
+		seconds := int64(math.Ceil((t.Since + time.Since(t.began)).Seconds()))
+		options.SinceSeconds = &seconds
 	}
 	return options
 }
 
 // read passes lines on until the log ends, and returns the time of the last one. Those up to after were
 // passed on before.
-func (t *Tail) read(ctx context.Context, pod string, options *corev1.PodLogOptions, after string) (string, error) {
+func (t *Tail) read(
+	ctx context.Context, pod string, options *corev1.PodLogOptions, after string,
+) (string, error) {
 	log, err := t.Client.CoreV1().Pods(t.Namespace).GetLogs(pod, options).Stream(ctx)
 	if err != nil {
 		if ctx.Err() == nil && !apierrors.IsForbidden(err) {

@@ -135,8 +135,8 @@ func TestTailFollows(t *testing.T) {
 	w.await(t, slices.Clone(want)...)
 
 	// A pod that comes later is shown whole, its init containers too.
-	pods.Set(pod("new", "build", at(5), waiting))
-	late := pod("new", "build", at(5), running("app", 0))
+	pods.Set(pod("new", "build", at(-7200), waiting)) // the cluster's clock is behind
+	late := pod("new", "build", at(-7200), running("app", 0))
 	late.Status.InitContainerStatuses = []corev1.ContainerStatus{ended("prepare", 0)}
 	pods.Log("new", "prepare", at(-7100), "prepared long ago")
 	pods.End("new", "prepare")

@@ -59,7 +59,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, "/api/v1/namespaces/") && len(parts) == 5 && a.Core:
 		c := call{resource: parts[4], namespace: parts[3], apiVersion: "v1"}
 		if stranger {
-			c.fail(w, http.StatusForbidden, "Forbidden", fmt.Sprintf("%s is forbidden: User \"stranger\" cannot list it", c.resource))
+			c.fail(w, http.StatusForbidden, "Forbidden", c.resource+` is forbidden: User "stranger" cannot list it`)
 			return
 		}
 		a.serveObject(w, r, c)

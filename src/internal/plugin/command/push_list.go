@@ -14,7 +14,7 @@ import (
 // unsent is what "push --dry-run" prints for programs.
 type unsent struct {
 	Tag    string   `json:"tag"`
-	Also   []string `json:"also,omitempty"`
+	Also   []string `json:"additionalTags,omitempty"`
 	Digest string   `json:"digest"`
 	// Size is what would be uploaded at most: the packed layer.
 	Size        int64             `json:"size"`

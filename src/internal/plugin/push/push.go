@@ -65,7 +65,7 @@ type Result struct {
 	Repository string `json:"repository"`
 	Tag        string `json:"tag"`
 	// Also are the further tags that were asked for.
-	Also   []string `json:"also,omitempty"`
+	Also   []string `json:"additionalTags,omitempty"`
 	Digest string   `json:"digest"`
 	// Uploaded is how many bytes were sent that the registry did not have.
 	Uploaded int64 `json:"uploaded"`

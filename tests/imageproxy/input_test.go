@@ -28,12 +28,17 @@ func TestFlagsThatAreWrong(t *testing.T) {
 		"certificate, no key":   {append(side, "--image-proxy-dir="+dir, "--image-proxy-tls-cert="+text), 2, "--image-proxy-tls-key"},
 		"key, no certificate":   {append(side, "--image-proxy-dir="+dir, "--image-proxy-tls-key="+text), 2, "--image-proxy-tls-cert"},
 		"no networks":           {append(side, "--image-proxy-dir="+dir, "--image-proxy-trusted-proxies=ingress"), 2, `"ingress" is not a network`},
+		"neither TLS nor URL":   {append(side, "--image-proxy-dir="+dir, "--image-proxy-address=192.0.2.1:1"), 2, "--image-proxy-external-url"},
+		"every address":         {append(side, "--image-proxy-dir="+dir, "--image-proxy-address=:0"), 2, "license ids would be readable"},
+		"no URL":                {append(side, "--image-proxy-dir="+dir, "--image-proxy-external-url=a.example.com"), 2, "write https://images.example.com"},
+		"http and TLS":          {append(side, "--image-proxy-dir="+dir, "--image-proxy-external-url=http://a.example.com", "--image-proxy-tls-cert="+text, "--image-proxy-tls-key="+text), 2, "write https://"},
+		"URL, no address":       {[]string{"--image-proxy-external-url=https://a.example.com"}, 2, "--image-proxy-address"},
 		"no directory":          {append(side, "--image-proxy-dir="+filepath.Join(dir, "missing")), 1, "missing"},
 		"no certificate's file": {append(side, "--image-proxy-dir="+dir, "--image-proxy-tls-cert="+filepath.Join(dir, "missing"), "--image-proxy-tls-key="+text), 1, "missing"},
 		"no certificate":        {append(side, "--image-proxy-dir="+dir, "--image-proxy-tls-cert="+text, "--image-proxy-tls-key="+text), 1, "--image-proxy-tls-cert"},
 		"no keys":               {append(side, "--image-proxy-dir="+dir, "--session-key-file="+text), 1, "line 1 is not a key"},
 		"no sides for pushes":   {append(side, "--image-proxy-dir="+dir, "--embedded-registry"), 2, "--embedded-registry"},
-		"no free address":       {append(side, "--image-proxy-dir="+dir, "--image-proxy-address=192.0.2.1:1"), 1, "choose another --image-proxy-address"},
+		"no free address":       {append(side, "--image-proxy-dir="+dir, "--image-proxy-address=192.0.2.1:1", "--image-proxy-external-url=https://a.example.com"), 1, "choose another --image-proxy-address"},
 		"no namespace here":     {append(side, "--image-proxy-dir="+dir, "--namespace=x"), 2, "--namespace"},
 	} {
 		t.Run(name, func(t *testing.T) {

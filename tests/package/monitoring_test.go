@@ -22,7 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-const monitored = "{image_proxy: {enabled: true}, monitoring: {prometheus_rule: true, grafana_dashboard: true}}"
+const monitored = "{image_proxy: {enabled: true, external_url: https://images.example.com}, monitoring: {prometheus_rule: true, grafana_dashboard: true}}"
 
 // series are the metrics that the server registers, with their labels: src/internal/httpserver/metrics holds the list
 // against itself.

@@ -13,6 +13,7 @@ func TestMistakesAreRefused(t *testing.T) {
 		role   = "arn:aws:iam::123456789012:role/push"
 		secret = "name: a, namespace: b"
 	)
+	withoutTLS := []string{"image_proxy.external_url is empty", "image_proxy.tls_secret", "external_url: https://images.example.com"}
 	cases := []struct {
 		name, values string
 		want         []string
@@ -67,11 +68,22 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"Ingress without domains", "image_proxy: {ingress: {enabled: true}}", []string{"image_proxy.domains is empty"}},
 		{"Ingress without its addresses", "image_proxy: {domains: [a.example.com], ingress: {enabled: true}}", []string{"image_proxy.trusted_proxies is empty"}},
 		{"two ways in", "image_proxy: {domains: [a.example.com], trusted_proxies: [10.0.0.0/8], ingress: {enabled: true}, service: {type: LoadBalancer}}", []string{"customers need one way in"}},
-		{"domains without Ingress", "image_proxy: {domains: [a.example.com]}", []string{"image_proxy.domains is set, but image_proxy.ingress.enabled is false"}},
 		{"class without Ingress", "image_proxy: {ingress: {class_name: nginx}}", []string{"image_proxy.ingress.class_name is set, but"}},
 		{"annotations without Ingress", "image_proxy: {ingress: {annotations: {a: b}}}", []string{"image_proxy.ingress.annotations is set, but"}},
 		{"class that is no name", "image_proxy: {ingress: {class_name: Nginx}}", []string{"cannot be the name of an IngressClass"}},
-		{"plain text for everybody", "image_proxy: {service: {type: LoadBalancer}}", []string{"image_proxy.tls_secret is empty", "in plain text"}},
+		{"a load balancer without TLS", "image_proxy: {enabled: true, service: {type: LoadBalancer}}", withoutTLS},
+		{"a load balancer with annotations", "image_proxy: {enabled: true, service: {type: LoadBalancer, annotations: {a: b}}}", withoutTLS},
+		{"a port of nodes without TLS", "image_proxy: {enabled: true, service: {type: NodePort}}", withoutTLS},
+		{"a Service without TLS", "image_proxy: {enabled: true}", withoutTLS},
+		{"trusted proxies alone", "image_proxy: {enabled: true, trusted_proxies: [10.0.0.0/8]}", withoutTLS},
+		{"http before an Ingress", "image_proxy: {domains: [a.example.com], trusted_proxies: [10.0.0.0/8], ingress: {enabled: true}, external_url: http://a.example.com}", []string{"image_proxy.external_url says http, but the Ingress"}},
+		{"http with a certificate", "image_proxy: {tls_secret: a, external_url: http://a.example.com}", []string{"image_proxy.external_url says http, but the pods"}},
+		{"URL without scheme", "image_proxy: {external_url: a.example.com}", []string{"image_proxy.external_url", "has no scheme: write https://"}},
+		{"URL with another scheme", "image_proxy: {external_url: ftp://a.example.com}", []string{"has no scheme: write https://"}},
+		{"URL with a path", "image_proxy: {external_url: https://a.example.com/v2}", []string{"is more than a scheme and a host"}},
+		{"URL with a user", "image_proxy: {external_url: https://u@a.example.com}", []string{"is more than a scheme and a host"}},
+		{"two URLs", "image_proxy: {external_url: \"https://a.example.com,http://b.example.com\"}", []string{"is more than a scheme and a host"}},
+		{"wildcard as URL", "image_proxy: {external_url: \"https://*.example.com\"}", []string{"is more than a scheme and a host"}},
 		{"unknown type of Service", "image_proxy: {service: {type: ExternalName}}", []string{"image_proxy.service.type", `"LoadBalancer"`}},
 		{"number as annotation", "image_proxy: {service: {annotations: {weight: 5}}}", []string{"image_proxy.service.annotations", "weight: 5 is not a text: put it in quotes"}},
 		{"annotations that are a list", "image_proxy: {service: {annotations: [a]}}", []string{"must be a mapping of names to texts"}},

@@ -26,6 +26,8 @@ type Config struct {
 	Issuer  *Issuer
 	// Proxies are those in front of the side that are believed what they say of a client.
 	Proxies TrustedProxies
+	// External is how clients reach the side; empty: by the name that they use, and by TLS.
+	External ExternalURLs
 	// TerminateOnRevoke ends downloads under way when their license ends.
 	TerminateOnRevoke bool
 	// Recorder gets every request.

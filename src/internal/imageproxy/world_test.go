@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -46,6 +47,8 @@ type config struct {
 	terminate bool
 	// proxies are trusted.
 	proxies string
+	// external are the vendor's URLs.
+	external string
 	// keys of the tokens.
 	keys []byte
 	// without leaves a registry out.
@@ -76,6 +79,7 @@ type world struct {
 	digest, blob string
 
 	t          *testing.T
+	handler    http.Handler
 	registries []*catalog.Registry
 }
 
@@ -149,13 +153,18 @@ func newWorld(t *testing.T, cfg config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	external, err := imageproxy.ParseExternalURLs(cfg.external)
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.issuer = imageproxy.NewIssuer(keys, time.Now)
 	logger := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	side := imageproxy.New(imageproxy.Config{
-		Engine: engine.New(nil), Catalog: w.store, Issuer: w.issuer, Proxies: proxies, TerminateOnRevoke: cfg.terminate,
+		Engine: engine.New(nil), Catalog: w.store, Issuer: w.issuer, Proxies: proxies, External: external, TerminateOnRevoke: cfg.terminate,
 		Recorder: w.pulls, Logger: logger,
 	})
-	server := httptest.NewServer(httpserver.AccessLog{Side: imageproxy.Side, Logger: logger}.Handler(side.Serve))
+	w.handler = httpserver.AccessLog{Side: imageproxy.Side, Logger: logger}.Handler(side.Serve)
+	server := httptest.NewServer(w.handler)
 	t.Cleanup(func() {
 		server.Close()
 		side.Close()

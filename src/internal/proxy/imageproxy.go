@@ -32,11 +32,14 @@ type Images struct {
 	TerminateOnRevoke bool
 	// TrustedProxies are networks, with commas between.
 	TrustedProxies string
+	// ExternalURLs say how clients reach the side, with commas between.
+	ExternalURLs string
 }
 
 // check reports flags that do not go together.
 func (i Images) check(inCluster bool) error {
 	_, proxies := imageproxy.ParseTrustedProxies(i.TrustedProxies)
+	external, urls := imageproxy.ParseExternalURLs(i.ExternalURLs)
 	switch {
 	case i.Address == "" && i != Images{}:
 		return errors.New("the flags of the image proxy need --image-proxy-address: pass the address to serve it on")
@@ -48,6 +51,14 @@ func (i Images) check(inCluster bool) error {
 		return errors.New("--image-proxy-tls-cert and --image-proxy-tls-key belong together: pass both, or neither")
 	case proxies != nil:
 		return fmt.Errorf("--image-proxy-trusted-proxies: %w", proxies)
+	case urls != nil:
+		return fmt.Errorf("--image-proxy-external-url: %w", urls)
+	case i.TLSCert != "" && external.Plain():
+		return errors.New("--image-proxy-external-url says http, but --image-proxy-tls-cert serves TLS: write https://")
+	case i.TLSCert == "" && len(external) == 0 && openToOthers(i.Address):
+		return fmt.Errorf("--image-proxy-address %s is no loopback address and without TLS, in which license ids would be readable: "+
+			"pass --image-proxy-tls-cert and --image-proxy-tls-key, or --image-proxy-external-url with the https:// address of "+
+			"what ends TLS in front (http:// where ids may be readable)", i.Address)
 	default:
 		return nil
 	}
@@ -87,6 +98,10 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	if err != nil {
 		return p, err
 	}
+	external, err := imageproxy.ParseExternalURLs(cfg.Images.ExternalURLs)
+	if err != nil {
+		return p, err
+	}
 	counted := m.Images()
 	followed, err := store.Follow(ctx, store.Config{
 		Dir: cfg.Images.Dir, Cluster: cluster, Observer: counted, Log: cfg.Logger,
@@ -96,8 +111,9 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 		return p, err
 	}
 	side := imageproxy.New(imageproxy.Config{
-		Engine: engine.New(nil), Catalog: followed.Catalog(), Issuer: issuer, Proxies: proxies, TerminateOnRevoke: cfg.Images.TerminateOnRevoke,
-		Recorder: imageproxy.Recorders{counted, noted{followed}}, Logger: cfg.Logger,
+		Engine: engine.New(nil), Catalog: followed.Catalog(), Issuer: issuer, Proxies: proxies, External: external,
+		TerminateOnRevoke: cfg.Images.TerminateOnRevoke,
+		Recorder:          imageproxy.Recorders{counted, noted{followed}}, Logger: cfg.Logger,
 	})
 	stopped := make(chan error, 1)
 	go func() { stopped <- followed.Wait() }()

@@ -44,7 +44,7 @@ func TestParseTakesEveryKey(t *testing.T) {
 		},
 		ImageProxy: settings.ImageProxy{
 			Enabled: true, CreateCRDs: true, Replicas: 3, Limits: settings.Limits{CPU: "2", Memory: "256Mi"},
-			RegistrySecrets: []string{"quay-pull"}, Domains: []string{"images.example.com"}, TLSSecret: "images-tls",
+			RegistrySecrets: []string{"quay-pull"}, ExternalURL: "https://images.example.com", Domains: []string{"images.example.com"}, TLSSecret: "images-tls",
 			Service:           settings.Service{Type: "NodePort", Annotations: map[string]any{"a": "1"}},
 			Ingress:           settings.Ingress{Enabled: true, ClassName: "nginx", Annotations: map[string]any{"b": "2"}},
 			TerminateOnRevoke: true, TrustedProxies: []string{"10.244.0.0/16"},

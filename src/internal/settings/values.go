@@ -118,6 +118,7 @@ type ImageProxy struct {
 	Replicas          int      `yaml:"replicas"`
 	Limits            Limits   `yaml:"limits"`
 	RegistrySecrets   []string `yaml:"registry_secrets"`
+	ExternalURL       string   `yaml:"external_url"`
 	Domains           []string `yaml:"domains"`
 	TLSSecret         string   `yaml:"tls_secret"`
 	Service           Service  `yaml:"service"`

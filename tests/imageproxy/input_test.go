@@ -32,6 +32,8 @@ func TestFlagsThatAreWrong(t *testing.T) {
 		"every address":         {append(side, "--image-proxy-dir="+dir, "--image-proxy-address=:0"), 2, "license ids would be readable"},
 		"no URL":                {append(side, "--image-proxy-dir="+dir, "--image-proxy-external-url=a.example.com"), 2, "write https://images.example.com"},
 		"http and TLS":          {append(side, "--image-proxy-dir="+dir, "--image-proxy-external-url=http://a.example.com", "--image-proxy-tls-cert="+text, "--image-proxy-tls-key="+text), 2, "write https://"},
+		"no pulls":              {append(side, "--image-proxy-dir="+dir, "--image-proxy-concurrent-pulls=0"), 2, "--image-proxy-concurrent-pulls is 0: it must be 1 or more"},
+		"pulls, no address":     {[]string{"--image-proxy-concurrent-pulls=5"}, 2, "--image-proxy-address"},
 		"URL, no address":       {[]string{"--image-proxy-external-url=https://a.example.com"}, 2, "--image-proxy-address"},
 		"no directory":          {append(side, "--image-proxy-dir="+filepath.Join(dir, "missing")), 1, "missing"},
 		"no certificate's file": {append(side, "--image-proxy-dir="+dir, "--image-proxy-tls-cert="+filepath.Join(dir, "missing"), "--image-proxy-tls-key="+text), 1, "missing"},

@@ -21,6 +21,7 @@ func TestImageProxyIsToldItsValues(t *testing.T) {
 		name, values string
 		want         []string
 	}{
+		{"more pulls", "tls_secret: tls, concurrent_pulls: 256", []string{tlsCert, tlsKey}},
 		{"a load balancer in front", "external_url: https://images.example.com", []string{"--image-proxy-external-url=https://images.example.com"}},
 		{"plain text", "external_url: http://images.internal:30080", []string{"--image-proxy-external-url=http://images.internal:30080"}},
 		{"names in front", "domains: [a.example.com, b.example.com]", []string{"--image-proxy-external-url=https://a.example.com,https://b.example.com"}},
@@ -35,11 +36,15 @@ func TestImageProxyIsToldItsValues(t *testing.T) {
 	templates := productTemplates(t)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			pulls := "--image-proxy-concurrent-pulls=64"
+			if strings.Contains(c.values, "concurrent_pulls") {
+				pulls = "--image-proxy-concurrent-pulls=256"
+			}
 			all := deployments(t, mustRender(t, templates, "image_proxy: {enabled: true, "+c.values+"}"))
 			if len(all) != 2 {
 				t.Fatalf("%d Deployments, want one for each side", len(all))
 			}
-			want := slices.Concat([]string{"serve", "--listen-address=", "--image-proxy-address=:5003", "--admin-address=:8081", "--namespace=$(POD_NAMESPACE)"},
+			want := slices.Concat([]string{"serve", "--listen-address=", "--image-proxy-address=:5003", "--admin-address=:8081", "--namespace=$(POD_NAMESPACE)", pulls},
 				c.want, []string{"--shutdown-timeout=300s"})
 			if diff := cmp.Diff(want, all[1].Spec.Template.Spec.Containers[0].Args); diff != "" {
 				t.Errorf("arguments (-want +got):\n%s", diff)

@@ -93,6 +93,7 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"wildcard", "image_proxy: {domains: [\"*.example.com\"]}", []string{"is not a host name"}},
 		{"single word as domain", "image_proxy: {domains: [images]}", []string{"is not a host name"}},
 		{"trusted proxy without length", "image_proxy: {trusted_proxies: [10.0.0.1]}", []string{"image_proxy.trusted_proxies[0]", "has no prefix length"}},
+		{"no pulls", "image_proxy: {concurrent_pulls: 0}", []string{"image_proxy.concurrent_pulls", ">= 1"}},
 		{"no replicas of the image proxy", "image_proxy: {replicas: 0}", []string{"image_proxy.replicas", ">= 1"}},
 		{"too little memory for the image proxy", "image_proxy: {limits: {memory: 1Mi}}", []string{"image_proxy.limits.memory", "of 32Mi or more"}},
 		{"dashboard as text", "monitoring: {grafana_dashboard: \"yes\"}", []string{"expected: boolean"}},

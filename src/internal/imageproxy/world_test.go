@@ -47,6 +47,8 @@ type config struct {
 	terminate bool
 	// proxies are trusted.
 	proxies string
+	// pulls of a license at once; 0: any number.
+	pulls int
 	// external are the vendor's URLs.
 	external string
 	// keys of the tokens.
@@ -79,6 +81,7 @@ type world struct {
 	digest, blob string
 
 	t          *testing.T
+	side       *imageproxy.Proxy
 	handler    http.Handler
 	registries []*catalog.Registry
 }
@@ -160,9 +163,10 @@ func newWorld(t *testing.T, cfg config) *world {
 	w.issuer = imageproxy.NewIssuer(keys, time.Now)
 	logger := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	side := imageproxy.New(imageproxy.Config{
-		Engine: engine.New(nil), Catalog: w.store, Issuer: w.issuer, Proxies: proxies, External: external, TerminateOnRevoke: cfg.terminate,
+		Engine: engine.New(nil), Catalog: w.store, Issuer: w.issuer, Proxies: proxies, External: external, TerminateOnRevoke: cfg.terminate, ConcurrentPulls: cfg.pulls,
 		Recorder: w.pulls, Logger: logger,
 	})
+	w.side = side
 	w.handler = httpserver.AccessLog{Side: imageproxy.Side, Logger: logger}.Handler(side.Serve)
 	server := httptest.NewServer(w.handler)
 	t.Cleanup(func() {

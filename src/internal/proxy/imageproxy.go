@@ -20,6 +20,10 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
+// DefaultConcurrentPulls is how many blobs a license has sent at once where nothing else is said. It is a
+// third of what a pod of the package's size has memory for.
+const DefaultConcurrentPulls = 64
+
 // Images is what the command line says of the image proxy.
 type Images struct {
 	// Address of the side; empty: off.
@@ -34,6 +38,8 @@ type Images struct {
 	TrustedProxies string
 	// ExternalURLs say how clients reach the side, with commas between.
 	ExternalURLs string
+	// ConcurrentPulls is how many blobs one license has sent at once that names no number itself.
+	ConcurrentPulls int
 }
 
 // check reports flags that do not go together.
@@ -41,7 +47,7 @@ func (i Images) check(inCluster bool) error {
 	_, proxies := imageproxy.ParseTrustedProxies(i.TrustedProxies)
 	external, urls := imageproxy.ParseExternalURLs(i.ExternalURLs)
 	switch {
-	case i.Address == "" && i != Images{}:
+	case i.Address == "" && i != Images{} && i != Images{ConcurrentPulls: DefaultConcurrentPulls}:
 		return errors.New("the flags of the image proxy need --image-proxy-address: pass the address to serve it on")
 	case i.Address == "":
 		return nil
@@ -49,6 +55,8 @@ func (i Images) check(inCluster bool) error {
 		return errors.New("--image-proxy-address needs --image-proxy-dir, a directory with licenses and registries, outside of a cluster")
 	case (i.TLSCert == "") != (i.TLSKey == ""):
 		return errors.New("--image-proxy-tls-cert and --image-proxy-tls-key belong together: pass both, or neither")
+	case i.ConcurrentPulls < 1:
+		return fmt.Errorf("--image-proxy-concurrent-pulls is %d: it must be 1 or more", i.ConcurrentPulls)
 	case proxies != nil:
 		return fmt.Errorf("--image-proxy-trusted-proxies: %w", proxies)
 	case urls != nil:
@@ -112,8 +120,8 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	}
 	side := imageproxy.New(imageproxy.Config{
 		Engine: engine.New(nil), Catalog: followed.Catalog(), Issuer: issuer, Proxies: proxies, External: external,
-		TerminateOnRevoke: cfg.Images.TerminateOnRevoke,
-		Recorder:          imageproxy.Recorders{counted, noted{followed}}, Logger: cfg.Logger,
+		TerminateOnRevoke: cfg.Images.TerminateOnRevoke, ConcurrentPulls: cfg.Images.ConcurrentPulls,
+		Recorder: imageproxy.Recorders{counted, noted{followed}}, Logger: cfg.Logger,
 	})
 	stopped := make(chan error, 1)
 	go func() { stopped <- followed.Wait() }()

@@ -47,7 +47,7 @@ func TestParseTakesEveryKey(t *testing.T) {
 			RegistrySecrets: []string{"quay-pull"}, ExternalURL: "https://images.example.com", Domains: []string{"images.example.com"}, TLSSecret: "images-tls",
 			Service:           settings.Service{Type: "NodePort", Annotations: map[string]any{"a": "1"}},
 			Ingress:           settings.Ingress{Enabled: true, ClassName: "nginx", Annotations: map[string]any{"b": "2"}},
-			TerminateOnRevoke: true, TrustedProxies: []string{"10.244.0.0/16"},
+			TerminateOnRevoke: true, ConcurrentPulls: 256, TrustedProxies: []string{"10.244.0.0/16"},
 		},
 		Monitoring: settings.Monitoring{PrometheusRule: true, GrafanaDashboard: true},
 		Shared: settings.Shared{

@@ -124,6 +124,7 @@ type ImageProxy struct {
 	Service           Service  `yaml:"service"`
 	Ingress           Ingress  `yaml:"ingress"`
 	TerminateOnRevoke bool     `yaml:"terminate_on_revoke"`
+	ConcurrentPulls   int      `yaml:"concurrent_pulls"`
 	TrustedProxies    []string `yaml:"trusted_proxies"`
 }
 

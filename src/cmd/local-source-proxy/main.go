@@ -35,7 +35,7 @@ func main() {
 // usageError is a mistake in the command line itself.
 type usageError struct{ error }
 
-// reported is an error that the user has been told.
+// reported is an error that the user has seen.
 type reported struct{ error }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {

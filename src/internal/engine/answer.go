@@ -69,7 +69,7 @@ func returned(upstream http.Header, discreet bool) http.Header {
 		}
 	}
 	if discreet {
-		// What the registry gives to everybody is here for those with a license, and no longer than it lasts.
+		// What the registry sends to everybody is here for those with a license, and no longer than it lasts.
 		kept.Set("Cache-Control", "private, no-cache")
 	}
 	for name, values := range upstream {
@@ -87,7 +87,7 @@ func (x *exchange) bounce(resp *http.Response) error {
 	location, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
 	if x.route.Method == http.MethodHead && x.route.Kind == oci.Blob && !x.target.Download {
 		// The blob is probably there. But nobody here may ask where it is, and what redirects may be no
-		// registry at all (quirk D12). A client that is told "no" sends the blob once more, which is safe.
+		// registry at all (quirk D12). A client that hears "no" sends the blob once more, which is safe.
 		return oci.Errorf(oci.BlobUnknown, "the registry keeps this blob elsewhere, where nothing is looked for without allow_pull: upload it again")
 	}
 	passed := x.target.Registry.PassesRedirects() && x.call.Download && !x.target.Discreet

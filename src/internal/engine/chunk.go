@@ -171,7 +171,7 @@ func (x *exchange) at(ctx context.Context, location string) (*url.URL, error) {
 }
 
 // chunkRefusal explains a refused part of an upload; nil where there is nothing to add to what the registry
-// says. A client that began at the wrong place is told the right one (quirk U11). That the registry takes no
+// says. A client that began at the wrong place learns the right one (quirk U11). That the registry takes no
 // such chunks is said of one that began at the right place, and was as long as it said (quirks U3 and U4).
 func (x *exchange) chunkRefusal(resp *http.Response, code oci.Code, message string) error {
 	stands := x.stands

@@ -149,7 +149,7 @@ func each(value any, change func(string) string) any {
 	return value
 }
 
-// known keeps a code of the specification: a registry of which nothing is told has no code of its own.
+// known keeps a code of the specification: an error that names no registry has no code of its own.
 func known(code oci.Code) oci.Code {
 	switch code {
 	case oci.BlobUnknown, oci.BlobUploadInvalid, oci.BlobUploadUnknown, oci.DigestInvalid, oci.ManifestBlobUnknown,

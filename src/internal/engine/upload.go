@@ -19,7 +19,7 @@ import (
 const minChunk = "Oci-Chunk-Min-Length"
 
 // uploadAnswer maps the answer to any step of an upload. Registries differ in the status with which they say
-// yes (quirk U2), so it is the step that decides what the client is told.
+// yes (quirk U2), so this step decides what the client hears.
 func (x *exchange) uploadAnswer(resp *http.Response, from http.Header) error {
 	switch x.route.Method {
 	case http.MethodPost:

@@ -58,8 +58,8 @@ const stallLimit = time.Second
 
 // StopReading ends the reading of the client's body soon, when it is not complete although the request has
 // its answer. Otherwise a client that stalls would keep its own answer waiting, and its connection: net/http
-// reads on before it sends one. It is called when an answer begins, whoever writes it; who has one earlier,
-// and more to do before, calls it himself.
+// reads on before it sends one. The writer calls it when an answer begins. A handler that has decided earlier,
+// and has more to do before it answers, calls it itself.
 func (e *Entry) StopReading() {
 	if e.body != nil && !e.body.complete() {
 		e.body.stop()
@@ -249,7 +249,7 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readError gives all errors one type, as atomic.Value wants it.
+// readError wraps all errors in one type, as atomic.Value wants it.
 type readError struct{ error }
 
 func (e readError) Unwrap() error { return e.error }

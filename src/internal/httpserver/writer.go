@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 )
 
-// writer counts an answer and puts stamps on it: headers that every answer has, whoever writes it.
+// writer counts an answer and puts stamps on it: headers that every answer has.
 type writer struct {
 	http.ResponseWriter
 	stamps http.Header

@@ -24,7 +24,7 @@ type Config struct {
 	Engine  *engine.Engine
 	Catalog *catalog.Store
 	Issuer  *Issuer
-	// Proxies are those in front of the side that are believed what they say of a client.
+	// Proxies are those in front of the side whose X-Forwarded headers count.
 	Proxies TrustedProxies
 	// External is how clients reach the side; empty: by the name that they use, and by TLS.
 	External ExternalURLs

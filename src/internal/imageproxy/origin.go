@@ -39,7 +39,7 @@ func (p TrustedProxies) trust(address netip.Addr) bool {
 
 // Origin is where a request comes from.
 type Origin struct {
-	// Address of the client; the zero one where it cannot be told.
+	// Address of the client; the zero one where it is not known.
 	Address netip.Addr
 	// TLS says that the client is known to speak it. A terminator that is not trusted leaves it open.
 	TLS bool

@@ -59,7 +59,7 @@ func (u externalURL) means(host string) bool {
 	return strings.EqualFold(strings.TrimSuffix(host, port), strings.TrimSuffix(u.host, port))
 }
 
-// realm returns where a client buys its token, with a license id: by TLS, unless the vendor said otherwise or
+// realm returns where a client gets its token, with a license id: by TLS, unless the vendor said otherwise or
 // the id does not leave the machine. The name is the client's own, so that any domain works (quirk A11). Where
 // the vendor has listed names, it is one of them, because what ends TLS in front may have written another.
 // False: there is no name that could be one.

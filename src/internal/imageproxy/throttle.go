@@ -19,7 +19,7 @@ const (
 	sources = 16 << 10
 	// Pause between two summaries about the same source.
 	Pause = 30 * time.Second
-	// ipv6Prefix is the part of an address that a network gives out; the rest is the client's to choose.
+	// ipv6Prefix is the part of an address that a network assigns; the client chooses the rest.
 	ipv6Prefix = 64
 )
 

@@ -15,7 +15,7 @@ const (
 	// earliest is how long before its expiry a credential is renewed at most; short-lived ones keep three
 	// quarters of their life.
 	earliest = 5 * time.Minute
-	// undated is how long an answer without an expiry is believed: a credential helper may be asked again
+	// undated is how long an answer without an expiry is kept: a credential helper may be asked again
 	// after it.
 	undated = 5 * time.Minute
 	// patience ends a question that nobody may be waiting for any more.

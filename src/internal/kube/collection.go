@@ -15,7 +15,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
 )
 
-// Handler is told of the custom resources of one kind, as another type that has only what is needed of them.
+// Handler learns of the custom resources of one kind, as another type that has only what is needed of them.
 // Calls do not overlap.
 type Handler[T any] struct {
 	// Convert makes the other type. What it does not keep is not kept by anybody.
@@ -25,7 +25,7 @@ type Handler[T any] struct {
 	Replace func(map[string]T)
 	Set     func(T)
 	Delete  func(name string)
-	// Failed is told once of each outage, with an [*AccessError]. What was told last is still the best there
+	// Failed is called once for each outage, with an [*AccessError]. The last objects are still the best there
 	// is.
 	Failed func(error)
 }
@@ -48,7 +48,7 @@ type collection[T any] struct {
 	client    *Client
 	resources Resources
 	handler   Handler[T]
-	listed    map[string]T // until they are told of
+	listed    map[string]T // until Replace has them
 	outage    Outage
 }
 

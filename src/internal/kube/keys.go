@@ -28,7 +28,7 @@ const (
 // Secret empty. The first replica puts a random key into it; those that come later, or at the same moment,
 // read that one.
 //
-// The server creates no Secret: whoever may create one of any type could have it filled with another
+// The server creates no Secret: with the right to create one of any type, it could have one filled with another
 // ServiceAccount's token. The content is not checked beyond being there.
 func (c *Client) Keys(ctx context.Context, name string) ([]byte, error) {
 	var err error

@@ -25,7 +25,7 @@ type Client struct {
 	Secrets Secrets
 	// Licenses and Registries are the custom resources of that namespace; nil where they are not needed.
 	Licenses, Registries Resources
-	// Binding is what gives the server its rights, for messages.
+	// Binding is the object that grants the server its rights, for messages.
 	Binding Binding
 	// Log gets outages that change nothing; nil discards.
 	Log *slog.Logger

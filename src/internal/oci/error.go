@@ -165,7 +165,7 @@ func (e *Error) Status() int {
 	return e.Code.Status()
 }
 
-// maxLogged is how many errors of a list the log is told.
+// maxLogged is how many errors of a list go to the log.
 const maxLogged = 5
 
 // Error is the text for the log: codes, messages, and the cause where there is one.

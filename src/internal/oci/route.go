@@ -98,7 +98,7 @@ func ParsePath(escapedPath string) (Route, error) {
 	return parse(path)
 }
 
-// For gives the route its method, which must be one of those that are allowed.
+// For sets the route's method, which must be one of those that are allowed.
 func (r Route) For(method string, allowed ...string) (Route, error) {
 	if !slices.Contains(allowed, method) {
 		allow := strings.Join(allowed, ", ")
@@ -199,7 +199,7 @@ func ErrTag() *Error {
 }
 
 // refuse returns the error for a reference that cannot exist: it is unknown, like one that does not. Who
-// writes a manifest is told what is wrong, and so is who asks for referrers (distribution-spec, "Listing
+// writes a manifest learns what is wrong, and so does who asks for referrers (distribution-spec, "Listing
 // Referrers").
 func (r Route) refuse(method string) *Error {
 	if method == http.MethodPut || r.Kind == Referrers {

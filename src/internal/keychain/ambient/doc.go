@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package ambient takes the identity that a cloud gives to the machine, for the registries of that cloud.
+// Package ambient takes the identity that a cloud has assigned to the machine, for the registries of that cloud.
 //
 // It is the only package that knows the three clouds' libraries. It does nothing for the registries of
 // others, because a cloud's first token opens more than registries. It keeps no state: each question runs

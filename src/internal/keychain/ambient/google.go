@@ -26,7 +26,7 @@ const (
 
 	keyFileVariable = "GOOGLE_APPLICATION_CREDENTIALS"
 	// early makes the library ask the metadata server again when we renew: that server hands out a new token
-	// 4 minutes before the old one expires, and its users are told to ask 225 seconds before.
+	// 4 minutes before the old one expires, and asks its users to come 225 seconds before.
 	early = 225 * time.Second
 	// answer is the longest that a token endpoint may take.
 	answer = 30 * time.Second

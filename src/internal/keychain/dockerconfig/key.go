@@ -38,7 +38,7 @@ func parseKey(s string) key {
 	return k
 }
 
-// plainFirst orders the names that a config gives to registries: of several with one meaning the first
+// plainFirst orders the names that a config has for registries: of several with one meaning the first
 // counts. That is docker's own name for Docker Hub, and the shortest one, without scheme and version, for any
 // other registry.
 func plainFirst(a, b string) int {

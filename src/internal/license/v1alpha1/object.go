@@ -29,7 +29,7 @@ type Object interface {
 	metav1.Object
 	runtime.Object
 	// Validate reports everything that keeps the object from being used, each a [*defect.Error] with the key,
-	// as far as it can be told from the object alone.
+	// as far as the object alone shows it.
 	Validate(Where) error
 	// written is a copy with what an author writes: no status, and nothing that the API server adds.
 	written() Object

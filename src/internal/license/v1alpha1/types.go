@@ -234,7 +234,7 @@ type RegistryCredentials struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self == ''",message="has no meaning in a cluster: name a Secret by secretRef"
 	DockerConfigFile string `json:"dockerConfigFile,omitempty"`
-	// Provider takes the identity that a cloud gives to the machine.
+	// Provider takes the identity that a cloud has assigned to the machine.
 	//
 	// +optional
 	// +kubebuilder:validation:Enum="";aws;google;azure

@@ -109,7 +109,7 @@ type entry struct {
 	Detail        json.RawMessage
 }
 
-// messages puts the errors of a list after each other. A code is told where it is not the first one's.
+// messages puts the errors of a list after each other. A code is named where it is not the first one's.
 func messages(entries []entry) string {
 	var texts []string
 	for _, one := range entries {

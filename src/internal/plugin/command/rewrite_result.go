@@ -83,7 +83,7 @@ func (r *rewritten) text(w io.Writer) error {
 	return nil
 }
 
-// withoutLicense is a file for the eyes of whoever looks over the user's shoulder.
+// withoutLicense is a file as the terminal shows it.
 func withoutLicense(content []byte) string {
 	return regexp.MustCompile(`(?m)^(\s*\.dockerconfigjson:).*$`).ReplaceAllString(string(content), "$1 (the license)")
 }

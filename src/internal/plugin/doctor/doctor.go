@@ -119,7 +119,7 @@ func (w *walk) rbac(ctx context.Context) (diagnosis.Step, error) {
 	return diagnosis.Step{Detail: "you may " + strings.Join(verbs(), ", ")}, nil
 }
 
-// service pings the proxy; that the API server finds no Service is told by its 404.
+// service pings the proxy; the API server's 404 says that it finds no Service.
 func (w *walk) service(ctx context.Context) (diagnosis.Step, error) {
 	w.ping(ctx)
 	if e, ok := errors.AsType[*apiserver.Error](w.pingErr); ok && e.Origin == apiserver.Cluster && e.Status == http.StatusNotFound {

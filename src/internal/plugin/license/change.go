@@ -77,7 +77,7 @@ func Restore(l *v1alpha1.License) {
 	delete(l.Annotations, v1alpha1.RevokedAtAnnotation)
 }
 
-// Extend gives the license another end. A span of time counts from the old end when that lies ahead, else
+// Extend sets another end. A span of time counts from the old end when that lies ahead, else
 // from now.
 func Extend(l *v1alpha1.License, end End, now time.Time) error {
 	old, err := v1alpha1.ParseTime(l.Spec.ExpiresAt)

@@ -19,8 +19,7 @@ const message = "pull"
 // maxLine is the length of the longest line that is looked at; no line of the server is near it.
 const maxLine = 64 << 10
 
-// ErrNoJSON says that a log has lines, and that none of them is one of the server's JSON form: nothing can be
-// told from it.
+// ErrNoJSON says that a log has lines, and that none of them has the server's JSON form.
 var ErrNoJSON = errors.New("no line of it is JSON: run the server with --log-format json")
 
 // Pull is one request that came with the license.

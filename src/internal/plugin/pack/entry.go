@@ -72,7 +72,7 @@ func comparePaths(a, b string) int {
 }
 
 // Permissions: the owner's bits only, as imgpkg writes them. What group and others may do differs with the
-// umask of whoever checked the tree out, and would change the digest.
+// umask of the one who checked the tree out, and would change the digest.
 const (
 	directoryMode  = 0o700
 	executableMode = 0o700

@@ -79,6 +79,7 @@ func TestExamplesApply(t *testing.T) {
 func TestDocumentedValuesAreAccepted(t *testing.T) {
 	cases := map[string]string{
 		"bundle/README.md":             productTemplates(t),
+		"bundle/operating.md":          productTemplates(t),
 		"config/image-proxy.md":        productTemplates(t),
 		"package-repository/README.md": profileTemplates(t),
 	}

@@ -22,7 +22,7 @@ import (
 // wait go on.
 func TestOneCustomersNodesDoNotSlowAnother(t *testing.T) {
 	t.Parallel()
-	const places, line, more = 3, 12, 5
+	const places, line, more = 3, 3, 14
 	v := newVendor(t)
 	acme, other := v.license("acme"), v.license("other")
 	other.write("  limits: {concurrentPulls: 4}\n")

@@ -36,7 +36,7 @@ func TestImageProxyIsToldItsValues(t *testing.T) {
 	templates := productTemplates(t)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			pulls := "--image-proxy-concurrent-pulls=64"
+			pulls := "--image-proxy-concurrent-pulls=32"
 			if strings.Contains(c.values, "concurrent_pulls") {
 				pulls = "--image-proxy-concurrent-pulls=256"
 			}

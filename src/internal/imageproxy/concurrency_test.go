@@ -46,10 +46,10 @@ func TestOneCustomerDoesNotSlowAnother(t *testing.T) {
 	w.admit(a, b)
 	first, second := w.begin(a), w.begin(a)
 	var line []<-chan int
-	for range 8 {
+	for range 2 {
 		line = append(line, w.asks(a, "GET", "/blobs/"+w.blob))
 	}
-	w.waits(8)
+	w.waits(2)
 
 	for range 5 {
 		w.Do("GET", image+"/blobs/"+w.blob, b.basic()).Is(200)

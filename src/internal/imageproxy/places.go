@@ -16,8 +16,9 @@ import (
 const (
 	// maxWait is how long a request waits for a place. Load balancers in front end what is silent for a minute.
 	maxWait = 30 * time.Second
-	// waitingPerPlace is how many requests of a license wait for each of its places. Each holds a connection.
-	waitingPerPlace = 4
+	// waitingPerPlace is how many requests of a license wait for each of its places. Each holds a connection, of
+	// which a small pod has no more than a few hundred.
+	waitingPerPlace = 1
 	// placeRetryAfter is in how many seconds a request that got no place may come again.
 	placeRetryAfter = "10"
 )

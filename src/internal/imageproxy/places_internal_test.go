@@ -85,6 +85,7 @@ func (m *market) empty() {
 }
 
 func TestWaitingForAPlace(t *testing.T) {
+	const most = 3
 	refused := errNoPlace.Error()
 	for name, test := range map[string]func(m *market){
 		"first come, first served": func(m *market) {
@@ -110,7 +111,7 @@ func TestWaitingForAPlace(t *testing.T) {
 		"in a line that is bounded": func(m *market) {
 			m.is(m.come(m.t.Context()), "in")
 			var line []<-chan error
-			for range waitingPerPlace {
+			for range most * waitingPerPlace {
 				line = append(line, m.come(m.t.Context()))
 			}
 			m.is(m.come(m.t.Context()), refused)
@@ -134,11 +135,11 @@ func TestWaitingForAPlace(t *testing.T) {
 		"until the license has more": func(m *market) {
 			m.is(m.come(m.t.Context()), "in")
 			second, third, fourth := m.come(m.t.Context()), m.come(m.t.Context()), m.come(m.t.Context())
-			m.put(catalog.License{ConcurrentPulls: 3})
+			m.put(catalog.License{ConcurrentPulls: most + 2})
 			m.is(second, "in")
 			m.is(third, "in")
 			m.is(fourth, "waits")
-			m.put(catalog.License{ConcurrentPulls: 1}) // those under way finish
+			m.put(catalog.License{ConcurrentPulls: most}) // those under way finish
 			m.leave(m.key)
 			m.leave(m.key)
 			m.is(fourth, "waits")
@@ -164,8 +165,14 @@ func TestWaitingForAPlace(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := newMarket(t, 1, 0)
+				m := newMarket(t, most, 0)
+				for range most - 1 { // one place is left for the first that comes
+					m.is(m.come(m.t.Context()), "in")
+				}
 				test(m)
+				for range most - 1 {
+					m.leave(m.key)
+				}
 				m.empty()
 			})
 		})

@@ -20,9 +20,9 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// DefaultConcurrentPulls is how many blobs a license has sent at once where nothing else is said. It is a
-// third of what a pod of the package's size has memory for.
-const DefaultConcurrentPulls = 64
+// DefaultConcurrentPulls is how many blobs a license has sent at once where nothing else is said. With its
+// other requests, and those that wait, it takes about half of what a pod of the package's size has memory for.
+const DefaultConcurrentPulls = 32
 
 // Images is what the command line says of the image proxy.
 type Images struct {

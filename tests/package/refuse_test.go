@@ -83,6 +83,8 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"URL with a path", "image_proxy: {external_url: https://a.example.com/v2}", []string{"is more than a scheme and a host"}},
 		{"URL with a user", "image_proxy: {external_url: https://u@a.example.com}", []string{"is more than a scheme and a host"}},
 		{"two URLs", "image_proxy: {external_url: \"https://a.example.com,http://b.example.com\"}", []string{"is more than a scheme and a host"}},
+		{"URL with an impossible port", "image_proxy: {external_url: \"https://a.example.com:123456\"}", []string{"is more than a scheme and a host"}},
+		{"URL with a slash at its end", "image_proxy: {external_url: https://a.example.com/}", []string{"is more than a scheme and a host"}},
 		{"wildcard as URL", "image_proxy: {external_url: \"https://*.example.com\"}", []string{"is more than a scheme and a host"}},
 		{"unknown type of Service", "image_proxy: {service: {type: ExternalName}}", []string{"image_proxy.service.type", `"LoadBalancer"`}},
 		{"number as annotation", "image_proxy: {service: {annotations: {weight: 5}}}", []string{"image_proxy.service.annotations", "weight: 5 is not a text: put it in quotes"}},

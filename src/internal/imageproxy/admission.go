@@ -38,7 +38,9 @@ func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, erro
 
 // await waits until the license may have one more request under way. The error is the answer of one that did
 // not get its turn.
-func (v *visit) await(ctx context.Context, operation oci.Route, credential *catalog.Credential) (waited bool, noPlace error) {
+func (v *visit) await(
+	ctx context.Context, operation oci.Route, credential *catalog.Credential,
+) (waited bool, noPlace error) {
 	key := lineKey{credential.License.Name, operation.Kind == oci.Blob && operation.Method == http.MethodGet}
 	began := time.Now()
 	waited, err := v.places.take(ctx, key, credential)
@@ -64,8 +66,8 @@ func (v *visit) leave() {
 	}
 }
 
-// decide finds out what a request opens. Each step tells only those who have passed the ones before it anything
-// about what is configured.
+// decide finds out what a request opens. Each step tells only those who have passed the ones before it
+// anything about what is configured.
 func (v *visit) decide(r *http.Request, operation oci.Route) (engine.Target, *catalog.Credential, error) {
 	known := v.cfg.Catalog.Current()
 	credential, scope, err := v.authenticate(r, known, operation)

@@ -14,10 +14,11 @@ import (
 )
 
 const (
-	// maxWait is how long a request waits for a place. Load balancers in front end what is silent for a minute.
+	// maxWait is how long a request waits for a place. Load balancers in front end what is silent for a
+	// minute.
 	maxWait = 30 * time.Second
-	// waitingPerPlace is how many requests of a license wait for each of its places. Each holds a connection, of
-	// which a small pod has no more than a few hundred.
+	// waitingPerPlace is how many requests of a license wait for each of its places. Each holds a connection,
+	// of which a small pod has no more than a few hundred.
 	waitingPerPlace = 1
 	// placeRetryAfter is in how many seconds a request that got no place may come again.
 	placeRetryAfter = "10"
@@ -78,8 +79,8 @@ func (p *places) most(l *catalog.License) int {
 	}
 }
 
-// take gets a place, and says whether the request had to wait, in which time another catalog may have come into
-// force. Without a place the error is [errNoPlace] or the context's.
+// take gets a place, and says whether the request had to wait, in which time another catalog may have come
+// into force. Without a place the error is [errNoPlace] or the context's.
 func (p *places) take(ctx context.Context, key lineKey, credential *catalog.Credential) (waited bool, err error) {
 	w := p.enter(key, credential)
 	switch {
@@ -104,8 +105,8 @@ func (p *places) take(ctx context.Context, key lineKey, credential *catalog.Cred
 	return true, p.giveUp(key, w, err)
 }
 
-// enter takes a place that is free, or the last one in the line; nil: the line is full. A waiter without a turn
-// has its place.
+// enter takes a place that is free, or the last one in the line; nil: the line is full. A waiter without a
+// turn has its place.
 func (p *places) enter(key lineKey, credential *catalog.Credential) *waiter {
 	p.mu.Lock()
 	defer p.mu.Unlock()

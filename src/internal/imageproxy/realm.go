@@ -60,9 +60,9 @@ func (u externalURL) means(host string) bool {
 }
 
 // realm returns where a client gets its token, with a license id: by TLS, unless the vendor said otherwise or
-// the id does not leave the machine. The name is the client's own, so that any domain works (quirk A11). Where
-// the vendor has listed names, it is one of them, because what ends TLS in front may have written another.
-// False: there is no name that could be one.
+// the id does not leave the machine. The name is the client's own, so that any domain works (quirk A11).
+// Where the vendor has listed names, it is one of them, because what ends TLS in front may have written
+// another. False: there is no name that could be one.
 func (v *visit) realm(r *http.Request) (externalURL, bool) {
 	if len(v.cfg.External) == 0 && !v.hosts.accepts(r.Host) {
 		return externalURL{}, false

@@ -20,14 +20,14 @@ const internalPath = "github.com/local-source-proxy/local-source-proxy/src/inter
 func mayImport() map[string][]string {
 	return map[string][]string{
 		// Facts about the protocol and nothing else.
-		"oci": {}, "diagnosis": {}, "keyfile": {}, "singleflight": {}, "version": {},
+		"oci": {}, "diagnosis": {}, "keyfile": {}, "singleflight": {}, "socket": {}, "version": {},
 		"session": {"keyfile"},
 		// One registry; knows no side and no request of a client.
 		"keychain": {"singleflight"}, "keychain/dockerconfig": {"keychain"}, "keychain/ambient": {"keychain"},
-		"upstream": {"keychain", "oci", "singleflight"},
+		"upstream": {"keychain", "oci", "singleflight", "socket"},
 		// One request; knows no side.
 		"settings/filewatch": {},
-		"httpserver":         {"oci", "settings/filewatch"},
+		"httpserver":         {"oci", "settings/filewatch", "socket"},
 		"engine":             {"httpserver", "oci", "session", "upstream"},
 		"preflight":          {"diagnosis", "oci", "upstream"},
 		// The source proxy.

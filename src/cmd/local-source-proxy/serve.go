@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,10 +21,6 @@ import (
 // of Go's default takes 2 to 5 MiB off the peak of 64 uploads at once, for at most a twentieth more CPU, and
 // this one more for none (tests/bench/README.md).
 const gcPercent = 40
-
-// memoryLimitVariable is the environment variable with the pod's memory limit, which the package takes from
-// the downward API.
-const memoryLimitVariable = "POD_MEMORY_LIMIT"
 
 // temporary is what --embedded-registry means without a directory.
 const temporary = "temporary"
@@ -87,26 +82,12 @@ server does nothing else. Licenses and registries are YAML files (--image-proxy-
 		if os.Getenv("GOGC") == "" {
 			debug.SetGCPercent(gcPercent)
 		}
-		if err := limitMemory(os.Getenv(memoryLimitVariable)); err != nil {
+		if cfg.Memory, err = proxy.LimitMemory(os.Getenv(proxy.MemoryLimitVariable), os.DirFS("/")); err != nil {
 			return usageError{err}
 		}
 		return proxy.Run(cmd.Context(), cfg)
 	}
 	return cmd
-}
-
-// limitMemory tells Go about a pod's memory limit in bytes. A tenth is left for what Go does not count: the
-// kernel's stacks, the binary's pages.
-func limitMemory(limit string) error {
-	if limit == "" {
-		return nil
-	}
-	bytes, err := strconv.ParseInt(limit, 10, 64)
-	if err != nil || bytes <= 0 {
-		return fmt.Errorf("%s is %q: it must be a number of bytes", memoryLimitVariable, limit)
-	}
-	debug.SetMemoryLimit(bytes / 10 * 9)
-	return nil
 }
 
 // imagesFlags are those of the image proxy.

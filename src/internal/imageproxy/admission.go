@@ -95,6 +95,7 @@ func (v *visit) decide(r *http.Request, operation oci.Route) (engine.Target, *ca
 		Download:   true,
 		Source:     func(string) (string, bool) { return "", false },
 		Discreet:   true,
+		Callers:    []string{credential.License.Name, v.origin.Address.String()},
 		Refused:    func(refusal *upstream.Refusal) *oci.Error { return v.refused(r.Context(), registry, refusal) },
 	}, credential, nil
 }

@@ -60,6 +60,8 @@ type config struct {
 	// silence and waiting bound a registry that does not answer; 0: as the server has it.
 	silence time.Duration
 	waiting int
+	// transfers has the places for what is forwarded; nil: without end.
+	transfers *httpserver.Transfers
 	// password with which the vendor's robot comes to quay; empty: the right one.
 	password string
 	// keychain of quay; nil: one with that password.
@@ -162,8 +164,11 @@ func newWorld(t *testing.T, cfg config) *world {
 	}
 	w.issuer = imageproxy.NewIssuer(keys, time.Now)
 	logger := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	forwarding := engine.New(nil)
+	forwarding.Transfers = cfg.transfers
 	side := imageproxy.New(imageproxy.Config{
-		Engine: engine.New(nil), Catalog: w.store, Issuer: w.issuer, Proxies: proxies, External: external, TerminateOnRevoke: cfg.terminate, ConcurrentPulls: cfg.pulls,
+		Engine: forwarding, Catalog: w.store, Issuer: w.issuer, Proxies: proxies, External: external,
+		TerminateOnRevoke: cfg.terminate, ConcurrentPulls: cfg.pulls,
 		Recorder: w.pulls, Logger: logger,
 	})
 	w.side = side

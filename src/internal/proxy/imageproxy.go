@@ -8,9 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"slices"
 	"time"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
@@ -119,8 +120,8 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 		return p, err
 	}
 	side := imageproxy.New(imageproxy.Config{
-		Engine: engine.New(nil), Catalog: followed.Catalog(), Issuer: issuer, Proxies: proxies, External: external,
-		TerminateOnRevoke: cfg.Images.TerminateOnRevoke, ConcurrentPulls: cfg.Images.ConcurrentPulls,
+		Engine: cfg.engine(imageproxy.Side, nil, m), Catalog: followed.Catalog(), Issuer: issuer, Proxies: proxies,
+		External: external, TerminateOnRevoke: cfg.Images.TerminateOnRevoke, ConcurrentPulls: cfg.Images.ConcurrentPulls,
 		Recorder: imageproxy.Recorders{counted, noted{followed}}, Logger: cfg.Logger,
 	})
 	stopped := make(chan error, 1)
@@ -132,9 +133,13 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 		_ = followed.Wait() // its error has been told by stopped
 		return nil
 	}
+	inFront := func(peer netip.Addr) bool {
+		return slices.ContainsFunc(proxies, func(network netip.Prefix) bool { return network.Contains(peer) })
+	}
 	p.listener = httpserver.Listener{
 		Name: imageproxy.Side, Address: cfg.Images.Address, Setting: "--image-proxy-address", TLS: secured,
-		Handler: httpserver.AccessLog{Side: imageproxy.Side, Logger: cfg.Logger, Recorder: m}.Handler(once(followed.Loaded(), side.Serve)),
+		Connections: cfg.connections(imageproxy.Side, inFront, m),
+		Handler:     httpserver.AccessLog{Side: imageproxy.Side, Logger: cfg.Logger, Recorder: m}.Handler(once(followed.Loaded(), side.Serve)),
 	}
 	return p, nil
 }
@@ -144,9 +149,7 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 func once(loaded <-chan struct{}, serve httpserver.HandlerFunc) httpserver.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if !isClosed(loaded) {
-			return oci.RelayedError(http.StatusServiceUnavailable, oci.ErrorEntry{
-				Code: oci.Unavailable, Message: "starting; try again in a moment",
-			}).With("Retry-After", "1")
+			return oci.Busy(time.Second, "starting; try again in a moment")
 		}
 		return serve(w, r)
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
@@ -58,10 +57,10 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 	if shared.alone() {
 		p.note = "upload sessions end with it, and no other replica can continue them; see --session-key-file"
 	}
-	side := source.New(engine.New(sealer), c.upstream.Load)
+	side := source.New(cfg.engine(source.Side, sealer, m), c.upstream.Load)
 	side.Software = "local-source-proxy/" + cfg.Version
 	p.listener = httpserver.Listener{
-		Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address",
+		Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address", Connections: cfg.connections(source.Side, nil, m),
 		Handler: httpserver.AccessLog{Side: source.Side, Logger: cfg.Logger, Recorder: m}.Handler(side.Serve),
 	}
 	return p, nil

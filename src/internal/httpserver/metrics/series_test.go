@@ -31,6 +31,8 @@ func TestSeries(t *testing.T) {
 	m.UpstreamRequest("blob-get", 200, time.Second)
 	m.TokenFetch("ok")
 	m.Reload("applied")
+	m.Transfers("source", httpserver.NewTransfers(1))
+	m.Connections("source", httpserver.NewConnections(1, nil))
 	images := m.Images()
 	images.Pulled(imageproxy.Record{App: "shop", Customer: "Acme", Reason: "revoked"})
 	images.Objects("License", 1, 0)

@@ -94,7 +94,7 @@ func TestPodsAreHardened(t *testing.T) {
 }
 
 func TestShutdownFitsIntoTheGracePeriod(t *testing.T) {
-	for _, d := range deployments(t, mustRender(t, productTemplates(t), "image_proxy: {enabled: true}")) {
+	for _, d := range deployments(t, mustRender(t, productTemplates(t), "image_proxy: {enabled: true, external_url: https://images.example.com}")) {
 		pod := d.Spec.Template.Spec
 		if !slices.Contains(pod.Containers[0].Args, "--shutdown-timeout=300s") || *pod.TerminationGracePeriodSeconds <= 300 {
 			t.Errorf("%s: args %v, grace period %d s", d.Name, pod.Containers[0].Args, *pod.TerminationGracePeriodSeconds)

@@ -23,6 +23,10 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
+// DefaultConcurrentPulls is how many blobs a license has sent at once where nothing else is said. With its
+// other requests, and those that wait, it takes about half of what a pod of the package's size has memory for.
+const DefaultConcurrentPulls = 32
+
 // Images is what the command line says of the image proxy.
 type Images struct {
 	// Address of the side; empty: off.
@@ -35,13 +39,18 @@ type Images struct {
 	TerminateOnRevoke bool
 	// TrustedProxies are networks, with commas between.
 	TrustedProxies string
+	// ExternalURLs say how clients reach the side, with commas between.
+	ExternalURLs string
+	// ConcurrentPulls is how many blobs one license has sent at once that names no number itself.
+	ConcurrentPulls int
 }
 
 // check reports flags that do not go together.
 func (i Images) check(inCluster bool) error {
 	_, proxies := imageproxy.ParseTrustedProxies(i.TrustedProxies)
+	external, urls := imageproxy.ParseExternalURLs(i.ExternalURLs)
 	switch {
-	case i.Address == "" && i != Images{}:
+	case i.Address == "" && i != Images{} && i != Images{ConcurrentPulls: DefaultConcurrentPulls}:
 		return errors.New("the flags of the image proxy need --image-proxy-address: pass the address to serve it on")
 	case i.Address == "":
 		return nil
@@ -49,8 +58,18 @@ func (i Images) check(inCluster bool) error {
 		return errors.New("--image-proxy-address needs --image-proxy-dir, a directory with licenses and registries, outside of a cluster")
 	case (i.TLSCert == "") != (i.TLSKey == ""):
 		return errors.New("--image-proxy-tls-cert and --image-proxy-tls-key belong together: pass both, or neither")
+	case i.ConcurrentPulls < 1:
+		return fmt.Errorf("--image-proxy-concurrent-pulls is %d: it must be 1 or more", i.ConcurrentPulls)
 	case proxies != nil:
 		return fmt.Errorf("--image-proxy-trusted-proxies: %w", proxies)
+	case urls != nil:
+		return fmt.Errorf("--image-proxy-external-url: %w", urls)
+	case i.TLSCert != "" && external.Plain():
+		return errors.New("--image-proxy-external-url says http, but --image-proxy-tls-cert serves TLS: write https://")
+	case i.TLSCert == "" && len(external) == 0 && openToOthers(i.Address):
+		return fmt.Errorf("--image-proxy-address %s is no loopback address and without TLS, in which license ids would be readable: "+
+			"pass --image-proxy-tls-cert and --image-proxy-tls-key, or --image-proxy-external-url with the https:// address of "+
+			"what ends TLS in front (http:// where ids may be readable)", i.Address)
 	default:
 		return nil
 	}
@@ -90,6 +109,10 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	if err != nil {
 		return p, err
 	}
+	external, err := imageproxy.ParseExternalURLs(cfg.Images.ExternalURLs)
+	if err != nil {
+		return p, err
+	}
 	counted := m.Images()
 	followed, err := store.Follow(ctx, store.Config{
 		Dir: cfg.Images.Dir, Cluster: cluster, Observer: counted, Log: cfg.Logger,
@@ -100,7 +123,8 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	}
 	counted.Licenses(func() iter.Seq[*catalog.License] { return followed.Catalog().Current().Licenses() })
 	side := imageproxy.New(imageproxy.Config{
-		Engine: cfg.engine(imageproxy.Side, nil, m), Catalog: followed.Catalog(), Issuer: issuer, Proxies: proxies, TerminateOnRevoke: cfg.Images.TerminateOnRevoke,
+		Engine: cfg.engine(imageproxy.Side, nil, m), Catalog: followed.Catalog(), Issuer: issuer, Proxies: proxies,
+		External: external, TerminateOnRevoke: cfg.Images.TerminateOnRevoke, ConcurrentPulls: cfg.Images.ConcurrentPulls,
 		Recorder: imageproxy.Recorders{counted, noted{followed}}, Logger: cfg.Logger,
 	})
 	stopped := make(chan error, 1)

@@ -33,6 +33,8 @@ type License struct {
 	// Revoked says that it was ended, and RevokedAt when; zero where that is not known.
 	Revoked   bool
 	RevokedAt time.Time
+	// ConcurrentPulls is how many blobs it has sent at once; 0: as many as is usual.
+	ConcurrentPulls int
 }
 
 // Credential is one license id, known by its hash.

@@ -49,7 +49,8 @@ server does nothing else. Licenses and registries are YAML files (--image-proxy-
   local-source-proxy serve --values-file values.yml --docker-config ~/.docker/config.json
 
   # images alone, to customers who have a license
-  local-source-proxy serve --listen-address= --image-proxy-address :5003 --image-proxy-dir licenses/`,
+  local-source-proxy serve --listen-address= --image-proxy-address :5003 --image-proxy-dir licenses/ \
+    --image-proxy-tls-cert tls.crt --image-proxy-tls-key tls.key`,
 		Args: noArguments,
 	}
 	flags := cmd.Flags()
@@ -96,7 +97,9 @@ func imagesFlags(flags *pflag.FlagSet, images *proxy.Images) {
 	flags.StringVar(&images.TLSCert, "image-proxy-tls-cert", "", "`file` with the TLS certificate of the image proxy; a change is reloaded")
 	flags.StringVar(&images.TLSKey, "image-proxy-tls-key", "", "`file` with the key of that certificate")
 	flags.BoolVar(&images.TerminateOnRevoke, "terminate-on-revoke", false, "end downloads under way when their license ends, instead of letting them finish")
+	flags.IntVar(&images.ConcurrentPulls, "image-proxy-concurrent-pulls", proxy.DefaultConcurrentPulls, "`blobs` that one license has sent at once, unless it says another number; further pulls wait for half a minute, then are refused")
 	flags.StringVar(&images.TrustedProxies, "image-proxy-trusted-proxies", "", "`networks` of load balancers whose X-Forwarded-For and X-Forwarded-Proto are trusted, separated by commas")
+	flags.StringVar(&images.ExternalURLs, "image-proxy-external-url", "", "`URLs` that customers reach the image proxy by, https://host[:port], separated by commas; the first is for all other names. Needed on other addresses than loopback without a certificate; http:// has license ids sent in plain text")
 }
 
 // settingsFlags are those that say where the settings come from.

@@ -44,13 +44,13 @@ func mayImport() map[string][]string {
 			"keychain", "keychain/ambient", "keychain/dockerconfig", "kube", "license/catalog", "license/v1alpha1",
 			"settings/filewatch", "upstream",
 		},
-		"httpserver/metrics": {"httpserver", "imageproxy"},
+		"httpserver/metrics": {"httpserver", "imageproxy", "license/catalog"},
 		"proxy": {
 			"diagnosis", "engine", "httpserver", "httpserver/metrics", "imageproxy", "keychain", "keychain/ambient",
-			"keychain/dockerconfig", "keyfile", "kube", "license/store", "oci", "preflight", "session", "settings", "settings/filewatch", "source", "upstream",
+			"keychain/dockerconfig", "keyfile", "kube", "license/catalog", "license/store", "oci", "preflight", "session", "settings", "settings/filewatch", "source", "upstream",
 		},
 		// kubectl-lsp.
-		"plugin/apiserver": {}, "plugin/pack": {}, "plugin/workload": {},
+		"plugin/apiserver": {}, "plugin/pack": {}, "plugin/workload": {}, "plugin/support": {},
 		"plugin/push":     {"plugin/apiserver", "plugin/doctor"},
 		"plugin/doctor":   {"diagnosis", "plugin/apiserver"},
 		"plugin/registry": {"plugin/apiserver"},
@@ -58,7 +58,7 @@ func mayImport() map[string][]string {
 		"plugin/rewrite":  {"plugin/license", "settings/strictyaml"},
 		"plugin/command": {
 			"diagnosis", "license/v1alpha1", "plugin/apiserver", "plugin/doctor", "plugin/license", "plugin/pack", "plugin/push", "plugin/registry",
-			"plugin/rewrite", "plugin/workload", "version",
+			"plugin/rewrite", "plugin/support", "plugin/workload", "version",
 		},
 		// Doubles, for tests alone.
 		"testkit/registrytest": {}, "testkit/kubetest": {}, "testkit/lsptest": {},

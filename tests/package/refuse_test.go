@@ -104,6 +104,8 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"memory without meaning", "proxy_configuration: {limits: {memory: 100 MB}}", []string{"proxy_configuration.limits.memory", "is not an amount of memory"}},
 		{"too little memory", "proxy_configuration: {limits: {memory: 100m}}", []string{"is not an amount of memory"}},
 		{"far too little memory", "proxy_configuration: {limits: {memory: 100k}}", []string{"of 32Mi or more"}},
+		{"CPU as a truth", "proxy_configuration: {limits: {cpu: true}}", []string{"proxy_configuration.limits.cpu", "is not an amount of CPU"}},
+		{"memory as a list", "proxy_configuration: {limits: {memory: [100Mi]}}", []string{"proxy_configuration.limits.memory", "is not an amount of memory"}},
 		{"CPU without meaning", "proxy_configuration: {limits: {cpu: half}}", []string{"proxy_configuration.limits.cpu", "is not an amount of CPU"}},
 		{"too little CPU", "proxy_configuration: {limits: {cpu: 1m}}", []string{"of 10m or more"}},
 		// Trust, platform, network.

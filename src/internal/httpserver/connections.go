@@ -16,6 +16,9 @@ import (
 const (
 	// silence is how long a body or an answer may not move before its request ends.
 	silence = time.Minute
+	// settle is how long a connection is left alone that was accepted, or became idle: its next request may be on
+	// its way.
+	settle = time.Second
 	// sourceBits is the part of an IPv6 address that a network assigns; its owner chooses the rest.
 	sourceBits = 64
 )
@@ -24,14 +27,15 @@ const (
 //
 // A connection is idle while no handler runs for it: between two requests, and while it has sent nothing, or
 // half a TLS handshake or half a header. When all places are taken, the one that has been idle for the longest
-// gives way. One that is served never does: new ones wait then.
+// gives way, but none within its first second: its request may be on its way. One that is served never does. New
+// ones wait then.
 //
 // No address (of IPv6, no network of 64 bits) has more than three quarters of the places. Beyond that its own
 // idle connections give way, and further ones are closed. So one address never keeps another out.
 type Connections struct {
-	places  int
-	exempt  func(netip.Addr) bool
-	silence time.Duration
+	places          int
+	exempt          func(netip.Addr) bool
+	silence, settle time.Duration
 
 	mu sync.Mutex
 	// room is signalled when a connection becomes idle or ends.
@@ -50,7 +54,7 @@ func NewConnections(places int, exempt func(netip.Addr) bool) *Connections {
 		exempt = func(netip.Addr) bool { return false }
 	}
 	c := &Connections{
-		places: cmp.Or(places, mostConnections), exempt: exempt, silence: silence,
+		places: cmp.Or(places, mostConnections), exempt: exempt, silence: silence, settle: settle,
 		open: map[*clientConn]struct{}{}, held: map[netip.Prefix]int{},
 	}
 	c.room.L = &c.mu
@@ -139,8 +143,9 @@ func (c *Connections) admit(conn *clientConn) bool {
 		return false
 	}
 	for len(c.open) >= c.places && !c.closed {
-		if !c.giveWay(func(*clientConn) bool { return true }) {
-			c.room.Wait()
+		settled := time.Now().Add(-c.settle)
+		if !c.giveWay(func(other *clientConn) bool { return !other.since.After(settled) }) {
+			c.wait()
 		}
 	}
 	if c.closed {
@@ -150,6 +155,14 @@ func (c *Connections) admit(conn *clientConn) bool {
 	c.open[conn] = struct{}{}
 	c.held[conn.from]++
 	return true
+}
+
+// wait returns once there may be room, by a connection that ended or became idle, or that has settled. The lock
+// is held.
+func (c *Connections) wait() {
+	soon := time.AfterFunc(c.settle/4, c.room.Broadcast)
+	defer soon.Stop()
+	c.room.Wait()
 }
 
 // giveWay closes the connection that has been idle for the longest, of those that may be closed. The lock is

@@ -28,6 +28,9 @@ type crowd struct {
 
 func newCrowd(t *testing.T, places *Connections) *crowd {
 	t.Helper()
+	if places.settle == settle {
+		places.settle = 10 * time.Millisecond
+	}
 	c := &crowd{T: t, places: places, held: make(chan struct{}, 100), finish: make(chan struct{})}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/held" {
@@ -130,6 +133,20 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 		})
+	}
+}
+
+// TestNewConnectionsAreLeftAlone: however many come after it, a connection has a second to send its request.
+func TestNewConnectionsAreLeftAlone(t *testing.T) {
+	places := NewConnections(4, nil)
+	places.settle = time.Minute
+	c := newCrowd(t, places)
+	honest := c.from("127.0.2.1")
+	for i := range 20 {
+		c.from(fmt.Sprintf("127.0.1.%d", i+1)) // they wait for a place
+	}
+	if err := errors.Join(honest.send("/"), honest.answered(), honest.send("/"), honest.answered()); err != nil {
+		t.Errorf("the honest connection: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/store"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
@@ -87,11 +89,11 @@ func openImages(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m *metrics.Metrics) (*part, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(starting))
 	p := &part{ready: always, close: func() error { cancel(); return nil }}
-	secured, err := openTLS(ctx, cfg)
+	secured, err := openTLS(ctx, cfg, m)
 	if err != nil {
 		return p, err
 	}
-	shared := keys{what: "token keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.TokenKeySecret, logger: cfg.Logger}
+	shared := keys{what: "token keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.TokenKeySecret, logger: cfg.Logger, reloaded: m.Reload}
 	content, err := shared.read(starting)
 	if err != nil {
 		return p, err
@@ -119,6 +121,7 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	if err != nil {
 		return p, err
 	}
+	counted.Licenses(func() iter.Seq[*catalog.License] { return followed.Catalog().Current().Licenses() })
 	side := imageproxy.New(imageproxy.Config{
 		Engine: cfg.engine(imageproxy.Side, nil, m), Catalog: followed.Catalog(), Issuer: issuer, Proxies: proxies,
 		External: external, TerminateOnRevoke: cfg.Images.TerminateOnRevoke, ConcurrentPulls: cfg.Images.ConcurrentPulls,
@@ -174,8 +177,11 @@ func (n noted) Pulled(r imageproxy.Record) {
 	}
 }
 
+// certificate is how metrics call it.
+const certificate = "certificate"
+
 // openTLS loads the certificate, and follows its files; nil without one.
-func openTLS(ctx context.Context, cfg Config) (*tls.Config, error) {
+func openTLS(ctx context.Context, cfg Config, m *metrics.Metrics) (*tls.Config, error) {
 	if cfg.Images.TLSCert == "" {
 		return nil, nil
 	}
@@ -183,8 +189,10 @@ func openTLS(ctx context.Context, cfg Config) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: mend the files, or --image-proxy-tls-cert and --image-proxy-tls-key", err)
 	}
+	m.Certificate(pair.Until)
+	m.InForce(certificate)
 	go func() {
-		if err := pair.Follow(ctx); err != nil {
+		if err := pair.Follow(ctx, func(err error) { m.Reload(certificate, err == nil) }); err != nil {
 			cfg.Logger.Error("the certificate is not watched", "problem", err.Error())
 		}
 	}()

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
@@ -49,7 +50,7 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 		UserAgent:     "local-source-proxy/" + cfg.Version,
 		Observer:      m,
 	})
-	shared := keys{what: "session keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.SessionKeySecret, logger: cfg.Logger}
+	shared := keys{what: "session keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.SessionKeySecret, logger: cfg.Logger, reloaded: m.Reload}
 	sealer, err := openSessions(ctx, shared)
 	if err != nil {
 		return p, err
@@ -57,6 +58,7 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 	if shared.alone() {
 		p.note = "upload sessions end with it, and no other replica can continue them; see --session-key-file"
 	}
+	m.Pushes(source.Side)
 	side := source.New(cfg.engine(source.Side, sealer, m), c.upstream.Load)
 	side.Software = "local-source-proxy/" + cfg.Version
 	p.listener = httpserver.Listener{
@@ -98,13 +100,13 @@ func startEmbedded(ctx context.Context, cfg Config) (adjust func(*settings.Value
 }
 
 // countReloads counts changes of the settings; what makes no difference is none.
-func countReloads(m *metrics.Metrics) func(string, error) {
-	return func(result string, _ error) {
-		switch result {
-		case settings.Applied:
-			m.Reload("applied")
-		case settings.Rejected:
-			m.Reload("refused")
+func countReloads(m *metrics.Metrics) func(what, result string, err error) {
+	return func(what, result string, _ error) {
+		what = strings.ReplaceAll(what, " ", "_")
+		if result == settings.Unchanged {
+			m.InForce(what)
+			return
 		}
+		m.Reload(what, result == settings.Applied)
 	}
 }

@@ -5,6 +5,7 @@ package settings_test
 import (
 	"errors"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -155,4 +156,34 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("not a settings.Error: %v", err)
 		}
 	})
+}
+
+// TestBooleansInQuotes are text, every one of them, to the server as to ytt.
+func TestBooleansInQuotes(t *testing.T) {
+	var walk func(typ reflect.Type, above string)
+	seen := 0
+	walk = func(typ reflect.Type, above string) {
+		for i := range typ.NumField() {
+			field := typ.Field(i)
+			key, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+			switch field.Type.Kind() {
+			case reflect.Struct:
+				walk(field.Type, above+key+": {")
+			case reflect.Bool:
+				seen++
+				for _, word := range []string{"true", "yes", "on", "y", "false", "no", "True"} {
+					for _, quote := range []string{`"`, `'`} {
+						document := above + key + ": " + quote + word + quote + strings.Repeat("}", strings.Count(above, "{"))
+						if _, err := settings.Parse("f", []byte(document)); err == nil {
+							t.Errorf("%s is taken", document)
+						}
+					}
+				}
+			}
+		}
+	}
+	walk(reflect.TypeFor[settings.Values](), "")
+	if seen < 10 {
+		t.Errorf("%d booleans were found", seen)
+	}
 }

@@ -3,6 +3,7 @@
 package imageproxy_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -141,7 +142,10 @@ func TestWaitingIsDecidedAnew(t *testing.T) {
 			if status := <-waiting; status != test.status {
 				t.Errorf("answered %d, want %d", status, test.status)
 			}
-			download.finishes()
+			close(download.goOn)
+			if rest, err := io.ReadAll(download.resp.Body); err != nil || len(rest) != 1<<20 {
+				t.Errorf("the download under way broke off after %d bytes: %v", len(rest), err)
+			}
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -156,18 +157,16 @@ func TestPushTimeout(t *testing.T) {
 	args := []string{"push", "--name", "web", "--local-path", w.tree, "--timeout"}
 	w.run(append(args, "0")...).want(t, 0, reference+"\n", "")
 	w.write("main.go", "changed\n")
+	var all atomic.Bool
 	w.registry.Fail = func(_ http.ResponseWriter, r *http.Request) bool {
-		if strings.Contains(r.URL.Path, "/blobs/uploads/") {
-			<-r.Context().Done()
-			return true
+		if !all.Load() && !strings.Contains(r.URL.Path, "/blobs/uploads/") {
+			return false
 		}
-		return false
-	}
-	w.run(append(args, "50ms")...).want(t, 1, "", "the time was up before everything was sent; this begins anew:\n  kubectl lsp push --name web")
-	w.registry.Fail = func(_ http.ResponseWriter, r *http.Request) bool {
 		<-r.Context().Done()
 		return true
 	}
+	w.run(append(args, "3s")...).want(t, 1, "", "the time was up before everything was sent; this begins anew:\n  kubectl lsp push --name web")
+	all.Store(true)
 	w.run(append(args, "50ms")...).want(t, 1, "", "kubectl lsp: push: it did not end within --timeout 50ms")
 	w.run(append(args, "-1s")...).want(t, 2, "", "--timeout -1s: write a duration such as 10m")
 }

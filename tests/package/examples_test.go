@@ -3,8 +3,12 @@
 package packaging_test
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -108,4 +112,42 @@ func TestDocumentedValuesAreAccepted(t *testing.T) {
 func unindent(text string) string {
 	indent := text[:len(text)-len(strings.TrimLeft(text, " "))]
 	return strings.ReplaceAll("\n"+text, "\n"+indent, "\n")
+}
+
+// TestNoExampleAdmitsAnybody: no hash of a license id in the repository is that of a word that somebody could
+// guess. Candidates are all words of all files, and what people type for a password.
+func TestNoExampleAdmitsAnybody(t *testing.T) {
+	files := strings.Split(strings.TrimSpace(mustRun(t, command{dir: root(t), args: []string{"git", "ls-files"}})), "\n")
+	words := map[string]bool{
+		"123456": true, "12345678": true, "qwerty": true, "letmein": true, "secret": true, "changeme": true, "hunter2": true, "foobar": true, "abc123": true,
+	}
+	hashes := map[string]string{}
+	word, hash := regexp.MustCompile(`[A-Za-z0-9_.@-]+`), regexp.MustCompile(`\b[0-9a-f]{64}\b`)
+	for _, file := range files {
+		content, err := os.ReadFile(filepath.Join(root(t), file))
+		if err != nil || bytes.ContainsRune(content, 0) {
+			continue
+		}
+		for _, each := range word.FindAllString(string(content), -1) {
+			words[each], words[strings.Trim(each, ".-_@")] = true, true
+		}
+		if strings.Contains(file, "testdata/") || strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, "go.sum") {
+			continue
+		}
+		for _, each := range hash.FindAllString(string(content), -1) {
+			hashes[each] = file
+		}
+	}
+	if len(hashes) == 0 || len(words) < 10000 {
+		t.Fatalf("%d hashes and %d words were found", len(hashes), len(words))
+	}
+	delete(words, "") // the definition refuses the hash of nothing
+	for each := range words {
+		for _, id := range []string{each, strings.ToLower(each), each + "\n"} {
+			sum := sha256.Sum256([]byte(id))
+			if file, known := hashes[hex.EncodeToString(sum[:])]; known {
+				t.Errorf("%s has the hash of %q", file, id)
+			}
+		}
+	}
 }

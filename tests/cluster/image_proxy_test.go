@@ -142,12 +142,18 @@ func TestLicensesOutliveThePackage(t *testing.T) {
 	install(t, here.versions[1], p.values)
 	p.replicas(t, p.client(t))
 
-	step(t, "the image proxy is turned off, and on again")
+	step(t, "the image proxy is turned off")
 	install(t, here.versions[1], valuesFor(t, p.upstream, nil))
 	kubectl(t, "get", "-n", namespace, "license/"+license)
 	if left := podsOf(t, "image-proxy"); slices.ContainsFunc(left, func(p pod) bool { return !p.deleted }) {
 		t.Errorf("pods of the image proxy: %+v", left)
 	}
+
+	step(t, "uninstalling while it is off")
+	kubectl(t, "delete", "packageinstall", "-n", installNamespace, "local-source-proxy", "--timeout=3m")
+	kubectl(t, "get", "-n", namespace, "license/"+license, "externalregistry/vendor", "secret/"+vendorSecret)
+
+	step(t, "installing again, with the image proxy")
 	install(t, here.versions[1], p.values)
 	p.replicas(t, p.client(t))
 }

@@ -70,6 +70,7 @@ func (c Sources) Run(ctx context.Context, l *Live, loaded func()) error {
 		}{c.dockerConfig(), l.UpdateDockerConfig})
 	}
 
+	defer l.end()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var running, first sync.WaitGroup
@@ -143,7 +144,7 @@ func (c Sources) secret(name string, take func(*kube.Secret) ([]byte, error)) so
 	return func(ctx context.Context, deliver update) error {
 		c.Cluster.Watch(ctx, name, func(secret *kube.Secret, err error) {
 			if err == nil && secret == nil {
-				err = fmt.Errorf("the Secret %s does not exist yet in namespace %s", name, c.Cluster.Namespace)
+				err = missing{fmt.Errorf("the Secret %s does not exist in namespace %s", name, c.Cluster.Namespace)}
 			}
 			if err != nil {
 				deliver(place, nil, err)

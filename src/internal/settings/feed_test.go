@@ -112,8 +112,8 @@ func TestRunStartsWithoutSecretsAndTakesThemLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := cluster()
 		l, _ := run(t, settings.Sources{Cluster: client, PushSecret: "push"})
-		want := "the Secret local-source-proxy-values does not exist yet in namespace " + namespace + "\n" +
-			"the Secret push does not exist yet in namespace " + namespace
+		want := "the Secret local-source-proxy-values does not exist in namespace " + namespace + "\n" +
+			"the Secret push does not exist in namespace " + namespace
 		if problem := l.Current().Problem(); problem == nil || problem.Error() != want {
 			t.Errorf("problem %v", problem)
 		}

@@ -76,6 +76,9 @@ type Live struct {
 	nextID       int
 	values       input
 	dockerConfig input
+	// valuesGone and dockerConfigGone run while the source of either is gone.
+	valuesGone, dockerConfigGone withdrawal
+	ended                        bool
 }
 
 // NewLive returns a Live that waits for its first update.

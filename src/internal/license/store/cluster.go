@@ -118,8 +118,8 @@ func (c *cluster) credential(ctx context.Context, name string, deliver deliver) 
 		switch {
 		case err != nil:
 		case secret == nil:
-			err = fmt.Errorf("the Secret %s does not exist in namespace %s:"+
-				" create it with kubectl create secret docker-registry", name, c.client.Namespace)
+			err = missing{fmt.Errorf("the Secret %s does not exist in namespace %s:"+
+				" create it with kubectl create secret docker-registry", name, c.client.Namespace)}
 		default:
 			if data, err = secret.DockerConfig(); err != nil {
 				err = fmt.Errorf("the Secret %s: %w", name, err)

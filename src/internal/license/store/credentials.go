@@ -5,9 +5,12 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/dockerconfig"
 )
@@ -39,11 +42,22 @@ type credentialReader struct {
 	mu     sync.Mutex
 	read   credentials
 	cancel map[string]context.CancelFunc // by place
+	gone   map[string]*time.Timer        // by the place of one that was there, and is not
 }
+
+// grace is how long a credential stays in use whose Secret or file is gone: who deletes and creates again means
+// no outage.
+const grace = time.Minute
+
+// missing is the error of a docker config that is not there.
+type missing struct{ error }
+
+// Is makes it what a missing file's error is.
+func (missing) Is(target error) bool { return target == fs.ErrNotExist }
 
 func newCredentialReader(from source, changed func()) *credentialReader {
 	return &credentialReader{
-		watch: from.credential, changed: changed, read: credentials{}, cancel: map[string]context.CancelFunc{},
+		watch: from.credential, changed: changed, read: credentials{}, cancel: map[string]context.CancelFunc{}, gone: map[string]*time.Timer{},
 	}
 }
 
@@ -57,6 +71,7 @@ func (c *credentialReader) follow(ctx context.Context, places []string) (read cr
 			cancel()
 			delete(c.cancel, place)
 			delete(c.read, place)
+			c.keep(place)
 		}
 	}
 	for _, place := range places {
@@ -79,14 +94,41 @@ func (c *credentialReader) take(ctx context.Context, place, called string, data 
 		c.mu.Unlock()
 		return
 	}
+	c.keep(place)
 	known := c.read[place]
 	known.called, known.err = called, err
+	if errors.Is(err, fs.ErrNotExist) && known.config != nil {
+		c.gone[place] = time.AfterFunc(grace, func() { c.withdraw(ctx, place) })
+	}
 	if err == nil && (known.config == nil || !bytes.Equal(known.text, data)) {
 		var config *dockerconfig.Config
 		if config, known.err = dockerconfig.Parse(called, data); known.err == nil {
 			known.config, known.text = config, data
 		}
 	}
+	c.read[place] = known
+	c.mu.Unlock()
+	c.changed()
+}
+
+// keep ends the withdrawal of a credential, if there is one. The lock is held.
+func (c *credentialReader) keep(place string) {
+	if timer, going := c.gone[place]; going {
+		timer.Stop()
+		delete(c.gone, place)
+	}
+}
+
+// withdraw takes a credential out of use that did not come back.
+func (c *credentialReader) withdraw(ctx context.Context, place string) {
+	c.mu.Lock()
+	known := c.read[place]
+	if ctx.Err() != nil || !errors.Is(known.err, fs.ErrNotExist) {
+		c.mu.Unlock()
+		return
+	}
+	delete(c.gone, place)
+	known.config, known.text = nil, nil
 	c.read[place] = known
 	c.mu.Unlock()
 	c.changed()

@@ -31,9 +31,10 @@ type attack struct {
 
 // attacker is one connection's end that means no good.
 type attacker struct {
-	scene  *scene
-	number int
-	spread bool
+	target
+	trusted *tls.Config
+	number  int
+	spread  bool
 }
 
 const (
@@ -44,11 +45,12 @@ const (
 )
 
 // launch runs the attack until the context ends, and waits for all attackers.
-func (a *attack) launch(ctx context.Context, s *scene) {
+func (a *attack) launch(ctx context.Context, target target) {
+	trusted := target.trust()
 	var group sync.WaitGroup
 	for i := range a.connections {
 		group.Go(func() {
-			one := &attacker{scene: s, number: i, spread: a.spread}
+			one := &attacker{target: target, trusted: trusted, number: i, spread: a.spread}
 			ticker := time.NewTicker(breath)
 			defer ticker.Stop()
 			for ctx.Err() == nil {
@@ -71,7 +73,7 @@ func (a *attacker) tcp(ctx context.Context) (net.Conn, error) {
 		from = net.IPv4(127, 2, byte(a.number/250), byte(1+a.number%250))
 	}
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: from}, Timeout: 10 * time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp", a.scene.address())
+	conn, err := dialer.DialContext(ctx, "tcp", a.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -82,10 +84,10 @@ func (a *attacker) tcp(ctx context.Context) (net.Conn, error) {
 // dial is tcp, with TLS where the server has it.
 func (a *attacker) dial(ctx context.Context) (net.Conn, error) {
 	conn, err := a.tcp(ctx)
-	if err != nil || a.scene.trust == nil {
+	if err != nil || a.trusted == nil {
 		return conn, err
 	}
-	secure := tls.Client(conn, a.scene.trust)
+	secure := tls.Client(conn, a.trusted)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, err
@@ -113,10 +115,10 @@ func (a *attacker) head(method, path string, headers ...string) string {
 
 // get is a whole request for a path below a repository with a trick, with the license that attackers have.
 func (a *attacker) get(trick, path string, headers ...string) string {
-	if a.scene.hostile != "" {
-		headers = append(headers, license(a.scene.hostile))
+	if a.Hostile != "" {
+		headers = append(headers, license(a.Hostile))
 	}
-	return a.head("GET", "/v2/"+a.scene.name(trick)+path, headers...) + "\r\n"
+	return a.head("GET", "/v2/"+a.name(trick)+path, headers...) + "\r\n"
 }
 
 func license(id string) string {

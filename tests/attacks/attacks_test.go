@@ -29,20 +29,15 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if told := os.Getenv(orderVariable); told != "" {
+		if err := obey(context.Background(), told); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	flag.Parse()
 	os.Exit(harness.Main(m))
-}
-
-// every attack, on the side that it is meant for.
-func every() []attack {
-	all := append(imagesAttacks(), sourceAttacks()...)
-	for _, side := range []side{images, source} {
-		for _, one := range bothAttacks() {
-			one.side = side
-			all = append(all, one)
-		}
-	}
-	return all
 }
 
 // TestAttacks holds the server to a pod's limits, and lets nobody take it away from an honest client.
@@ -84,7 +79,8 @@ func (a attack) carryOut(t *testing.T, duration time.Duration) Outcome {
 		Attack: a.name, Side: a.side, Taken: time.Now().UTC().Truncate(time.Second),
 		Connections: a.connections, Quiet: &Honest{}, Attacked: &Honest{},
 	}
-	within(t, min(duration/3, time.Minute), func(ctx context.Context) { o.Quiet.run(ctx, s) })
+	const most = time.Minute // without an attack
+	within(t, min(duration/3, most), func(ctx context.Context) { o.Quiet.run(ctx, s) })
 	if o.Quiet.Failed > 0 || o.Quiet.Done == 0 {
 		t.Fatalf("without an attack %d pushes and pulls failed and %d were done: %s", o.Quiet.Failed, o.Quiet.Done, o.Quiet.Why)
 	}
@@ -96,14 +92,15 @@ func (a attack) carryOut(t *testing.T, duration time.Duration) Outcome {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		go s.watch(ctx, cancel)
+		stop := a.start(t, s.target)
 		var group sync.WaitGroup
-		group.Go(func() { a.launch(ctx, s) })
 		group.Go(func() { o.Attacked.run(ctx, s) })
 		<-ctx.Done()
 		o.Seconds = time.Since(begin).Seconds()
 		if used, err := s.cpu(); err == nil { // unless it was killed
 			o.CPU = (used - cpu).Seconds() / o.Seconds
 		}
+		stop()
 		group.Wait()
 	})
 	kills, err := s.cgroup.kills()

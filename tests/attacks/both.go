@@ -119,5 +119,5 @@ func pipelined(ctx context.Context, a *attacker) error {
 
 // bodyToNothing announces a body for what does not exist, and sends none of it.
 func bodyToNothing(a *attacker) string {
-	return a.head("POST", "/v2/"+a.scene.name("")+"/nothing", fmt.Sprintf("Content-Length: %d", largeBlob)) + "\r\n"
+	return a.head("POST", "/v2/"+a.name("")+"/nothing", fmt.Sprintf("Content-Length: %d", largeBlob)) + "\r\n"
 }

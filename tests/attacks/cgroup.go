@@ -43,7 +43,8 @@ type cgroup struct {
 	two         bool
 }
 
-// newCgroup makes one, and removes it with the test, behind the process in it.
+// newCgroup makes one, whose processor time nobody else on the machine uses up, and removes it
+// with the test, behind the process in it.
 func newCgroup(t testing.TB, limits limits) *cgroup {
 	t.Helper()
 	group, err := makeCgroup(fmt.Sprintf("lsp-attack-%d-%d", os.Getpid(), len(t.Name())), limits)
@@ -71,7 +72,7 @@ func makeCgroup(name string, limits limits) (*cgroup, error) {
 		group.memory, group.cpu, group.two = parent, parent, true
 		settings = []setting{
 			{parent, "memory.max", memory}, {parent, "memory.swap.max", "0"},
-			{parent, "cpu.max", quota + " " + strconv.Itoa(cpuPeriod)},
+			{parent, "cpu.max", quota + " " + strconv.Itoa(cpuPeriod)}, {parent, "cpu.weight", "10000"},
 		}
 	} else {
 		var errs [2]error
@@ -85,7 +86,7 @@ func makeCgroup(name string, limits limits) (*cgroup, error) {
 			// Without it, what sockets hold is not counted.
 			{group.memory, "memory.kmem.tcp.limit_in_bytes", memory},
 			{group.cpu, "cpu.cfs_period_us", strconv.Itoa(cpuPeriod)},
-			{group.cpu, "cpu.cfs_quota_us", quota},
+			{group.cpu, "cpu.cfs_quota_us", quota}, {group.cpu, "cpu.shares", "262144"},
 		}
 	}
 	for _, one := range settings {

@@ -74,12 +74,12 @@ func (h *Honest) once(counts context.Context, s *scene) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(counts), patience)
 	defer cancel()
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(honestAddress)}}
-	transport := &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: s.trust}
+	transport := &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: s.trust()}
 	defer transport.CloseIdleConnections()
 	client := &client{scene: s, http: &http.Client{Transport: transport}}
 	begin := time.Now()
 	err := client.pull(ctx)
-	if err == nil && s.side == source {
+	if err == nil && s.Side == source {
 		err = client.push(ctx)
 	}
 	took := time.Since(begin)

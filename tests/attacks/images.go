@@ -78,12 +78,12 @@ func bigForm(a *attacker) string {
 func stoppedForm(a *attacker) string { return form(a, "grant_type=password&user", 64<<10) }
 
 func manyScopes(a *attacker) string {
-	scopes := strings.Repeat("&scope=repository:"+a.scene.name("x")+":pull", 600)
-	return a.head("GET", "/v2/token?service=x"+scopes, license(a.scene.hostile), "Connection: close") + "\r\n"
+	scopes := strings.Repeat("&scope=repository:"+a.name("x")+":pull", 600)
+	return a.head("GET", "/v2/token?service=x"+scopes, license(a.Hostile), "Connection: close") + "\r\n"
 }
 
 func wrongLicense(a *attacker) string {
-	return a.head("GET", "/v2/"+a.scene.name("")+"/manifests/v1", license(rand.Text()), "Connection: close") + "\r\n"
+	return a.head("GET", "/v2/"+a.name("")+"/manifests/v1", license(rand.Text()), "Connection: close") + "\r\n"
 }
 
 // halfHandshake sends the beginning of a ClientHello, and one byte of it now and then.

@@ -3,7 +3,7 @@
 package attacks
 
 import (
-	"context"
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -19,12 +19,12 @@ import (
 )
 
 // registry is one that takes and has what the honest client wants, and that misbehaves in the repositories
-// with the names of [registry.tricks]. It holds nothing: what is pushed is hashed and forgotten.
+// with the names of its tricks. It holds nothing: what is pushed is hashed and forgotten.
 type registry struct {
 	host string
 
 	server *httptest.Server
-	ctx    context.Context
+	tricks map[string]http.HandlerFunc
 	// blob and manifest are what it has.
 	blob, manifest harness.Blob
 	// lists are the contents of large lists of tags, each made when it is first asked for.
@@ -43,14 +43,15 @@ func newRegistry(t testing.TB) *registry {
 	t.Helper()
 	config := harness.NewBlob(64)
 	r := &registry{
-		ctx: t.Context(), blob: harness.NewBlob(blobSize), silent: listenInSilence(t),
+		blob: harness.NewBlob(blobSize), silent: listenInSilence(t),
 		lists: map[string]func() []byte{
 			"tags-8":  sync.OnceValue(func() []byte { return tags(79 << 20 / 10) }),
 			"tags-64": sync.OnceValue(func() []byte { return tags(64 << 20) }),
 			"one-tag": sync.OnceValue(func() []byte { return oneTag(64 << 20) }),
 		},
-		idle:  map[net.Conn]bool{}, hashes: map[string]string{},
+		idle: map[net.Conn]bool{}, hashes: map[string]string{},
 	}
+	r.tricks = r.newTricks()
 	r.manifest = harness.Manifest(t, config, r.blob)
 	r.server = httptest.NewUnstartedServer(r)
 	// Attackers break off in the middle of everything; net/http's words about it are of no use.
@@ -118,7 +119,7 @@ func (r *registry) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	if q.URL.Path == "/v2/" {
 		return
 	}
-	for name, trick := range r.tricks() {
+	for name, trick := range r.tricks {
 		if strings.Contains(q.URL.Path, "/"+name+"/") {
 			trick(w, q)
 			return
@@ -146,7 +147,7 @@ func (r *registry) honest(w http.ResponseWriter, q *http.Request) {
 	case rest == r.blob.Digest:
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Docker-Content-Digest", rest)
-		http.ServeContent(w, q, "", noTime, strings.NewReader(string(r.blob.Content)))
+		http.ServeContent(w, q, "", noTime, bytes.NewReader(r.blob.Content))
 	default:
 		refuse(w, http.StatusNotFound, "BLOB_UNKNOWN")
 	}

@@ -7,8 +7,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,34 +18,21 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
-// side of the proxy that is attacked.
-type side string
-
-const (
-	source side = "source proxy"
-	images side = "image proxy"
-)
-
 // scene is a server in a cgroup, with a registry that is good. The image proxy has a hostile one beside it;
 // that of the source proxy is hostile in repositories of its own.
 type scene struct {
-	side   side
+	target
 	server *harness.Server
 	cgroup *cgroup
 	good   *registry
 	bad    *registry
-	// trust is what clients need for TLS; nil: plain HTTP.
-	trust *tls.Config
-	// honest and hostile are licenses; empty at the source proxy.
-	honest, hostile string
+	// honest is the license of the honest client; empty at the source proxy.
+	honest string
 }
-
-// app is the application that the licenses open.
-const app = "app"
 
 func newScene(t testing.TB, side side, withTLS bool) *scene {
 	t.Helper()
-	s := &scene{side: side, good: newRegistry(t), bad: newRegistry(t)}
+	s := &scene{target: target{Side: side}, good: newRegistry(t), bad: newRegistry(t)}
 	limits := imagesLimits()
 	if side == source {
 		limits = sourceLimits()
@@ -60,9 +45,12 @@ func newScene(t testing.TB, side side, withTLS bool) *scene {
 		}
 	} else {
 		options.Flags = s.imagesFlags(t, withTLS)
-		options.Secrets = []string{s.honest, s.hostile}
+		options.Secrets = []string{s.honest, s.Hostile}
 	}
 	s.server = harness.Start(t, options)
+	if s.Address = s.server.Images; side == source {
+		s.Address = s.server.Host
+	}
 	return s
 }
 
@@ -70,14 +58,14 @@ func newScene(t testing.TB, side side, withTLS bool) *scene {
 func (s *scene) imagesFlags(t testing.TB, withTLS bool) []string {
 	t.Helper()
 	dir := t.TempDir()
-	s.honest, s.hostile = rand.Text(), rand.Text()
+	s.honest, s.Hostile = rand.Text(), rand.Text()
 	object := func(kind, name string, spec map[string]any) {
 		harness.WriteJSON(t, filepath.Join(dir, name+".yml"), map[string]any{
 			"apiVersion": "imageproxy.apps.tanzu.vmware.com/v1alpha1", "kind": kind,
 			"metadata": map[string]any{"name": name}, "spec": spec,
 		})
 	}
-	for name, id := range map[string]string{"honest": s.honest, "hostile": s.hostile} {
+	for name, id := range map[string]string{"honest": s.honest, "hostile": s.Hostile} {
 		hash := fmt.Sprintf("%x", sha256.Sum256([]byte(id)))
 		object("License", name, map[string]any{
 			"appSlug": app, "customerName": name, "credentials": []any{map[string]any{"name": "id", "sha256": hash}},
@@ -89,43 +77,10 @@ func (s *scene) imagesFlags(t testing.TB, withTLS bool) []string {
 	flags := []string{"--listen-address=", "--image-proxy-address=127.0.0.1:0", "--image-proxy-dir=" + dir}
 	if withTLS {
 		certificates := harness.NewCertificates(t)
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(certificates.CA) {
-			t.Fatal("the CA is not PEM")
-		}
-		s.trust = &tls.Config{RootCAs: pool, ServerName: "localhost"}
+		s.CA = certificates.CA
 		flags = append(flags, "--image-proxy-tls-cert="+certificates.CertFile, "--image-proxy-tls-key="+certificates.KeyFile)
 	}
 	return flags
-}
-
-// address is where the attacked side listens.
-func (s *scene) address() string {
-	if s.side == source {
-		return s.server.Host
-	}
-	return s.server.Images
-}
-
-func (s *scene) base() string {
-	if s.trust != nil {
-		return "https://" + s.address()
-	}
-	return "http://" + s.address()
-}
-
-// name is a client's name of a repository: of the good one, or of one with a trick.
-func (s *scene) name(trick string) string {
-	switch {
-	case s.side == source && trick == "":
-		return "source"
-	case s.side == source:
-		return "source/" + trick
-	case trick == "":
-		return "proxy/" + app + "/good/team/image"
-	default:
-		return "proxy/" + app + "/bad/team/" + trick
-	}
 }
 
 // rest is what a server holds that has nothing to do.

@@ -39,7 +39,7 @@ func sourceAttacks() []attack {
 func (a *attacker) upload(ctx context.Context) (string, error) {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return a.tcp(ctx) }}
 	defer transport.CloseIdleConnections()
-	address := a.scene.base() + "/v2/" + a.scene.name("") + "/blobs/uploads/"
+	address := a.base() + "/v2/" + a.name("") + "/blobs/uploads/"
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, nil)
 	if err != nil {
 		return "", err
@@ -101,7 +101,7 @@ func tinyChunks(ctx context.Context, a *attacker) error {
 
 // intoSilence sends a manifest to a registry that takes the connection and nothing else.
 func intoSilence(ctx context.Context, a *attacker) error {
-	conn, err := a.send(ctx, a.head("PUT", "/v2/"+a.scene.name("silent")+"/manifests/v1", "Content-Length: 3000000")+"\r\n")
+	conn, err := a.send(ctx, a.head("PUT", "/v2/"+a.name("silent")+"/manifests/v1", "Content-Length: 3000000")+"\r\n")
 	if err != nil {
 		return err
 	}
@@ -114,25 +114,25 @@ func intoSilence(ctx context.Context, a *attacker) error {
 }
 
 func announced(a *attacker) string {
-	return a.head("PUT", "/v2/"+a.scene.name("")+"/manifests/v1", "Content-Length: 1000", "Expect: 100-continue") + "\r\n"
+	return a.head("PUT", "/v2/"+a.name("")+"/manifests/v1", "Content-Length: 1000", "Expect: 100-continue") + "\r\n"
 }
 
 func begin(a *attacker) string {
-	return a.head("POST", "/v2/"+a.scene.name("")+"/blobs/uploads/", "Content-Length: 0", "Connection: close") + "\r\n"
+	return a.head("POST", "/v2/"+a.name("")+"/blobs/uploads/", "Content-Length: 0", "Connection: close") + "\r\n"
 }
 
 func stalledManifest(a *attacker) string {
-	return a.head("PUT", "/v2/"+a.scene.name("")+"/manifests/v1", "Content-Length: 1000") + "\r\n{"
+	return a.head("PUT", "/v2/"+a.name("")+"/manifests/v1", "Content-Length: 1000") + "\r\n{"
 }
 
 func largeManifest(a *attacker) string {
 	const size = 4_000_000
-	return a.head("PUT", "/v2/"+a.scene.name("")+"/manifests/v1", fmt.Sprintf("Content-Length: %d", size),
+	return a.head("PUT", "/v2/"+a.name("")+"/manifests/v1", fmt.Sprintf("Content-Length: %d", size),
 		"Content-Type: "+harness.ManifestType, "Connection: close") + "\r\n" + strings.Repeat(" ", size)
 }
 
 func forged(a *attacker) string {
-	return a.head("PATCH", "/v2/"+a.scene.name("")+"/blobs/uploads/"+strings.Repeat("A", 8000), "Content-Length: 0",
+	return a.head("PATCH", "/v2/"+a.name("")+"/blobs/uploads/"+strings.Repeat("A", 8000), "Content-Length: 0",
 		"Connection: close") + "\r\n"
 }
 

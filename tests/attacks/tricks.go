@@ -31,8 +31,8 @@ var noTime time.Time
 
 func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
-// tricks are what a hostile registry does, by the name of the repository.
-func (r *registry) tricks() map[string]http.HandlerFunc {
+// newTricks returns what a hostile registry does, by the name of the repository.
+func (r *registry) newTricks() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"large":      func(w http.ResponseWriter, _ *http.Request) { endless(w, largeBlob) },
 		"tags-8":     r.list("tags-8"),

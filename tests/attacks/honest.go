@@ -47,8 +47,11 @@ type Honest struct {
 	times []float64
 }
 
-// run pushes and pulls until the context ends. What has begun then is carried through, but does not count: it
-// was done without the attack.
+// errStarved is the end of a push or pull that waited in vain.
+var errStarved = errors.New("nothing was done until the attack ended")
+
+// run pushes and pulls until the context ends. What is under way then is carried through without the attack.
+// It does not count, unless the attack had stopped it already.
 func (h *Honest) run(ctx context.Context, s *scene) {
 	var group sync.WaitGroup
 	for range workers {
@@ -85,8 +88,11 @@ func (h *Honest) once(counts context.Context, s *scene) {
 	took := time.Since(begin)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if counts.Err() != nil {
-		return
+	if end, _ := counts.Deadline(); counts.Err() != nil {
+		if waited := end.Sub(begin); waited < slow*time.Millisecond {
+			return
+		}
+		err = errors.Join(errStarved, err)
 	}
 	h.Again += client.again
 	if err != nil {

@@ -112,7 +112,7 @@ if [[ $tier == attacks ]]; then
 	export LSP_BINARY=$work/local-source-proxy
 	race=() # memory is what is attacked
 	# Several at once: each server has half a processor, as in a pod. TESTFLAGS come later and prevail.
-	run "attacks on the server in a pod's limits" tests/attacks -count=1 -parallel=4 -duration=5s
+	run "attacks on the server in a pod's limits" tests/attacks -count=1 -parallel=6 -duration=6s
 fi
 
 if [[ ${#failed[@]} -gt 0 ]]; then

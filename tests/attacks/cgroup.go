@@ -163,19 +163,27 @@ func (c *cgroup) hold(cmd *exec.Cmd) {
 	cmd.Path = "/bin/sh"
 }
 
-// peak is the most memory that was used so far, in bytes; sockets are how much of it the kernel holds for
-// them. Version 1 counts sockets beside the memory.
-func (c *cgroup) peak() (memory, sockets int64, err error) {
+// use is memory in bytes, and how much of it the kernel holds for sockets.
+type use struct{ all, sockets int64 }
+
+// now is what is used. Version 1 counts sockets apart; here they are added, as clusters with version 2 do.
+func (c *cgroup) now() (use, error) {
 	if c.two {
-		memory, err = c.number("memory.peak", "")
-		return memory, 0, err
+		all, err := c.number("memory.current", "")
+		sockets, err2 := c.number("memory.stat", "sock")
+		return use{all, sockets}, errors.Join(err, err2)
 	}
-	memory, err = c.number("memory.max_usage_in_bytes", "")
-	if err != nil {
-		return 0, 0, err
+	all, err := c.number("memory.usage_in_bytes", "")
+	sockets, err2 := c.number("memory.kmem.tcp.usage_in_bytes", "")
+	return use{all + sockets, sockets}, errors.Join(err, err2)
+}
+
+// peak is the most memory that was used so far, in bytes; of version 1 without sockets.
+func (c *cgroup) peak() (int64, error) {
+	if c.two {
+		return c.number("memory.peak", "")
 	}
-	sockets, err = c.number("memory.kmem.tcp.max_usage_in_bytes", "")
-	return memory, sockets, err
+	return c.number("memory.max_usage_in_bytes", "")
 }
 
 // kills is how often the kernel ended a process for want of memory.

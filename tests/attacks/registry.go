@@ -28,9 +28,8 @@ type registry struct {
 	// blob and manifest are what it has.
 	blob, manifest harness.Blob
 	// lists are the contents of large lists of tags, each made when it is first asked for.
-	lists map[string]func() []byte
-	// silent is the address of a host that takes connections and says nothing.
-	silent string
+	lists  map[string]func() []byte
+	silent *silence
 
 	mu     sync.Mutex
 	idle   map[net.Conn]bool
@@ -43,7 +42,7 @@ func newRegistry(t testing.TB) *registry {
 	t.Helper()
 	config := harness.NewBlob(64)
 	r := &registry{
-		blob: harness.NewBlob(blobSize), silent: listenInSilence(t),
+		blob: harness.NewBlob(blobSize), silent: newSilence(t),
 		lists: map[string]func() []byte{
 			"tags-8":  sync.OnceValue(func() []byte { return tags(79 << 20 / 10) }),
 			"tags-64": sync.OnceValue(func() []byte { return tags(64 << 20) }),
@@ -66,47 +65,21 @@ func newRegistry(t testing.TB) *registry {
 	return r
 }
 
-// listenInSilence accepts connections and never answers.
-func listenInSilence(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		var taken []net.Conn
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				break
-			}
-			taken = append(taken, conn)
-		}
-		for _, conn := range taken {
-			conn.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		listener.Close()
-		<-done
-	})
-	return listener.Addr().String()
-}
-
+// follow keeps the connections that nothing is asked on, not yet or not any more.
 func (r *registry) follow(conn net.Conn, state http.ConnState) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if state == http.StateIdle {
+	if state == http.StateIdle || state == http.StateNew {
 		r.idle[conn] = true
 	} else {
 		delete(r.idle, conn)
 	}
 }
 
-// closeIdle ends the connections that nothing is asked on, so that they count as nobody's open files.
+// closeIdle ends those connections, and all to the silent host, so that they are not taken for the server's:
+// it would keep them for a while.
 func (r *registry) closeIdle() {
+	r.silent.closeAll()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for conn := range r.idle {

@@ -31,9 +31,11 @@ type Outcome struct {
 	Connections int     `json:"connections"`
 	// Killed says that the kernel ended the server for want of memory.
 	Killed bool `json:"killed"`
-	// Peak is the most memory of the cgroup, Sockets what the kernel held for connections besides where it
-	// counts that apart (cgroups of version 1); in bytes.
+	// Limit is that of the cgroup, and Peak the most memory that it counted, in bytes. With and Sockets are
+	// samples: the most memory with what the kernel held for sockets, and the most that it held for them.
+	Limit   int64 `json:"limit"`
 	Peak    int64 `json:"peak"`
+	With    int64 `json:"with"`
 	Sockets int64 `json:"sockets"`
 	// CPU is the share of one processor that the server used.
 	CPU float64 `json:"cpu"`
@@ -55,6 +57,9 @@ func (o *Outcome) faults() error {
 		return errors.New("the server was killed")
 	}
 	var errs []error
+	if o.With > o.Limit {
+		errs = append(errs, fmt.Errorf("with sockets %s MiB were used, of %s", mib(o.With), mib(o.Limit)))
+	}
 	if o.Attacked.Failed > 0 || o.Attacked.Done == 0 {
 		errs = append(errs, fmt.Errorf("%d pushes and pulls failed and %d were done: %s",
 			o.Attacked.Failed, o.Attacked.Done, o.Attacked.Why))
@@ -119,7 +124,7 @@ func (r *Report) write(path string) error {
 func table(attacks []attack, before, now Report) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "Before: commit %s; now: commit %s; %s.\n\n", before.Commit, now.Commit, now.Machine)
-	out.WriteString("| attack | connections | before | honest | now | peak, MiB | sockets, MiB | honest | again |" +
+	out.WriteString("| attack | connections | before | honest | now | most memory, MiB | of it sockets, MiB | honest | again |" +
 		" added p50, ms | added p99, ms | CPU | goroutines | files |\n")
 	out.WriteString("|" + strings.Repeat("---|", 14) + "\n")
 	for _, a := range attacks {
@@ -135,7 +140,7 @@ func row(o *Outcome) string {
 		return "not measured" + strings.Repeat(" |", 8)
 	}
 	return strings.Join([]string{
-		fate(o), mib(o.Peak), mib(o.Sockets), success(o), fmt.Sprint(o.Attacked.Again),
+		fate(o), mib(max(o.Peak, o.With)), mib(o.Sockets), success(o), fmt.Sprint(o.Attacked.Again),
 		fmt.Sprintf("%.0f", o.Attacked.P50-o.Quiet.P50), fmt.Sprintf("%.0f", o.Attacked.P99-o.Quiet.P99),
 		fmt.Sprintf("%.0f %%", 100*o.CPU),
 		fmt.Sprintf("%d → %d", o.Goroutines[0], o.Goroutines[1]), fmt.Sprintf("%d → %d", o.Files[0], o.Files[1]),

@@ -33,10 +33,7 @@ type scene struct {
 func newScene(t testing.TB, side side, withTLS bool) *scene {
 	t.Helper()
 	s := &scene{target: target{Side: side}, good: newRegistry(t), bad: newRegistry(t)}
-	limits := imagesLimits()
-	if side == source {
-		limits = sourceLimits()
-	}
+	limits := s.limits()
 	s.cgroup = newCgroup(t, limits)
 	options := harness.Options{Prepare: s.cgroup.hold, Environment: limits.environment()}
 	if side == source {
@@ -52,6 +49,14 @@ func newScene(t testing.TB, side side, withTLS bool) *scene {
 		s.Address = s.server.Host
 	}
 	return s
+}
+
+// limits are those of the side's pods.
+func (s *scene) limits() limits {
+	if s.Side == source {
+		return sourceLimits()
+	}
+	return imagesLimits()
 }
 
 // imagesFlags writes the objects of a vendor: two licenses, two registries.

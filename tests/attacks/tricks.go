@@ -46,7 +46,7 @@ func (r *registry) newTricks() map[string]http.HandlerFunc {
 		"headers":    hijacked("HTTP/1.1 200 OK\r\nX-Long: "+strings.Repeat("x", 9<<20)+"\r\n\r\n", 0),
 		"many-lines": hijacked("HTTP/1.1 200 OK\r\n"+strings.Repeat("A: b\r\n", 1<<19)+"\r\n", 0),
 		"loop":       func(w http.ResponseWriter, q *http.Request) { redirect(w, q.URL.Path) },
-		"slow-host":  func(w http.ResponseWriter, _ *http.Request) { redirect(w, "http://"+r.silent+"/") },
+		"slow-host":  func(w http.ResponseWriter, _ *http.Request) { redirect(w, "http://"+r.silent.address+"/") },
 		"error":      failing,
 		"manifest":   manifest,
 	}

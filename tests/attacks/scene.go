@@ -103,14 +103,17 @@ func (s *scene) rest(t testing.TB) rest {
 	return rest{int(s.server.Metric(t, "go_goroutines")), len(files)}
 }
 
+// recovery is how long what attackers left behind may stay: what does not move ends after a minute.
+const recovery = 90 * time.Second
+
 // slack is what may be going on besides: a scrape, a timer, a connection that is about to be closed.
 const slack = 6
 
 // settle waits until the server is at rest again; limit is what it may hold. It returns what it holds then, or
-// at the end of patience.
+// when there was time enough.
 func (s *scene) settle(t testing.TB, limit rest) rest {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), recovery)
 	defer cancel()
 	ticker := time.NewTicker(pace)
 	defer ticker.Stop()

@@ -191,7 +191,7 @@ func startRemedy(err error) string {
 func (c *checker) cancel(ctx context.Context) (diagnosis.Step, error) {
 	if err := CancelUpload(ctx, c.registry, c.repository, c.upload); err != nil {
 		// Not every registry can cancel an upload; it forgets it in time.
-		return diagnosis.Step{Status: diagnosis.Skipped, Detail: err.Error()}, nil
+		return diagnosis.Step{Status: diagnosis.Skipped, Detail: fmt.Sprint(err)}, nil
 	}
 	return diagnosis.Step{Detail: "and cancelled again"}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -20,8 +21,8 @@ type attack struct {
 	side side
 	// tls serves with it.
 	tls bool
-	// spread lets every connection come from an address of its own; otherwise all come from one.
-	spread bool
+	// from says which addresses the connections come from.
+	from origin
 	// open says why the server does not hold yet; the outcome is then only recorded.
 	open string
 	// connections run loop at once, again and again.
@@ -29,12 +30,24 @@ type attack struct {
 	loop        func(ctx context.Context, a *attacker) error
 }
 
+// origin is where connections come from.
+type origin int
+
+const (
+	// one address for all of them.
+	one origin = iota
+	// spread is an address for each attacker.
+	spread
+	// roaming is a new address for each connection.
+	roaming
+)
+
 // attacker is one connection's end that means no good.
 type attacker struct {
 	target
 	trusted *tls.Config
 	number  int
-	spread  bool
+	from    origin
 }
 
 const (
@@ -50,12 +63,12 @@ func (a *attack) launch(ctx context.Context, target target) {
 	var group sync.WaitGroup
 	for i := range a.connections {
 		group.Go(func() {
-			one := &attacker{target: target, trusted: trusted, number: i, spread: a.spread}
+			attacker := &attacker{target: target, trusted: trusted, number: i, from: a.from}
 			ticker := time.NewTicker(breath)
 			defer ticker.Stop()
 			for ctx.Err() == nil {
 				// Being refused is what attackers have to live with: they come again.
-				_ = a.loop(ctx, one)
+				_ = a.loop(ctx, attacker)
 				select {
 				case <-ctx.Done():
 				case <-ticker.C:
@@ -69,8 +82,13 @@ func (a *attack) launch(ctx context.Context, target target) {
 // tcp opens a connection from the attacker's address. It is closed when the context ends.
 func (a *attacker) tcp(ctx context.Context) (net.Conn, error) {
 	from := net.IPv4(127, 1, 1, 1)
-	if a.spread {
+	switch a.from {
+	case spread:
 		from = net.IPv4(127, 2, byte(a.number/250), byte(1+a.number%250))
+	case roaming:
+		// No address twice, as good as ever, and none that another client has.
+		from = net.IPv4(127, byte(16+rand.IntN(200)), byte(rand.IntN(256)), byte(1+rand.IntN(254)))
+	case one:
 	}
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: from}, Timeout: 10 * time.Second}
 	conn, err := dialer.DialContext(ctx, "tcp", a.Address)

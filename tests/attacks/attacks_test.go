@@ -57,10 +57,10 @@ func TestAttacks(t *testing.T) {
 		report.Commit = *commit
 	}
 	var mu sync.Mutex
-	for _, one := range every() {
-		t.Run(string(one.side)+"/"+one.name, func(t *testing.T) {
+	for _, attack := range every() {
+		t.Run(string(attack.side)+"/"+attack.name, func(t *testing.T) {
 			t.Parallel()
-			outcome := one.carryOut(t, *duration)
+			outcome := attack.carryOut(t, *duration)
 			mu.Lock()
 			defer mu.Unlock()
 			if report.add(outcome); *results != "" {
@@ -169,8 +169,8 @@ func TestLimits(t *testing.T) {
 		got = append(got, pod[1]+" "+pod[2])
 	}
 	var want []string
-	for _, one := range []limits{sourceLimits(), imagesLimits()} {
-		want = append(want, fmt.Sprintf("%dm %dMi", one.milliCPU, one.memory>>20))
+	for _, limits := range []limits{sourceLimits(), imagesLimits()} {
+		want = append(want, fmt.Sprintf("%dm %dMi", limits.milliCPU, limits.memory>>20))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the package's limits are others:\n%s", diff)

@@ -23,6 +23,10 @@ func tagsOf(trick string) func(*attacker) string {
 	return func(a *attacker) string { return a.get(trick, "/tags/list") }
 }
 
+func referrersOf(trick string) func(*attacker) string {
+	return func(a *attacker) string { return a.get(trick, "/referrers/"+someDigest()) }
+}
+
 func manifestOf(trick string) func(*attacker) string {
 	return func(a *attacker) string { return a.get(trick, "/manifests/v1") }
 }
@@ -36,13 +40,16 @@ func imagesAttacks() []attack {
 		{name: "POST /v2/token, body that stops", connections: 800, loop: unread(stoppedForm)},
 		{name: "token for very many scopes", connections: 64, loop: read(manyScopes)},
 		{name: "wrong licenses", connections: 64, loop: read(wrongLicense)},
-		{name: "wrong licenses from many addresses", connections: 200, spread: true, loop: read(wrongLicense)},
+		{name: "wrong licenses from many addresses", connections: 200, from: spread, loop: read(wrongLicense)},
+		{name: "wrong licenses, each from a new address", connections: 200, from: roaming, loop: read(wrongLicense)},
+		{name: "ever new repositories, with tokens of 100 KiB", connections: 64, loop: read(newRepository)},
+		{name: "a registry whose tokens do not end", connections: 50, loop: read(manifestOf("tokens"))},
 		{name: "downloads unread", connections: 200, loop: unread(blobOf("large"))},
 		{name: "downloads unread, TLS", connections: 200, tls: true, loop: unread(blobOf("large"))},
 		{name: "downloads read by 16 bytes a second", connections: 200, loop: sip(blobOf("large"))},
 		{name: "downloads read by 16 bytes a second, TLS", tls: true, connections: 200, loop: sip(blobOf("large"))},
 		{name: "half TLS handshakes", tls: true, connections: 2100, loop: halfHandshake},
-		{name: "half TLS handshakes from many addresses", tls: true, spread: true, connections: 2100, loop: halfHandshake},
+		{name: "half TLS handshakes from many addresses", tls: true, from: spread, connections: 2100, loop: halfHandshake},
 		{name: "floods of ranges", connections: 64, loop: read(blobOf("large", manyRanges()))},
 		{name: "manifests of 4 MB without a digest", connections: 100, loop: read(manifestOf("manifest"))},
 	}
@@ -84,6 +91,12 @@ func manyScopes(a *attacker) string {
 
 func wrongLicense(a *attacker) string {
 	return a.head("GET", "/v2/"+a.name("")+"/manifests/v1", license(rand.Text()), "Connection: close") + "\r\n"
+}
+
+// newRepository asks for one that nobody asked for before, so that its registry sells another token.
+func newRepository(a *attacker) string {
+	return a.head("GET", "/v2/proxy/"+app+"/guarded/"+strings.ToLower(rand.Text())+"/manifests/v1", license(a.Hostile),
+		"Connection: close") + "\r\n"
 }
 
 // halfHandshake sends the beginning of a ClientHello, and one byte of it now and then.

@@ -47,9 +47,9 @@ func obey(ctx context.Context, told string) error {
 	if err := json.Unmarshal([]byte(told), &order); err != nil {
 		return fmt.Errorf("read the order of an attack: %w", err)
 	}
-	for _, one := range every() {
-		if one.name == order.Attack && one.side == order.Target.Side {
-			one.launch(ctx, order.Target)
+	for _, attack := range every() {
+		if attack.name == order.Attack && attack.side == order.Target.Side {
+			attack.launch(ctx, order.Target)
 			return nil
 		}
 	}
@@ -60,9 +60,9 @@ func obey(ctx context.Context, told string) error {
 func every() []attack {
 	all := append(imagesAttacks(), sourceAttacks()...)
 	for _, side := range []side{images, source} {
-		for _, one := range bothAttacks() {
-			one.side = side
-			all = append(all, one)
+		for _, attack := range bothAttacks() {
+			attack.side = side
+			all = append(all, attack)
 		}
 	}
 	return all

@@ -22,6 +22,9 @@ import (
 // with the names of its tricks. It holds nothing: what is pushed is hashed and forgotten.
 type registry struct {
 	host string
+	// guarded says that it demands tokens, for everything; longToken is its token server's answer.
+	guarded   bool
+	longToken string
 
 	server *httptest.Server
 	tricks map[string]http.HandlerFunc
@@ -48,7 +51,8 @@ func newRegistry(t testing.TB) *registry {
 			"tags-64": sync.OnceValue(func() []byte { return tags(64 << 20) }),
 			"one-tag": sync.OnceValue(func() []byte { return oneTag(64 << 20) }),
 		},
-		idle: map[net.Conn]bool{}, hashes: map[string]string{},
+		longToken: `{"token":"` + strings.Repeat("t", tokenSize) + `","expires_in":3600}`,
+		idle:      map[net.Conn]bool{}, hashes: map[string]string{},
 	}
 	r.tricks = r.newTricks()
 	r.manifest = harness.Manifest(t, config, r.blob)
@@ -89,6 +93,10 @@ func (r *registry) closeIdle() {
 
 // ServeHTTP implements [http.Handler].
 func (r *registry) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	if r.guarded {
+		r.guard(w, q)
+		return
+	}
 	if q.URL.Path == "/v2/" {
 		return
 	}

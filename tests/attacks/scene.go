@@ -24,15 +24,16 @@ type scene struct {
 	target
 	server *harness.Server
 	cgroup *cgroup
-	good   *registry
-	bad    *registry
+	// good, bad and guarded are the registries that it knows; the source proxy knows the good one.
+	good, bad, guarded *registry
 	// honest is the license of the honest client; empty at the source proxy.
 	honest string
 }
 
 func newScene(t testing.TB, side side, withTLS bool) *scene {
 	t.Helper()
-	s := &scene{target: target{Side: side}, good: newRegistry(t), bad: newRegistry(t)}
+	s := &scene{target: target{Side: side}, good: newRegistry(t), bad: newRegistry(t), guarded: newRegistry(t)}
+	s.guarded.guarded = true
 	limits := s.limits()
 	s.cgroup = newCgroup(t, limits)
 	options := harness.Options{Prepare: s.cgroup.hold, Environment: limits.environment()}
@@ -76,7 +77,7 @@ func (s *scene) imagesFlags(t testing.TB, withTLS bool) []string {
 			"appSlug": app, "customerName": name, "credentials": []any{map[string]any{"name": "id", "sha256": hash}},
 		})
 	}
-	for name, registry := range map[string]*registry{"good": s.good, "bad": s.bad} {
+	for name, registry := range map[string]*registry{"good": s.good, "bad": s.bad, "guarded": s.guarded} {
 		object("ExternalRegistry", name, map[string]any{"hostname": registry.host, "alias": name, "plainHTTP": true})
 	}
 	flags := []string{"--listen-address=", "--image-proxy-address=127.0.0.1:0", "--image-proxy-dir=" + dir}
@@ -96,6 +97,7 @@ func (s *scene) rest(t testing.TB) rest {
 	t.Helper()
 	s.good.closeIdle()
 	s.bad.closeIdle()
+	s.guarded.closeIdle()
 	files, err := os.ReadDir("/proc/" + strconv.Itoa(s.server.PID()) + "/fd")
 	if err != nil {
 		t.Fatal(err)

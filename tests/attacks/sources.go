@@ -4,6 +4,7 @@ package attacks
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net"
@@ -26,6 +27,8 @@ func sourceAttacks() []attack {
 		{name: "uploads with forged sessions", connections: 64, loop: read(forged)},
 		{name: "uploads into a registry that does not read", connections: 200, loop: intoSilence},
 		{name: "chunks of one byte", connections: 64, loop: tinyChunks},
+		{name: "chunked bodies with endless trailers", connections: 64, loop: endlessTrailers},
+		{name: "mounts from ever new repositories", connections: 64, loop: read(foreignMount)},
 		{name: "downloads unread", connections: 200, loop: unread(blobOf("large"))},
 		{name: "health asked without end", connections: 200, loop: read(health)},
 	}
@@ -97,6 +100,20 @@ func tinyChunks(ctx context.Context, a *attacker) error {
 		}
 	}
 	return nil
+}
+
+func endlessTrailers(ctx context.Context, a *attacker) error {
+	conn, err := a.patch(ctx, []string{"Transfer-Encoding: chunked"}, "1\r\nx\r\n0\r\n")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return keep(ctx, conn, strings.Repeat("a: b\r\n", 1000), breath)
+}
+
+func foreignMount(a *attacker) string {
+	return a.head("POST", "/v2/"+a.name(strings.ToLower(rand.Text()))+"/blobs/uploads/?mount="+someDigest()+
+		"&from="+a.name(strings.ToLower(rand.Text())), "Content-Length: 0", "Connection: close") + "\r\n"
 }
 
 // intoSilence sends a manifest to a registry that takes the connection and nothing else.

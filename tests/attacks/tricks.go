@@ -45,6 +45,8 @@ func (r *registry) newTricks() map[string]http.HandlerFunc {
 		"continue":   hijacked("HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n", -1),
 		"headers":    hijacked("HTTP/1.1 200 OK\r\nX-Long: "+strings.Repeat("x", 9<<20)+"\r\n\r\n", 0),
 		"many-lines": hijacked("HTTP/1.1 200 OK\r\n"+strings.Repeat("A: b\r\n", 1<<19)+"\r\n", 0),
+		"trailers":   hijackedTrailers(),
+		"tokens":     r.tokens,
 		"loop":       func(w http.ResponseWriter, q *http.Request) { redirect(w, q.URL.Path) },
 		"slow-host":  func(w http.ResponseWriter, _ *http.Request) { redirect(w, "http://"+r.silent.address+"/") },
 		"error":      failing,
@@ -156,6 +158,58 @@ func hijacked(text string, again int) http.HandlerFunc {
 			}
 		}
 		await(conn)
+	}
+}
+
+// hijackedTrailers is a short answer in chunks, and trailers without end.
+func hijackedTrailers() http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, err = io.WriteString(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: A\r\n\r\n2\r\n{}\r\n0\r\n")
+		for part := strings.Repeat("A: b\r\n", 1000); err == nil; {
+			_, err = io.WriteString(conn, part)
+		}
+	}
+}
+
+// tokens demands one, and has one that does not end.
+func (r *registry) tokens(w http.ResponseWriter, q *http.Request) {
+	if strings.HasSuffix(q.URL.Path, "/token") {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"token":"`)
+		part := []byte(strings.Repeat("x", 64<<10))
+		for range largeBlob / len(part) {
+			if _, err := w.Write(part); err != nil {
+				return
+			}
+		}
+		return
+	}
+	challenge(w, "http://"+r.host+"/tokens/token")
+}
+
+func challenge(w http.ResponseWriter, realm string) {
+	w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm=%q,service="x",scope="repository:x:pull"`, realm))
+	refuse(w, http.StatusUnauthorized, "UNAUTHORIZED")
+}
+
+// tokenSize is near the most that the server takes.
+const tokenSize = 100 << 10
+
+// guard demands a token for everything, and sells large ones.
+func (r *registry) guard(w http.ResponseWriter, q *http.Request) {
+	switch {
+	case q.URL.Path == "/token":
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, r.longToken)
+	case q.Header.Get("Authorization") == "":
+		challenge(w, "http://"+r.host+"/token")
+	default:
+		r.honest(w, q)
 	}
 }
 

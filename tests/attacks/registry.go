@@ -33,6 +33,9 @@ type registry struct {
 	// lists are the contents of large lists of tags, each made when it is first asked for.
 	lists  map[string]func() []byte
 	silent *silence
+	// done ends what waits for ever: a handler does not learn that its client is gone while there is a body that
+	// it has not read.
+	done chan struct{}
 
 	mu     sync.Mutex
 	idle   map[net.Conn]bool
@@ -62,6 +65,7 @@ func newRegistry(t testing.TB) *registry {
 	r.server.Config.ConnState = r.follow
 	r.server.Start()
 	t.Cleanup(func() {
+		close(r.done)
 		r.server.CloseClientConnections()
 		r.server.Close()
 	})

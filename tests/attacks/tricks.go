@@ -38,9 +38,9 @@ func (r *registry) newTricks() map[string]http.HandlerFunc {
 		"tags-8":     r.list("tags-8"),
 		"tags-64":    r.list("tags-64"),
 		"one-tag":    r.list("one-tag"),
-		"bomb":       bomb,
-		"silent":     func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() },
-		"stops":      stops,
+		"bomb":       r.bomb,
+		"silent":     func(_ http.ResponseWriter, q *http.Request) { r.wait(q) },
+		"stops":      r.stops,
 		"half":       hijacked("HTTP/1.1 200 OK\r\nContent-Type: app", 0),
 		"continue":   hijacked("HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n", -1),
 		"headers":    hijacked("HTTP/1.1 200 OK\r\nX-Long: "+strings.Repeat("x", 9<<20)+"\r\n\r\n", 0),
@@ -96,7 +96,7 @@ func (r *registry) list(name string) http.HandlerFunc {
 
 // bomb is an endless list of tags, compressed: members of a gzip stream follow each other (RFC 1952, section
 // 2.2).
-func bomb(w http.ResponseWriter, q *http.Request) {
+func (r *registry) bomb(w http.ResponseWriter, q *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Encoding", "gzip")
 	_, err := w.Write(member(`{"name":"x","tags":["v1"`))
@@ -115,12 +115,20 @@ func member(text string) []byte {
 }
 
 // stops sends the beginning of a large blob.
-func stops(w http.ResponseWriter, q *http.Request) {
+func (r *registry) stops(w http.ResponseWriter, q *http.Request) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Length", strconv.Itoa(largeBlob))
 	_, _ = w.Write([]byte("the beginning"))
 	_ = http.NewResponseController(w).Flush() // who is gone needs no blob
-	<-q.Context().Done()
+	r.wait(q)
+}
+
+// wait ends with the request, or with the registry.
+func (r *registry) wait(q *http.Request) {
+	select {
+	case <-q.Context().Done():
+	case <-r.done:
+	}
 }
 
 // failing is an error of a registry whose words have no end.

@@ -55,7 +55,7 @@ func newRegistry(t testing.TB) *registry {
 			"one-tag": sync.OnceValue(func() []byte { return oneTag(64 << 20) }),
 		},
 		longToken: `{"token":"` + strings.Repeat("t", tokenSize) + `","expires_in":3600}`,
-		idle:      map[net.Conn]bool{}, hashes: map[string]string{},
+		idle:      map[net.Conn]bool{}, hashes: map[string]string{}, done: make(chan struct{}),
 	}
 	r.tricks = r.newTricks()
 	r.manifest = harness.Manifest(t, config, r.blob)

@@ -34,11 +34,11 @@ func manifestOf(trick string) func(*attacker) string {
 // imagesAttacks are those on the image proxy.
 func imagesAttacks() []attack {
 	all := []attack{
-		{name: "POST /v2/token, endless body", connections: 64, loop: tokenBody(strings.Repeat("x", 16<<10), 20*time.Millisecond)},
-		{name: "POST /v2/token, slow body", connections: 400, loop: tokenBody("x", trickle)},
-		{name: "POST /v2/token, big forms", connections: 64, loop: read(bigForm)},
-		{name: "POST /v2/token, body that stops", connections: 800, loop: unread(stoppedForm)},
-		{name: "token for very many scopes", connections: 64, loop: read(manyScopes)},
+		{name: "requests for tokens with an endless body", connections: 64, loop: tokenBody(strings.Repeat("x", 16<<10), 20*time.Millisecond)},
+		{name: "requests for tokens with a slow body", connections: 400, loop: tokenBody("x", trickle)},
+		{name: "requests for tokens with big forms", connections: 64, loop: read(bigForm)},
+		{name: "requests for tokens with a body that stops", connections: 800, loop: unread(stoppedForm)},
+		{name: "requests for tokens for very many repositories", connections: 64, loop: read(manyScopes)},
 		{name: "wrong licenses", connections: 64, loop: read(wrongLicense)},
 		{name: "wrong licenses from many addresses", connections: 200, from: spread, loop: read(wrongLicense)},
 		{name: "wrong licenses, each from a new address", connections: 200, from: roaming, loop: read(wrongLicense)},
@@ -48,8 +48,11 @@ func imagesAttacks() []attack {
 		{name: "downloads unread, TLS", connections: 200, tls: true, loop: unread(blobOf("large"))},
 		{name: "downloads read by 16 bytes a second", connections: 200, loop: sip(blobOf("large"))},
 		{name: "downloads read by 16 bytes a second, TLS", tls: true, connections: 200, loop: sip(blobOf("large"))},
-		{name: "half TLS handshakes", tls: true, connections: 2100, loop: halfHandshake},
-		{name: "half TLS handshakes from many addresses", tls: true, from: spread, connections: 2100, loop: halfHandshake},
+		{name: "half TLS handshakes", tls: true, connections: many, loop: halfHandshake},
+		{
+			name: "half TLS handshakes from many addresses", tls: true, from: spread, connections: many, loop: halfHandshake,
+			open: giveWay,
+		},
 		{name: "floods of ranges", connections: 64, loop: read(blobOf("large", manyRanges()))},
 		{name: "manifests of 4 MB without a digest", connections: 100, loop: read(manifestOf("manifest"))},
 	}

@@ -59,6 +59,7 @@ if [[ $tier == package ]]; then
 		path=$(scripts/tool --path "$name")
 		export "LSP_TOOL_${name^^}=$path"
 	done
+	scripts/debian.sh prometheus || echo "test: without prometheus, alerts and dashboard are not tried in it"
 	run 'the packages: rendered, published and relocated with the real tools' tests/package -count=1
 	# Here, where ko is built anyway.
 	run "ko, through the plugin's registry" tests/plugin -count=1 -run TestKo

@@ -20,14 +20,14 @@ const internalPath = "github.com/local-source-proxy/local-source-proxy/src/inter
 func mayImport() map[string][]string {
 	return map[string][]string{
 		// Facts about the protocol and nothing else.
-		"oci": {}, "diagnosis": {}, "keyfile": {}, "singleflight": {}, "version": {},
+		"oci": {}, "diagnosis": {}, "keyfile": {}, "singleflight": {}, "socket": {}, "version": {},
 		"session": {"keyfile"},
 		// One registry; knows no side and no request of a client.
 		"keychain": {"singleflight"}, "keychain/dockerconfig": {"keychain"}, "keychain/ambient": {"keychain"},
-		"upstream": {"keychain", "oci", "singleflight"},
+		"upstream": {"keychain", "oci", "singleflight", "socket"},
 		// One request; knows no side.
 		"settings/filewatch": {},
-		"httpserver":         {"oci", "settings/filewatch"},
+		"httpserver":         {"oci", "settings/filewatch", "socket"},
 		"engine":             {"httpserver", "oci", "session", "upstream"},
 		"preflight":          {"diagnosis", "oci", "upstream"},
 		// The source proxy.
@@ -44,13 +44,13 @@ func mayImport() map[string][]string {
 			"keychain", "keychain/ambient", "keychain/dockerconfig", "kube", "license/catalog", "license/v1alpha1",
 			"settings/filewatch", "upstream",
 		},
-		"httpserver/metrics": {"httpserver", "imageproxy"},
+		"httpserver/metrics": {"httpserver", "imageproxy", "license/catalog"},
 		"proxy": {
 			"diagnosis", "engine", "httpserver", "httpserver/metrics", "imageproxy", "keychain", "keychain/ambient",
-			"keychain/dockerconfig", "keyfile", "kube", "license/store", "oci", "preflight", "session", "settings", "settings/filewatch", "source", "upstream",
+			"keychain/dockerconfig", "keyfile", "kube", "license/catalog", "license/store", "oci", "preflight", "session", "settings", "settings/filewatch", "source", "upstream",
 		},
 		// kubectl-lsp.
-		"plugin/apiserver": {}, "plugin/pack": {}, "plugin/workload": {},
+		"plugin/apiserver": {}, "plugin/pack": {}, "plugin/workload": {}, "plugin/support": {},
 		"plugin/push":     {"plugin/apiserver", "plugin/doctor"},
 		"plugin/doctor":   {"diagnosis", "plugin/apiserver"},
 		"plugin/registry": {"plugin/apiserver"},
@@ -58,7 +58,7 @@ func mayImport() map[string][]string {
 		"plugin/rewrite":  {"plugin/license", "settings/strictyaml"},
 		"plugin/command": {
 			"diagnosis", "license/v1alpha1", "plugin/apiserver", "plugin/doctor", "plugin/license", "plugin/pack", "plugin/push", "plugin/registry",
-			"plugin/rewrite", "plugin/workload", "version",
+			"plugin/rewrite", "plugin/support", "plugin/workload", "version",
 		},
 		// Doubles, for tests alone.
 		"testkit/registrytest": {}, "testkit/kubetest": {}, "testkit/lsptest": {},

@@ -162,7 +162,7 @@ func TestProfileWithImageProxy(t *testing.T) {
 	addRepository(t, here.versions[0])
 	since := nextSecond(t)
 	platform := values{"profile": "full", "local_source_proxy": values{
-		"repository": u.host + "/" + repository, "image_proxy": values{"enabled": true, "replicas": 1}, "monitoring": values{"grafana_dashboard": true},
+		"repository": u.host + "/" + repository, "image_proxy": values{"enabled": true, "replicas": 1, "external_url": "https://images.example.com"}, "monitoring": values{"grafana_dashboard": true},
 	}}
 	applyInstall(t, "profiles", profilesName, here.versions[0], platform)
 	reconciled(t, "profiles", here.versions[0], since)
@@ -181,7 +181,7 @@ func TestProfileWithImageProxy(t *testing.T) {
 
 	step(t, "on again, and then the profile is another")
 	since = nextSecond(t)
-	platform["local_source_proxy"] = values{"repository": u.host + "/" + repository, "image_proxy": values{"enabled": true, "replicas": 1}}
+	platform["local_source_proxy"] = values{"repository": u.host + "/" + repository, "image_proxy": values{"enabled": true, "replicas": 1, "external_url": "https://images.example.com"}}
 	applyInstall(t, "profiles", profilesName, here.versions[0], platform)
 	reconciled(t, "profiles", here.versions[0], since)
 	since = nextSecond(t)

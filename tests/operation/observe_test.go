@@ -101,6 +101,10 @@ func TestGoKeepsBelowThePodsMemoryLimit(t *testing.T) {
 	if got := server.Metric(t, "go_gc_gomemlimit_bytes"); got != 90<<20 {
 		t.Errorf("Go's limit is %v bytes, want 90 MiB", got)
 	}
+	// bundle/operating.md has the table of what a limit admits.
+	if got := server.Metric(t, "lsp_transfers_limit", `door="source"`); got != 103 {
+		t.Errorf("%v transfers are taken on, want 103", got)
+	}
 }
 
 func TestAMemoryLimitThatIsNone(t *testing.T) {

@@ -14,10 +14,12 @@ import (
 	definition "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"sigs.k8s.io/yaml"
@@ -26,24 +28,31 @@ import (
 // definitions are the CustomResourceDefinitions by kind, as the API server holds them.
 func definitions(t *testing.T) map[string]*apiextensions.CustomResourceDefinition {
 	t.Helper()
-	scheme := runtime.NewScheme()
-	install.Install(scheme)
 	found := map[string]*apiextensions.CustomResourceDefinition{}
-	for _, o := range mustRender(t, productTemplates(t), "image_proxy: {enabled: true}") {
+	for _, o := range mustRender(t, productTemplates(t), "image_proxy: {enabled: true, external_url: https://images.example.com}") {
 		if o.text("kind") != "CustomResourceDefinition" {
 			continue
 		}
-		written := decode[apiextensionsv1.CustomResourceDefinition](t, o)
-		scheme.Default(&written)
-		held := &apiextensions.CustomResourceDefinition{}
-		if err := scheme.Convert(&written, held, nil); err != nil {
-			t.Fatalf("%s: %v", o.id(), err)
-		}
-		// What the API server notes itself.
-		held.Status.StoredVersions = []string{held.Spec.Versions[0].Name}
+		held := heldOf(t, o)
 		found[held.Spec.Names.Kind] = held
 	}
 	return found
+}
+
+// heldOf returns a definition as the API server holds it.
+func heldOf(t *testing.T, definition map[string]any) *apiextensions.CustomResourceDefinition {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	install.Install(scheme)
+	written := decode[apiextensionsv1.CustomResourceDefinition](t, definition)
+	scheme.Default(&written)
+	held := &apiextensions.CustomResourceDefinition{}
+	if err := scheme.Convert(&written, held, nil); err != nil {
+		t.Fatalf("%s: %v", written.Name, err)
+	}
+	// What the API server notes itself.
+	held.Status.StoredVersions = []string{held.Spec.Versions[0].Name}
+	return held
 }
 
 func TestDefinitionsAreAccepted(t *testing.T) {
@@ -65,7 +74,7 @@ func TestDefinitionsAreAccepted(t *testing.T) {
 // refused is what the API server says to an object, asked to be strict, as kubectl asks.
 func refused(t *testing.T, held *apiextensions.CustomResourceDefinition, object map[string]any) field.ErrorList {
 	t.Helper()
-	written := held.Spec.Validation.OpenAPIV3Schema // where it is while there is one version
+	written := schemaOf(t, held, object["apiVersion"])
 	structural, err := schema.NewStructural(written)
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +83,16 @@ func refused(t *testing.T, held *apiextensions.CustomResourceDefinition, object 
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The API server reads whole numbers as such, and fills in defaults before it looks at rules.
+	text, err := json.Marshal(object)
+	if err == nil {
+		object = nil
+		err = json.Unmarshal(text, &object)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaulting.Default(object, structural)
 	var errs field.ErrorList
 	for _, path := range pruning.PruneWithOptions(object, structural, true, schema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true}) {
 		errs = append(errs, field.Invalid(field.NewPath(path), nil, "unknown field"))
@@ -85,6 +104,22 @@ func refused(t *testing.T, held *apiextensions.CustomResourceDefinition, object 
 	}
 	rules, _ := cel.NewValidator(structural, true, celconfig.PerCallLimit).Validate(t.Context(), nil, structural, object, nil, celconfig.RuntimeCELCostBudget)
 	return rules
+}
+
+// schemaOf returns the schema of a version, which is in another place where there is only one.
+func schemaOf(t *testing.T, held *apiextensions.CustomResourceDefinition, apiVersion any) *apiextensions.JSONSchemaProps {
+	t.Helper()
+	for _, version := range held.Spec.Versions {
+		switch {
+		case apiVersion != held.Spec.Group+"/"+version.Name:
+		case version.Schema != nil:
+			return version.Schema.OpenAPIV3Schema
+		default:
+			return held.Spec.Validation.OpenAPIV3Schema
+		}
+	}
+	t.Fatalf("%s has no version %v", held.Name, apiVersion)
+	return nil
 }
 
 // The API server and the server judge alike: imageproxy's TestVerdicts has the other half.

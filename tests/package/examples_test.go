@@ -36,6 +36,8 @@ func TestExamplesApply(t *testing.T) {
 			}
 			return true
 		},
+		"image-proxy-gateway-http.yml": func(t *testing.T, all []object) bool { return leads(t, all, "HTTPRoute", "HTTPS", "Terminate") },
+		"image-proxy-gateway-tls.yml":  func(t *testing.T, all []object) bool { return leads(t, all, "TLSRoute", "TLS", "Passthrough") },
 		"pod-monitor.yml": func(t *testing.T, all []object) bool {
 			monitor := find(t, all, namespace+"/PodMonitor/local-source-proxy")
 			spec := decode[struct {
@@ -62,7 +64,11 @@ func TestExamplesApply(t *testing.T) {
 		t.Fatalf("examples %v, %v; want one for each of %d cases", examples, err, len(cases))
 	}
 	for _, example := range examples {
-		out := mustRun(t, command{args: []string{tool(t, "ytt"), "-f", productTemplates(t), "-f", example, "--data-value-yaml", "image_proxy.enabled=true"}})
+		way := "image_proxy.external_url=https://images.example.com"
+		if filepath.Base(example) == "image-proxy-gateway-tls.yml" {
+			way = "image_proxy.tls_secret=images-tls"
+		}
+		out := mustRun(t, command{args: []string{tool(t, "ytt"), "-f", productTemplates(t), "-f", example, "--data-value-yaml", "image_proxy.enabled=true", "--data-value", way}})
 		if applied := cases[filepath.Base(example)]; applied == nil || !applied(t, objects(t, out)) {
 			t.Errorf("%s changes nothing", example)
 		}
@@ -73,6 +79,7 @@ func TestExamplesApply(t *testing.T) {
 func TestDocumentedValuesAreAccepted(t *testing.T) {
 	cases := map[string]string{
 		"bundle/README.md":             productTemplates(t),
+		"bundle/operating.md":          productTemplates(t),
 		"config/image-proxy.md":        productTemplates(t),
 		"package-repository/README.md": profileTemplates(t),
 	}

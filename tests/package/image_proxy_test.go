@@ -16,24 +16,35 @@ import (
 
 // What the server of the image proxy is told, beside what it is always told.
 func TestImageProxyIsToldItsValues(t *testing.T) {
+	const tlsCert, tlsKey = "--image-proxy-tls-cert=/etc/image-proxy/tls/tls.crt", "--image-proxy-tls-key=/etc/image-proxy/tls/tls.key"
 	cases := []struct {
 		name, values string
 		want         []string
 	}{
-		{"nothing more", "", nil},
-		{"certificate", "tls_secret: tls", []string{"--image-proxy-tls-cert=/etc/image-proxy/tls/tls.crt", "--image-proxy-tls-key=/etc/image-proxy/tls/tls.key"}},
-		{"certificate of the Ingress", "tls_secret: tls, domains: [a.example.com], trusted_proxies: [10.0.0.0/8], ingress: {enabled: true}", []string{"--image-proxy-trusted-proxies=10.0.0.0/8"}},
-		{"revoking ends downloads", "terminate_on_revoke: true", []string{"--terminate-on-revoke"}},
-		{"two proxies in front", "trusted_proxies: [10.0.0.0/8, \"2001:db8::/64\"]", []string{"--image-proxy-trusted-proxies=10.0.0.0/8,2001:db8::/64"}},
+		{"more pulls", "tls_secret: tls, concurrent_pulls: 256", []string{tlsCert, tlsKey}},
+		{"a load balancer in front", "external_url: https://images.example.com", []string{"--image-proxy-external-url=https://images.example.com"}},
+		{"plain text", "external_url: http://images.internal:30080", []string{"--image-proxy-external-url=http://images.internal:30080"}},
+		{"names in front", "domains: [a.example.com, b.example.com]", []string{"--image-proxy-external-url=https://a.example.com,https://b.example.com"}},
+		{"a port and names", "external_url: \"https://b.example.com:8443\", domains: [a.example.com, b.example.com]",
+			[]string{"--image-proxy-external-url=https://b.example.com:8443,https://a.example.com,https://b.example.com"}},
+		{"a name twice", "external_url: https://b.example.com, domains: [a.example.com, b.example.com]", []string{"--image-proxy-external-url=https://b.example.com,https://a.example.com"}},
+		{"certificate", "tls_secret: tls", []string{tlsCert, tlsKey}},
+		{"certificate of the Ingress", "tls_secret: tls, domains: [a.example.com], trusted_proxies: [10.0.0.0/8], ingress: {enabled: true}", []string{"--image-proxy-external-url=https://a.example.com", "--image-proxy-trusted-proxies=10.0.0.0/8"}},
+		{"revoking ends downloads", "tls_secret: tls, terminate_on_revoke: true", []string{tlsCert, tlsKey, "--terminate-on-revoke"}},
+		{"two proxies in front", "tls_secret: tls, trusted_proxies: [10.0.0.0/8, \"2001:db8::/64\"]", []string{tlsCert, tlsKey, "--image-proxy-trusted-proxies=10.0.0.0/8,2001:db8::/64"}},
 	}
 	templates := productTemplates(t)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			pulls := "--image-proxy-concurrent-pulls=32"
+			if strings.Contains(c.values, "concurrent_pulls") {
+				pulls = "--image-proxy-concurrent-pulls=256"
+			}
 			all := deployments(t, mustRender(t, templates, "image_proxy: {enabled: true, "+c.values+"}"))
 			if len(all) != 2 {
 				t.Fatalf("%d Deployments, want one for each side", len(all))
 			}
-			want := slices.Concat([]string{"serve", "--listen-address=", "--image-proxy-address=:5003", "--admin-address=:8081", "--namespace=$(POD_NAMESPACE)"},
+			want := slices.Concat([]string{"serve", "--listen-address=", "--image-proxy-address=:5003", "--admin-address=:8081", "--namespace=$(POD_NAMESPACE)", pulls},
 				c.want, []string{"--shutdown-timeout=300s"})
 			if diff := cmp.Diff(want, all[1].Spec.Template.Spec.Containers[0].Args); diff != "" {
 				t.Errorf("arguments (-want +got):\n%s", diff)
@@ -46,7 +57,7 @@ func TestImageProxyIsToldItsValues(t *testing.T) {
 func TestImageProxyPort(t *testing.T) {
 	const ingress = "domains: [a.example.com], trusted_proxies: [10.0.0.0/8], ingress: {enabled: true}"
 	templates := productTemplates(t)
-	for values, want := range map[string]int32{"": 80, "tls_secret: tls": 443, ingress: 80, "tls_secret: tls, " + ingress: 80} {
+	for values, want := range map[string]int32{"external_url: https://images.example.com": 80, "tls_secret: tls": 443, ingress: 80, "tls_secret: tls, " + ingress: 80} {
 		all := mustRender(t, templates, "image_proxy: {enabled: true, "+values+"}")
 		port := decode[corev1.Service](t, find(t, all, namespace+"/Service/image-proxy")).Spec.Ports[0]
 		if port.Port != want || port.TargetPort.String() != "images" {
@@ -154,8 +165,8 @@ func TestLicensesOutliveThePackage(t *testing.T) {
 	}
 	product, profile := productTemplates(t), profileTemplates(t)
 	for values, all := range map[string][]object{
-		"package": mustRender(t, product, "image_proxy: {enabled: true}"),
-		"profile": mustRender(t, profile, "local_source_proxy: {image_proxy: {enabled: true}}"),
+		"package": mustRender(t, product, "image_proxy: {enabled: true, external_url: https://images.example.com}"),
+		"profile": mustRender(t, profile, "local_source_proxy: {image_proxy: {enabled: true, external_url: https://images.example.com}}"),
 	} {
 		if diff := cmp.Diff(want, outlives(all)); diff != "" {
 			t.Errorf("%s: what kapp leaves (-want +got):\n%s", values, diff)

@@ -22,7 +22,7 @@ func TestNetworkPolicyClosesWhatIsAsked(t *testing.T) {
 		{"ingress", "network_policy: {" + ingress + "}", 1, []networkingv1.PolicyType{"Ingress"}},
 		{"egress", "network_policy: {" + egress + "}", 1, []networkingv1.PolicyType{"Egress"}},
 		{"both", "network_policy: {" + ingress + ", " + egress + "}", 1, []networkingv1.PolicyType{"Ingress", "Egress"}},
-		{"egress of both sides", "{network_policy: {" + egress + "}, image_proxy: {enabled: true}}", 2, []networkingv1.PolicyType{"Egress"}},
+		{"egress of both sides", "{network_policy: {" + egress + "}, image_proxy: {enabled: true, external_url: https://images.example.com}}", 2, []networkingv1.PolicyType{"Egress"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			found := 0

@@ -94,7 +94,7 @@ func TestPodsAreHardened(t *testing.T) {
 }
 
 func TestShutdownFitsIntoTheGracePeriod(t *testing.T) {
-	for _, d := range deployments(t, mustRender(t, productTemplates(t), "image_proxy: {enabled: true}")) {
+	for _, d := range deployments(t, mustRender(t, productTemplates(t), "image_proxy: {enabled: true, external_url: https://images.example.com}")) {
 		pod := d.Spec.Template.Spec
 		if !slices.Contains(pod.Containers[0].Args, "--shutdown-timeout=300s") || *pod.TerminationGracePeriodSeconds <= 300 {
 			t.Errorf("%s: args %v, grace period %d s", d.Name, pod.Containers[0].Args, *pod.TerminationGracePeriodSeconds)
@@ -135,5 +135,20 @@ func TestServiceAccountReadsItsSecretsOnly(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, role.Rules); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+}
+
+// TestQuantitiesMayBeNumbers, as Kubernetes has them: YAML makes a number of an unquoted 1.
+func TestQuantitiesMayBeNumbers(t *testing.T) {
+	for written, want := range map[string][2]string{
+		"{cpu: 1, memory: 134217728}": {"1", "128Mi"}, "{cpu: 0.5, memory: 128Mi}": {"500m", "128Mi"}, `{cpu: "1", memory: 1Gi}`: {"1", "1Gi"},
+	} {
+		values := "{proxy_configuration: {limits: " + written + "}, image_proxy: {enabled: true, limits: " + written + "}}"
+		for _, d := range deployments(t, mustRender(t, productTemplates(t), values)) {
+			limits := d.Spec.Template.Spec.Containers[0].Resources.Limits
+			if got := [2]string{limits.Cpu().String(), limits.Memory().String()}; got != want {
+				t.Errorf("%s: %s has the limits %v", written, d.Name, got)
+			}
+		}
 	}
 }

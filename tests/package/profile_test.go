@@ -152,7 +152,7 @@ func TestProfileHasTheImageProxysDefinitions(t *testing.T) {
 	definitions := func(all []object) []object {
 		return slices.DeleteFunc(slices.Clone(all), func(o object) bool { return o.text("kind") != "CustomResourceDefinition" })
 	}
-	const values = "image_proxy: {enabled: true, registry_secrets: [quay-pull]}"
+	const values = "image_proxy: {enabled: true, external_url: https://images.example.com, registry_secrets: [quay-pull]}"
 	all := mustRender(t, profile, "local_source_proxy: {"+values+"}")
 	if diff := cmp.Diff(definitions(mustRender(t, product, values)), definitions(all)); diff != "" {
 		t.Errorf("definitions (-package +profile):\n%s", diff)

@@ -13,6 +13,7 @@ func TestMistakesAreRefused(t *testing.T) {
 		role   = "arn:aws:iam::123456789012:role/push"
 		secret = "name: a, namespace: b"
 	)
+	withoutTLS := []string{"image_proxy.external_url is empty", "image_proxy.tls_secret", "external_url: https://images.example.com"}
 	cases := []struct {
 		name, values string
 		want         []string
@@ -67,11 +68,24 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"Ingress without domains", "image_proxy: {ingress: {enabled: true}}", []string{"image_proxy.domains is empty"}},
 		{"Ingress without its addresses", "image_proxy: {domains: [a.example.com], ingress: {enabled: true}}", []string{"image_proxy.trusted_proxies is empty"}},
 		{"two ways in", "image_proxy: {domains: [a.example.com], trusted_proxies: [10.0.0.0/8], ingress: {enabled: true}, service: {type: LoadBalancer}}", []string{"customers need one way in"}},
-		{"domains without Ingress", "image_proxy: {domains: [a.example.com]}", []string{"image_proxy.domains is set, but image_proxy.ingress.enabled is false"}},
 		{"class without Ingress", "image_proxy: {ingress: {class_name: nginx}}", []string{"image_proxy.ingress.class_name is set, but"}},
 		{"annotations without Ingress", "image_proxy: {ingress: {annotations: {a: b}}}", []string{"image_proxy.ingress.annotations is set, but"}},
 		{"class that is no name", "image_proxy: {ingress: {class_name: Nginx}}", []string{"cannot be the name of an IngressClass"}},
-		{"plain text for everybody", "image_proxy: {service: {type: LoadBalancer}}", []string{"image_proxy.tls_secret is empty", "in plain text"}},
+		{"a load balancer without TLS", "image_proxy: {enabled: true, service: {type: LoadBalancer}}", withoutTLS},
+		{"a load balancer with annotations", "image_proxy: {enabled: true, service: {type: LoadBalancer, annotations: {a: b}}}", withoutTLS},
+		{"a port of nodes without TLS", "image_proxy: {enabled: true, service: {type: NodePort}}", withoutTLS},
+		{"a Service without TLS", "image_proxy: {enabled: true}", withoutTLS},
+		{"trusted proxies alone", "image_proxy: {enabled: true, trusted_proxies: [10.0.0.0/8]}", withoutTLS},
+		{"http before an Ingress", "image_proxy: {domains: [a.example.com], trusted_proxies: [10.0.0.0/8], ingress: {enabled: true}, external_url: http://a.example.com}", []string{"image_proxy.external_url says http, but the Ingress"}},
+		{"http with a certificate", "image_proxy: {tls_secret: a, external_url: http://a.example.com}", []string{"image_proxy.external_url says http, but the pods"}},
+		{"URL without scheme", "image_proxy: {external_url: a.example.com}", []string{"image_proxy.external_url", "has no scheme: write https://"}},
+		{"URL with another scheme", "image_proxy: {external_url: ftp://a.example.com}", []string{"has no scheme: write https://"}},
+		{"URL with a path", "image_proxy: {external_url: https://a.example.com/v2}", []string{"is more than a scheme and a host"}},
+		{"URL with a user", "image_proxy: {external_url: https://u@a.example.com}", []string{"is more than a scheme and a host"}},
+		{"two URLs", "image_proxy: {external_url: \"https://a.example.com,http://b.example.com\"}", []string{"is more than a scheme and a host"}},
+		{"URL with an impossible port", "image_proxy: {external_url: \"https://a.example.com:123456\"}", []string{"is more than a scheme and a host"}},
+		{"URL with a slash at its end", "image_proxy: {external_url: https://a.example.com/}", []string{"is more than a scheme and a host"}},
+		{"wildcard as URL", "image_proxy: {external_url: \"https://*.example.com\"}", []string{"is more than a scheme and a host"}},
 		{"unknown type of Service", "image_proxy: {service: {type: ExternalName}}", []string{"image_proxy.service.type", `"LoadBalancer"`}},
 		{"number as annotation", "image_proxy: {service: {annotations: {weight: 5}}}", []string{"image_proxy.service.annotations", "weight: 5 is not a text: put it in quotes"}},
 		{"annotations that are a list", "image_proxy: {service: {annotations: [a]}}", []string{"must be a mapping of names to texts"}},
@@ -81,6 +95,7 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"wildcard", "image_proxy: {domains: [\"*.example.com\"]}", []string{"is not a host name"}},
 		{"single word as domain", "image_proxy: {domains: [images]}", []string{"is not a host name"}},
 		{"trusted proxy without length", "image_proxy: {trusted_proxies: [10.0.0.1]}", []string{"image_proxy.trusted_proxies[0]", "has no prefix length"}},
+		{"no pulls", "image_proxy: {concurrent_pulls: 0}", []string{"image_proxy.concurrent_pulls", ">= 1"}},
 		{"no replicas of the image proxy", "image_proxy: {replicas: 0}", []string{"image_proxy.replicas", ">= 1"}},
 		{"too little memory for the image proxy", "image_proxy: {limits: {memory: 1Mi}}", []string{"image_proxy.limits.memory", "of 32Mi or more"}},
 		{"dashboard as text", "monitoring: {grafana_dashboard: \"yes\"}", []string{"expected: boolean"}},
@@ -89,6 +104,8 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"memory without meaning", "proxy_configuration: {limits: {memory: 100 MB}}", []string{"proxy_configuration.limits.memory", "is not an amount of memory"}},
 		{"too little memory", "proxy_configuration: {limits: {memory: 100m}}", []string{"is not an amount of memory"}},
 		{"far too little memory", "proxy_configuration: {limits: {memory: 100k}}", []string{"of 32Mi or more"}},
+		{"CPU as a truth", "proxy_configuration: {limits: {cpu: true}}", []string{"proxy_configuration.limits.cpu", "is not an amount of CPU"}},
+		{"memory as a list", "proxy_configuration: {limits: {memory: [100Mi]}}", []string{"proxy_configuration.limits.memory", "is not an amount of memory"}},
 		{"CPU without meaning", "proxy_configuration: {limits: {cpu: half}}", []string{"proxy_configuration.limits.cpu", "is not an amount of CPU"}},
 		{"too little CPU", "proxy_configuration: {limits: {cpu: 1m}}", []string{"of 10m or more"}},
 		// Trust, platform, network.
@@ -102,6 +119,13 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"not a version", "kubernetes_version: latest", []string{"is not a Kubernetes version"}},
 		{"policy for nobody", "network_policy: {enabled: true}", []string{"network_policy.ingress_cidrs is empty"}},
 		{"addresses without policy", "network_policy: {ingress_cidrs: [192.0.2.1/32]}", []string{"network_policy.enabled is false"}},
+		{"admin addresses without policy", "network_policy: {admin_cidrs: [192.0.2.1/32]}", []string{"network_policy.admin_cidrs is set, but network_policy.enabled is false"}},
+		{"admin address without length", "network_policy: {enabled: true, ingress_cidrs: [192.0.2.1/32], admin_cidrs: [192.0.2.1]}", []string{"network_policy.admin_cidrs[0]", "has no prefix length"}},
+		{"scraper without policy", "monitoring: {scrape_from: {namespace: monitoring}}", []string{"monitoring.scrape_from.namespace is set, but network_policy.enabled is false"}},
+		{"scraper of any namespace", "{network_policy: {enabled: true, ingress_cidrs: [192.0.2.1/32]}, monitoring: {scrape_from: {pod_labels: {a: b}}}}", []string{"monitoring.scrape_from.namespace is empty"}},
+		{"scraper's namespace", "monitoring: {scrape_from: {namespace: \"*\"}}", []string{"monitoring.scrape_from.namespace", "cannot be the name of a namespace"}},
+		{"scraper's labels", "monitoring: {scrape_from: {pod_labels: [a]}}", []string{"monitoring.scrape_from.pod_labels", "must be a mapping of names to texts"}},
+		{"scraper's label", "monitoring: {scrape_from: {namespace: a, pod_labels: {a: 1}}}", []string{"a: 1 is not a text"}},
 		{"address without length", "network_policy: {enabled: true, ingress_cidrs: [192.0.2.1]}", []string{"network_policy.ingress_cidrs[0]", "has no prefix length"}},
 		{"egress to nowhere", "network_policy: {egress: {enabled: true}}", []string{"network_policy.egress.cidrs is empty"}},
 		{"egress addresses without policy", "network_policy: {egress: {cidrs: [192.0.2.1/32]}}", []string{"network_policy.egress.enabled is false"}},

@@ -15,7 +15,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
-// distribution loses an upload whose last request broke off. The plugin ends it regularly, so that it
+// some registries lose an upload whose last request broke off. The plugin ends it regularly, so that it
 // continues all the same.
 func TestInterruptedPushContinues(t *testing.T) {
 	t.Parallel()

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,10 +21,6 @@ import (
 // of Go's default takes 2 to 5 MiB off the peak of 64 uploads at once, for at most a twentieth more CPU, and
 // this one more for none (tests/bench/README.md).
 const gcPercent = 40
-
-// memoryLimitVariable is the environment variable with the pod's memory limit, which the package takes from
-// the downward API.
-const memoryLimitVariable = "POD_MEMORY_LIMIT"
 
 // temporary is what --embedded-registry means without a directory.
 const temporary = "temporary"
@@ -54,7 +49,8 @@ server does nothing else. Licenses and registries are YAML files (--image-proxy-
   local-source-proxy serve --values-file values.yml --docker-config ~/.docker/config.json
 
   # images alone, to customers who have a license
-  local-source-proxy serve --listen-address= --image-proxy-address :5003 --image-proxy-dir licenses/`,
+  local-source-proxy serve --listen-address= --image-proxy-address :5003 --image-proxy-dir licenses/ \
+    --image-proxy-tls-cert tls.crt --image-proxy-tls-key tls.key`,
 		Args: noArguments,
 	}
 	flags := cmd.Flags()
@@ -86,26 +82,12 @@ server does nothing else. Licenses and registries are YAML files (--image-proxy-
 		if os.Getenv("GOGC") == "" {
 			debug.SetGCPercent(gcPercent)
 		}
-		if err := limitMemory(os.Getenv(memoryLimitVariable)); err != nil {
+		if cfg.Memory, err = proxy.LimitMemory(os.Getenv(proxy.MemoryLimitVariable), os.DirFS("/")); err != nil {
 			return usageError{err}
 		}
 		return proxy.Run(cmd.Context(), cfg)
 	}
 	return cmd
-}
-
-// limitMemory tells Go about a pod's memory limit in bytes. A tenth is left for what Go does not count: the
-// kernel's stacks, the binary's pages.
-func limitMemory(limit string) error {
-	if limit == "" {
-		return nil
-	}
-	bytes, err := strconv.ParseInt(limit, 10, 64)
-	if err != nil || bytes <= 0 {
-		return fmt.Errorf("%s is %q: it must be a number of bytes", memoryLimitVariable, limit)
-	}
-	debug.SetMemoryLimit(bytes / 10 * 9)
-	return nil
 }
 
 // imagesFlags are those of the image proxy.
@@ -115,7 +97,9 @@ func imagesFlags(flags *pflag.FlagSet, images *proxy.Images) {
 	flags.StringVar(&images.TLSCert, "image-proxy-tls-cert", "", "`file` with the TLS certificate of the image proxy; a change is reloaded")
 	flags.StringVar(&images.TLSKey, "image-proxy-tls-key", "", "`file` with the key of that certificate")
 	flags.BoolVar(&images.TerminateOnRevoke, "terminate-on-revoke", false, "end downloads under way when their license ends, instead of letting them finish")
+	flags.IntVar(&images.ConcurrentPulls, "image-proxy-concurrent-pulls", proxy.DefaultConcurrentPulls, "`blobs` that one license has sent at once, unless it says another number; further pulls wait for half a minute, then are refused")
 	flags.StringVar(&images.TrustedProxies, "image-proxy-trusted-proxies", "", "`networks` of load balancers whose X-Forwarded-For and X-Forwarded-Proto are trusted, separated by commas")
+	flags.StringVar(&images.ExternalURLs, "image-proxy-external-url", "", "`URLs` that customers reach the image proxy by, https://host[:port], separated by commas; the first is for all other names. Needed on other addresses than loopback without a certificate; http:// has license ids sent in plain text")
 }
 
 // settingsFlags are those that say where the settings come from.

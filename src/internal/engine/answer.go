@@ -3,9 +3,10 @@
 package engine
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,8 +15,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// maxTags is the size up to which a list of tags is mapped, in bytes; it has to be held in memory.
-const maxTags = 8 << 20
+// maxHeld is the size up to which a list or manifest is taken into memory, in bytes.
+const maxHeld = 32 << 10
 
 // answer maps what the registry answered to the client's view. It runs as ReverseProxy's ModifyResponse; its
 // error takes the place of the answer.
@@ -50,7 +51,7 @@ func (x *exchange) answer(resp *http.Response) error {
 		return x.mapTags(resp)
 	case oci.Referrers:
 		x.mapNext(resp, upstream)
-		return plainList(resp)
+		return plain(resp)
 	}
 	return nil
 }
@@ -121,19 +122,6 @@ func (x *exchange) stored(resp *http.Response, upstream http.Header) {
 	resp.Header.Set("Location", "/v2/"+x.route.Name+"/manifests/"+reference)
 }
 
-// plainList decompresses a list of referrers that the registry has compressed unasked (quirk D3).
-func plainList(resp *http.Response) error {
-	if resp.Header.Get("Content-Encoding") == "" {
-		return nil
-	}
-	content, err := read(resp, maxTags)
-	if err != nil {
-		return fmt.Errorf("read list of referrers: %w", err)
-	}
-	replace(resp, content)
-	return nil
-}
-
 // mapNext maps the link to a list's next page (quirk D4). The API server puts its prefix in front of a
 // Location only, so the link has to have it already (quirk K1); the API server says what it is.
 func (x *exchange) mapNext(resp *http.Response, upstream http.Header) {
@@ -143,29 +131,27 @@ func (x *exchange) mapNext(resp *http.Response, upstream http.Header) {
 }
 
 // mapTags puts the client's name in place of the registry's (quirk D4), and an empty list in place of none
-// (quirk D5).
+// (quirk D5). A list that ends within what is held has its length, and 502 in its place when it is none. Of a
+// longer one, the client finds out in the middle: its connection is cut.
 func (x *exchange) mapTags(resp *http.Response) error {
-	content, err := read(resp, maxTags)
-	if errors.Is(err, errTooLong) {
-		return oci.Errorf(oci.Unavailable, "the list of tags is longer than %d MiB: ask for it in pages, with ?n=%d", maxTags>>20, maxPage)
-	}
-	if err != nil {
+	if err := plain(resp); err != nil {
 		return fmt.Errorf("read list of tags: %w", err)
 	}
-	var list struct {
-		Tags []string `json:"tags"`
+	mapped := newList(resp.Body, x.route.Name, x.target.Discreet)
+	content, whole, err := beginning(mapped)
+	switch {
+	case errors.Is(err, errList):
+		discard(resp)
+		return oci.Errorf(oci.Unavailable, "the registry's list of tags is not JSON, or no list of tags").Because(err)
+	case err != nil:
+		discard(resp)
+		return fmt.Errorf("read list of tags: %w", err)
+	case whole:
+		discard(resp)
+		replace(resp, content)
+	default:
+		stream(resp, io.MultiReader(bytes.NewReader(content), mapped))
 	}
-	if err := json.Unmarshal(content, &list); err != nil {
-		return oci.Errorf(oci.Unavailable, "the registry's list of tags is not JSON").Because(err)
-	}
-	mapped, err := json.Marshal(struct {
-		Name string   `json:"name"`
-		Tags []string `json:"tags"`
-	}{x.route.Name, append([]string{}, list.Tags...)})
-	if err != nil {
-		return fmt.Errorf("encode list of tags: %w", err)
-	}
-	replace(resp, mapped)
 	resp.Header.Set("Content-Type", "application/json")
 	return nil
 }

@@ -5,7 +5,6 @@ package engine
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -77,13 +76,13 @@ func peek(resp *http.Response) oci.Code {
 	if resp.StatusCode != http.StatusBadRequest {
 		return ""
 	}
-	content, _ := read(resp, maxRefusal) // what arrived is all there is to say
+	content := said(resp)
 	resp.Body = io.NopCloser(bytes.NewReader(content))
-	var body oci.ErrorBody
-	if err := json.Unmarshal(content, &body); err != nil || len(body.Errors) == 0 {
+	entries := entriesOf(content)
+	if len(entries) == 0 {
 		return ""
 	}
-	return known(body.Errors[0].Code)
+	return known(entries[0].Code)
 }
 
 // refusesChunks reports whether an answer can mean that a registry does not take a chunk as such. A 400 can

@@ -5,7 +5,6 @@ package engine
 import (
 	"bytes"
 	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,41 +12,38 @@ import (
 	"strings"
 )
 
-// errTooLong says that an answer is longer than what is read of it.
-var errTooLong = errors.New("the answer is too long")
-
-// read reads the body of an answer up to a size, decompresses it where the registry has compressed it unasked
-// (quirk D3), and closes it. Of a body that is longer it returns the beginning, and [errTooLong].
-func read(resp *http.Response, limit int) ([]byte, error) {
-	content, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
-	discard(resp)
+// plain decompresses an answer that the registry has compressed unasked (quirk D3), while it is read.
+func plain(resp *http.Response) error {
+	if !strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		return nil
+	}
+	reader, err := gzip.NewReader(resp.Body)
 	if err != nil {
-		return content, fmt.Errorf("read the answer: %w", err)
+		discard(resp)
+		return fmt.Errorf("decompress the answer: %w", err)
 	}
-	if len(content) > limit {
-		return content[:limit], errTooLong
-	}
-	return decompressed(resp.Header, content, limit)
+	resp.Header.Del("Content-Encoding")
+	stream(resp, reader)
+	return nil
 }
 
-// decompressed undoes a gzip that nobody asked for, and removes the header that says so.
-func decompressed(header http.Header, content []byte, limit int) ([]byte, error) {
-	if !strings.EqualFold(header.Get("Content-Encoding"), "gzip") {
-		return content, nil
+// stream puts content of unknown length into an answer, which comes from its body.
+func stream(resp *http.Response, content io.Reader) {
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{content, resp.Body}
+	resp.ContentLength = -1
+	resp.Header.Del("Content-Length")
+}
+
+// beginning reads as much as is held in memory, and reports whether that is all.
+func beginning(content io.Reader) (read []byte, whole bool, err error) {
+	read, err = io.ReadAll(io.LimitReader(content, maxHeld))
+	if err != nil || len(read) < maxHeld {
+		return read, err == nil, err
 	}
-	reader, err := gzip.NewReader(bytes.NewReader(content))
-	if err != nil {
-		return nil, fmt.Errorf("decompress the answer: %w", err)
-	}
-	plain, err := io.ReadAll(io.LimitReader(reader, int64(limit)+1))
-	if err != nil {
-		return nil, fmt.Errorf("decompress the answer: %w", err)
-	}
-	if len(plain) > limit {
-		return nil, fmt.Errorf("decompress the answer: %w", errTooLong)
-	}
-	header.Del("Content-Encoding")
-	return plain, nil
+	return read, false, nil
 }
 
 // replace puts other content into an answer.

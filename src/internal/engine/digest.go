@@ -11,6 +11,7 @@ import (
 	"hash"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -23,8 +24,9 @@ const maxManifest = 4 << 20
 
 const contentDigest = "Docker-Content-Digest"
 
-// withDigest adds the digest of a manifest where the registry does not send one (quirk D2). For HEAD the
-// manifest itself has to be fetched, because nothing else tells its digest.
+// withDigest adds the digest of a manifest where the registry does not send one (quirk D2), and decompresses
+// one that the registry has compressed unasked (quirk D3). For HEAD the manifest itself has to be fetched,
+// because nothing else tells its digest.
 func (x *exchange) withDigest(req *http.Request) (*http.Response, error) {
 	resp, err := x.target.Registry.RoundTrip(req)
 	if err != nil || resp.StatusCode != http.StatusOK {
@@ -34,13 +36,76 @@ func (x *exchange) withDigest(req *http.Request) (*http.Response, error) {
 	if resp.Header.Get(contentDigest) == "" && strings.Contains(x.route.Reference, ":") {
 		resp.Header.Set(contentDigest, x.route.Reference)
 	}
-	if resp.Header.Get(contentDigest) != "" && !compressed {
+	known := resp.Header.Get(contentDigest)
+	switch {
+	case known != "" && !compressed:
 		return resp, nil
-	}
-	if req.Method == http.MethodHead {
+	case req.Method == http.MethodHead:
 		return x.headByGet(resp, req)
 	}
-	return resp, readManifest(resp)
+	if err := plain(resp); err != nil {
+		return nil, err
+	}
+	content, whole, err := beginning(resp.Body)
+	switch {
+	case err != nil:
+		discard(resp)
+		return nil, fmt.Errorf("read manifest: %w", err)
+	case whole:
+		discard(resp)
+		if known == "" {
+			resp.Header.Set(contentDigest, digestOf(content))
+		}
+		replace(resp, content)
+		return resp, nil
+	case known != "":
+		stream(resp, io.MultiReader(bytes.NewReader(content), resp.Body))
+		return resp, nil
+	default:
+		return x.twice(req, resp, content)
+	}
+}
+
+func digestOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// twice fetches a manifest again that is too long for being held: the header with its digest goes ahead of
+// it. Should the second be another one, it breaks off.
+func (x *exchange) twice(req *http.Request, first *http.Response, content []byte) (*http.Response, error) {
+	digest, _, err := measured(first, content)
+	if err != nil {
+		return nil, err
+	}
+	again, ok := upstream.RepeatBody(req)
+	if !ok {
+		return nil, errors.New("read manifest: its request cannot be made again")
+	}
+	resp, err := x.target.Registry.RoundTrip(again)
+	if err != nil || resp.StatusCode != http.StatusOK || digest == "" {
+		return resp, err
+	}
+	if err := plain(resp); err != nil {
+		return nil, err
+	}
+	resp.Header.Set(contentDigest, digest)
+	stream(resp, &checked{newDigester(resp.Body, ""), digest}) // without a length, so that the client sees it break off
+	return resp, nil
+}
+
+// checked is a manifest that must have a digest.
+type checked struct {
+	*digester
+	want string
+}
+
+func (c *checked) Read(p []byte) (int, error) {
+	n, err := c.digester.Read(p)
+	if got, whole := c.digest(); whole && got != c.want {
+		err = errors.New("read manifest: it has changed meanwhile")
+	}
+	return n, err
 }
 
 func (x *exchange) headByGet(head *http.Response, req *http.Request) (*http.Response, error) {
@@ -54,39 +119,40 @@ func (x *exchange) headByGet(head *http.Response, req *http.Request) (*http.Resp
 	if err != nil || resp.StatusCode != http.StatusOK {
 		return resp, err
 	}
-	if err := readManifest(resp); err != nil {
+	if err := plain(resp); err != nil {
 		return nil, err
 	}
-	discard(resp)
+	digest, length, err := measured(resp, nil)
+	if err != nil {
+		return nil, err
+	}
 	resp.Body = http.NoBody
+	if digest != "" {
+		resp.ContentLength = length
+		resp.Header.Set("Content-Length", strconv.FormatInt(length, 10))
+		if resp.Header.Get(contentDigest) == "" {
+			resp.Header.Set(contentDigest, digest)
+		}
+	}
 	return resp, nil
 }
 
-// readManifest takes a manifest into memory, decompresses it where the registry has compressed it unasked
-// (quirk D3), and adds its digest and length.
-func readManifest(resp *http.Response) error {
-	content, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
+// measured reads a manifest to its end, of which the beginning has been read, and returns its digest and
+// length. A manifest that is too large has none.
+func measured(resp *http.Response, begun []byte) (digest string, length int64, err error) {
+	defer discard(resp)
+	sum := newDigester(io.LimitReader(resp.Body, maxManifest+1), "")
+	sum.hash.Write(begun)
+	n, err := io.Copy(io.Discard, sum)
 	if err != nil {
-		discard(resp)
-		return fmt.Errorf("read manifest: %w", err)
+		return "", 0, fmt.Errorf("read manifest: %w", err)
 	}
-	if len(content) > maxManifest {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.MultiReader(bytes.NewReader(content), resp.Body), resp.Body}
-		return nil
+	length = int64(len(begun)) + n
+	if length > maxManifest {
+		return "", length, nil
 	}
-	discard(resp)
-	if content, err = decompressed(resp.Header, content, maxManifest); err != nil {
-		return err
-	}
-	if resp.Header.Get(contentDigest) == "" {
-		sum := sha256.Sum256(content)
-		resp.Header.Set(contentDigest, "sha256:"+hex.EncodeToString(sum[:]))
-	}
-	replace(resp, content)
-	return nil
+	digest, _ = sum.digest()
+	return digest, length, nil
 }
 
 // digester computes the digest of a manifest on its way up, for registries that do not tell it (quirk D2).

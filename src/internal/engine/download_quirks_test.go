@@ -140,7 +140,7 @@ func TestQuirkD4TagsInPages(t *testing.T) {
 		p, registry := proxytest.Simple(t, proxytest.Config{})
 		registry.When("GET", "/tags/list").Answer(200, `{"name":"team/code","tags":["a","b"],"child":["x"]}`, "Link", link)
 		got := p.Do("GET", "/v2/source/tags/list?n=2").Is(200).Has("Link", `</v2/source/tags/list?last=b%2B&n=2>; rel="next"`).Has("Content-Type", "application/json")
-		if want := `{"name":"source","tags":["a","b"]}`; string(got.Body) != want {
+		if want := `{"name":"source","tags":["a","b"],"child":["x"]}`; string(got.Body) != want {
 			t.Errorf("got %s, want %s", got.Body, want)
 		}
 	}

@@ -42,6 +42,8 @@ type Target struct {
 	// Source returns the repository on the same registry that a client's name in a mount stands for; false when
 	// it stands for none.
 	Source func(name string) (repository string, ok bool)
+	// Callers are whom the transfer is counted for, from wide to narrow.
+	Callers []string
 	// Discreet keeps the registry's own words from the client, who is not to know which registry it is; they
 	// go to the log.
 	Discreet bool
@@ -52,6 +54,9 @@ type Target struct {
 
 // Engine forwards requests. It is safe for concurrent use, and one serves any number of sides.
 type Engine struct {
+	// Transfers has the places for what is forwarded; nil: there is no limit.
+	Transfers *httpserver.Transfers
+
 	sessions *session.Sealer
 	buffers  *buffers
 	// quiet takes what ReverseProxy would log: that an answer broke off, which the request's own line says.
@@ -86,6 +91,16 @@ func (e *Engine) Serve(w http.ResponseWriter, r *http.Request, side Side) error 
 	if operation.Kind == oci.Ping {
 		return ping(w)
 	}
+	end, err := e.Transfers.Begin(r.Context(), target.Callers...)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return e.forward(w, r, side, operation, target)
+}
+
+// forward has the registry answer a request that was admitted.
+func (e *Engine) forward(w http.ResponseWriter, r *http.Request, side Side, operation oci.Route, target Target) (err error) {
 	x := &exchange{
 		sessions: e.sessions, side: side.Name(), route: operation, target: target,
 		entry: httpserver.EntryOf(r.Context()), path: r.URL.Path,

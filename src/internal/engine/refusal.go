@@ -18,14 +18,15 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
 const (
-	// maxRefusal is what is read of an error's body, in bytes: a list with one error for each of many layers.
-	maxRefusal = 256 << 10
+	// maxDetail is the longest detail of an error that is passed on, in bytes.
+	maxDetail = 16 << 10
 	// maxMessage is how much of one message of an error is passed on, in bytes.
 	maxMessage = 1 << 10
 	// maxExcerpt is how much of a text that is not OCI JSON is passed on, in bytes.
@@ -90,16 +91,15 @@ func (x *exchange) code(said oci.Code, status int) oci.Code {
 // readRefusal reads the errors of a body, at least one: OCI JSON where it is that, else what there is of
 // readable text. The registry's own names are taken out of it.
 func (x *exchange) readRefusal(resp *http.Response) []oci.ErrorEntry {
-	content, _ := read(resp, maxRefusal) // what arrived is all there is to say
-	var body oci.ErrorBody
-	if err := json.Unmarshal(content, &body); err == nil && len(body.Errors) > 0 {
+	content := said(resp)
+	if entries := entriesOf(content); len(entries) > 0 {
 		scrub := x.scrubber()
-		for i, entry := range body.Errors {
-			body.Errors[i] = oci.ErrorEntry{
+		for i, entry := range entries {
+			entries[i] = oci.ErrorEntry{
 				Code: wellFormed(entry.Code), Message: excerpt(scrub(entry.Message), maxMessage), Detail: scrubbed(entry.Detail, scrub),
 			}
 		}
-		return body.Errors
+		return entries
 	}
 	if strings.Contains(resp.Header.Get("Content-Type"), "json") {
 		return make([]oci.ErrorEntry, 1)
@@ -117,6 +117,9 @@ func wellFormed(code oci.Code) oci.Code {
 
 // scrubbed is the detail of an error, of any form, with every text in it scrubbed.
 func scrubbed(detail json.RawMessage, scrub func(string) string) json.RawMessage {
+	if len(detail) > maxDetail {
+		return nil
+	}
 	decoder := json.NewDecoder(bytes.NewReader(detail))
 	decoder.UseNumber()
 	var value any
@@ -161,13 +164,17 @@ func known(code oci.Code) oci.Code {
 	}
 }
 
-// text returns the words of a page, such as a load balancer sends.
+// text returns the first words of a page, such as a load balancer sends.
 func text(page []byte) string {
-	tokens := html.NewTokenizer(strings.NewReader(string(page)))
+	tokens := html.NewTokenizer(bytes.NewReader(page))
 	var words []string
 	hidden := false
 	for {
-		switch tokens.Next() {
+		next := tokens.Next()
+		if len(words) > maxExcerpt {
+			next = html.ErrorToken
+		}
+		switch next {
 		case html.ErrorToken:
 			return strings.Join(words, " ")
 		case html.StartTagToken:
@@ -177,7 +184,12 @@ func text(page []byte) string {
 			hidden = false
 		case html.TextToken:
 			if !hidden {
-				words = append(words, strings.Fields(string(tokens.Text()))...)
+				for word := range strings.FieldsSeq(string(tokens.Text())) {
+					words = append(words, word)
+					if len(words) > maxExcerpt {
+						break
+					}
+				}
 			}
 		}
 	}
@@ -221,6 +233,8 @@ func (x *exchange) explain(err error) error {
 	}
 	var timeout net.Error
 	switch {
+	case errors.Is(x.entry.BodyErr(), httpserver.ErrStalled):
+		return oci.Errorf(oci.RequestTimeout, "nothing of the request's body arrived for a minute: send it again").Because(x.entry.BodyErr())
 	case x.entry.BodyErr() != nil:
 		return oci.Errorf(oci.ClientClosed, "the request's body ended early").Because(x.entry.BodyErr())
 	case errors.Is(err, context.Canceled):

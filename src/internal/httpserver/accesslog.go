@@ -3,6 +3,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -61,7 +62,11 @@ const stallLimit = time.Second
 // reads on before it sends one. The writer calls it when an answer begins. A handler that has decided earlier,
 // and has more to do before it answers, calls it itself.
 func (e *Entry) StopReading() {
-	if e.body != nil && !e.body.complete() {
+	switch {
+	case e.body == nil || e.body.complete():
+	case e.body.conn != nil:
+		e.body.conn.stopBody(time.Now().Add(stallLimit))
+	default:
 		e.body.stop()
 	}
 }
@@ -144,7 +149,7 @@ func (l AccessLog) Handler(handle HandlerFunc) http.Handler {
 		out.Stamp("X-Content-Type-Options", "nosniff")
 		r = r.WithContext(context.WithValue(r.Context(), entryKey{}, t))
 		if r.Body != nil && r.Body != http.NoBody {
-			e.body = &countedBody{ReadCloser: r.Body, length: r.ContentLength, stop: func() {
+			e.body = &countedBody{ReadCloser: r.Body, length: r.ContentLength, conn: clientOf(r.Context()), stop: func() {
 				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(stallLimit))
 			}}
 			r.Body = e.body
@@ -182,8 +187,8 @@ func run(handle HandlerFunc, w http.ResponseWriter, r *http.Request) (err error)
 func (l AccessLog) finish(r *http.Request, t *tracked, out *writer, start time.Time) {
 	e := t.entry
 	e.In, e.Out, e.Status, e.Duration = e.Received(), out.written.Load(), out.status, time.Since(start)
-	if r.Context().Err() != nil && (e.Err == nil || errors.Is(e.Err, errBrokeOff)) {
-		e.Err = context.Cause(r.Context())
+	if e.Err == nil || errors.Is(e.Err, errBrokeOff) {
+		e.Err = cmp.Or(clientOf(r.Context()).why(), context.Cause(r.Context()), e.Err)
 	}
 	if l.Recorder != nil {
 		l.Recorder.RequestFinished(e, t.started)
@@ -228,10 +233,12 @@ func remote(r *http.Request) string {
 type countedBody struct {
 	io.ReadCloser
 	length int64 // as announced; negative: it was not
-	stop   func()
-	read   atomic.Int64
-	ended  atomic.Bool
-	err    atomic.Value
+	// conn is where it comes from; nil: not from a [Group].
+	conn  *clientConn
+	stop  func()
+	read  atomic.Int64
+	ended atomic.Bool
+	err   atomic.Value
 }
 
 func (b *countedBody) complete() bool {
@@ -239,12 +246,26 @@ func (b *countedBody) complete() bool {
 }
 
 func (b *countedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
+	n, err := b.from(p)
 	b.read.Add(int64(n))
 	if errors.Is(err, io.EOF) {
 		b.ended.Store(true)
 	} else if err != nil {
 		b.err.CompareAndSwap(nil, readError{err})
+	}
+	return n, err
+}
+
+// from reads on, for as long as something comes.
+func (b *countedBody) from(p []byte) (int, error) {
+	if b.conn == nil {
+		return b.ReadCloser.Read(p)
+	}
+	b.conn.beginBody()
+	n, err := b.ReadCloser.Read(p)
+	b.conn.endBody()
+	if err != nil && b.conn.why() != nil {
+		err = b.conn.why()
 	}
 	return n, err
 }

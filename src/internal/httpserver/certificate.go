@@ -51,8 +51,9 @@ func (p *Certificate) Config() *tls.Config {
 	}
 }
 
-// Follow puts changed files in force until ctx ends.
-func (p *Certificate) Follow(ctx context.Context) error {
+// Follow puts changed files in force until ctx ends. reloaded is told of each change, with what kept it from
+// coming into force.
+func (p *Certificate) Follow(ctx context.Context, reloaded func(error)) error {
 	first := true
 	return filewatch.Watch(ctx, []string{p.certFile, p.keyFile}, func(files map[string]filewatch.File) {
 		cert, key := files[p.certFile], files[p.keyFile]
@@ -62,6 +63,9 @@ func (p *Certificate) Follow(ctx context.Context) error {
 		}
 		if err == nil {
 			err = p.use(cert.Data, key.Data)
+		}
+		if err != nil || !first {
+			reloaded(err)
 		}
 		switch {
 		case err != nil:
@@ -73,7 +77,7 @@ func (p *Certificate) Follow(ctx context.Context) error {
 	})
 }
 
-// until is when the certificate in force ends.
-func (p *Certificate) until() string {
-	return p.current.Load().Leaf.NotAfter.UTC().Format(time.RFC3339)
-}
+// Until is when the certificate in force ends.
+func (p *Certificate) Until() time.Time { return p.current.Load().Leaf.NotAfter }
+
+func (p *Certificate) until() string { return p.Until().UTC().Format(time.RFC3339) }

@@ -16,6 +16,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -90,11 +91,15 @@ func TestAChangedPairIsServed(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- pair.Follow(ctx) }()
+	var reloads []bool
+	go func() { ended <- pair.Follow(ctx, func(err error) { reloads = append(reloads, err == nil) }) }()
 	defer func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+		if want := []bool{false, false, true, false}; !slices.Equal(reloads, want) {
+			t.Errorf("reported %v, want %v", reloads, want)
 		}
 	}()
 	// A certificate that comes before its key changes nothing, nor does its removal, nor a file of something

@@ -8,7 +8,8 @@
 // credentials travel in them.
 //
 // Limits protect the process: how long a header may take, how large it may be, how many connections are
-// open. No limit is on the length or duration of a body (quirk U8).
+// open, and how many transfers are in flight. The last two follow from the memory limit ([CapacityOf]). No
+// limit is on the length or duration of a body (quirk U8).
 //
 // A [Certificate] is reloaded when its files change. Whoever renews it writes two files, one after the
 // other, so a pair that does not fit is logged and the pair before it stays in force.

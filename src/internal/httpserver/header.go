@@ -27,10 +27,13 @@ func (l ociListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ociConn{conn}, nil
+	return ociConn{Conn: conn, header: &headerLines{}}, nil
 }
 
-type ociConn struct{ net.Conn }
+type ociConn struct {
+	net.Conn
+	header *headerLines
+}
 
 // Write implements [net.Conn].
 func (c ociConn) Write(p []byte) (int, error) {
@@ -48,7 +51,7 @@ func tooLarge() []byte {
 	answer := answerWriter{header: http.Header{"Connection": {"close"}}}
 	// It is written to memory.
 	_ = oci.WriteError(&answer, oci.Errorf(oci.HeaderTooLarge,
-		"the header of the request is larger than %d KiB", maxHeaderBytes>>10))
+		"the header of the request is larger than %d KiB, or has more than %d lines", maxHeaderBytes>>10, maxHeaderLines))
 	var out bytes.Buffer
 	out.WriteString(statusTooLarge)
 	_ = answer.header.Write(&out)

@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/netutil"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/socket"
 )
 
 const (
@@ -22,9 +22,7 @@ const (
 	// idleTimeout is longer than that of the API server's connections (90 s), so that it is the API server
 	// who closes them.
 	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 64 << 10
-	// MaxConnections of one listener at once; more wait to be accepted.
-	MaxConnections = 2048
+	maxHeaderBytes = 32 << 10
 )
 
 // Listener is one address that is served.
@@ -37,6 +35,8 @@ type Listener struct {
 	Handler http.Handler
 	// TLS makes it HTTPS; may be nil.
 	TLS *tls.Config
+	// Connections has the places for connections; nil: as many as where memory is no matter.
+	Connections *Connections
 }
 
 // Group serves several listeners that live and die together.
@@ -50,12 +50,6 @@ type Group struct {
 
 // Listen opens all addresses, or none: when one is in use, the error names it.
 func Listen(ctx context.Context, logger *slog.Logger, all ...Listener) (*Group, error) {
-	return limits{connections: MaxConnections}.listen(ctx, logger, all...)
-}
-
-type limits struct{ connections int }
-
-func (limit limits) listen(ctx context.Context, logger *slog.Logger, all ...Listener) (*Group, error) {
 	g := &Group{logger: logger}
 	for _, l := range all {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.Address)
@@ -63,23 +57,34 @@ func (limit limits) listen(ctx context.Context, logger *slog.Logger, all ...List
 			g.close()
 			return nil, fmt.Errorf("%w: choose another %s", err, l.Setting)
 		}
-		server := &http.Server{
-			Handler:           l.Handler,
-			ReadHeaderTimeout: headerTimeout,
-			IdleTimeout:       idleTimeout,
-			MaxHeaderBytes:    maxHeaderBytes,
-			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
-		}
-		g.servers = append(g.servers, server)
-		listener = netutil.LimitListener(listener, limit.connections)
-		if l.TLS != nil {
-			listener = tls.NewListener(listener, http1(l.TLS))
-			server.ConnContext, server.Handler = withConn, withTLSState(l.Handler)
-		}
-		g.listeners = append(g.listeners, ociListener{listener})
-		g.names = append(g.names, l.Name)
+		g.add(l, listener)
 	}
 	return g, nil
+}
+
+// add serves an address that has been opened.
+func (g *Group) add(l Listener, listener net.Listener) {
+	places := l.Connections
+	if places == nil {
+		places = NewConnections(0, nil)
+	}
+	server := &http.Server{
+		Handler:           places.serve(l.Handler),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ConnContext:       withConn,
+		ConnState:         places.follow,
+		ErrorLog:          slog.NewLogLogger(g.logger.Handler(), slog.LevelDebug),
+	}
+	g.servers = append(g.servers, server)
+	listener = places.listener(boundedListener{listener, &socket.Crowd{}})
+	if l.TLS != nil {
+		listener = tls.NewListener(listener, http1(l.TLS))
+		server.Handler = withTLSState(server.Handler)
+	}
+	g.listeners = append(g.listeners, ociListener{listener})
+	g.names = append(g.names, l.Name)
 }
 
 // Draining reports whether the group has been told to end; it is then not ready for more.

@@ -190,49 +190,6 @@ func TestLargeHeadersAreRefused(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreLimited: the next one is served when one of those before it has ended.
-func TestConnectionsAreLimited(t *testing.T) {
-	g, err := (limits{connections: 1}).listen(t.Context(), quiet(), Listener{Name: "test", Address: "127.0.0.1:0", Handler: http.NotFoundHandler()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	start(t, g, time.Second)
-	ask := func(conn net.Conn) chan error {
-		answered := make(chan error, 1)
-		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-		go func() {
-			_, err := http.ReadResponse(bufio.NewReader(conn), nil)
-			answered <- err
-		}()
-		return answered
-	}
-	var conns []net.Conn
-	for range 2 {
-		conn, err := net.Dial("tcp", g.listeners[0].Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		conns = append(conns, conn)
-	}
-	if err := <-ask(conns[0]); err != nil {
-		t.Fatal(err)
-	}
-	second := ask(conns[1])
-	if err := <-ask(conns[0]); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-second:
-		t.Error("two connections were served at once")
-	default:
-	}
-	_ = conns[0].Close()
-	if err := <-second; err != nil {
-		t.Error(err)
-	}
-}
-
 func TestAnAddressInUse(t *testing.T) {
 	taken := httptest.NewServer(http.NotFoundHandler())
 	defer taken.Close()

@@ -16,30 +16,78 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// Admit implements [engine.Side]. Each step tells only those who have passed the ones before it anything
-// about what is configured.
+// Admit implements [engine.Side]. A request that had to wait for a place is decided about anew.
 func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, error) {
-	known := v.cfg.Catalog.Current()
-	credential, scope, err := v.authenticate(r, known, operation)
-	if err != nil {
-		return engine.Target{}, err
+	target, credential, err := v.decide(r, operation)
+	if err != nil || operation.Kind == oci.Ping {
+		return target, err
 	}
-	if err := v.inForce(credential); err != nil {
-		return engine.Target{}, err
+	waited, noPlace := v.await(r.Context(), operation, credential)
+	if waited {
+		if target, _, err = v.decide(r, operation); err != nil {
+			return engine.Target{}, err
+		}
 	}
-	if operation.Kind == oci.Ping {
-		return engine.Target{}, nil
-	}
-	registry, repository, err := v.open(known, credential, operation)
-	if err != nil {
-		return engine.Target{}, err
-	}
-	if scope != nil && !slices.Contains(scope, operation.Name) {
-		return engine.Target{}, v.deny(Unauthenticated, v.challenge(r, oci.Errorf(oci.Unauthorized, "the token does not cover this repository"),
-			operation.Name, "insufficient_scope"))
+	if noPlace != nil {
+		return engine.Target{}, noPlace
 	}
 	v.credential = credential.Hash
 	v.downloads.watch(&v.download)
+	return target, nil
+}
+
+// await waits until the license may have one more request under way. The error is the answer of one that did
+// not get its turn.
+func (v *visit) await(
+	ctx context.Context, operation oci.Route, credential *catalog.Credential,
+) (waited bool, noPlace error) {
+	key := lineKey{credential.License.Name, operation.Kind == oci.Blob && operation.Method == http.MethodGet}
+	began := time.Now()
+	waited, err := v.places.take(ctx, key, credential)
+	if waited {
+		v.record.Waited = time.Since(began)
+	}
+	if err == nil {
+		v.place = &key
+		return waited, nil
+	}
+	answer := oci.Errorf(oci.TooManyRequests, "this license has as many pulls under way as it may have at once; "+
+		"try again in a moment").With("Retry-After", placeRetryAfter).Because(err)
+	if errors.Is(err, errNoPlace) {
+		return waited, v.deny(TooManyPulls, answer)
+	}
+	return waited, answer // nobody reads it: the client is gone
+}
+
+// leave gives the request's place back, if it has one.
+func (v *visit) leave() {
+	if v.place != nil {
+		v.places.leave(*v.place)
+	}
+}
+
+// decide finds out what a request opens. Each step tells only those who have passed the ones before it
+// anything about what is configured.
+func (v *visit) decide(r *http.Request, operation oci.Route) (engine.Target, *catalog.Credential, error) {
+	known := v.cfg.Catalog.Current()
+	credential, scope, err := v.authenticate(r, known, operation)
+	if err != nil {
+		return engine.Target{}, nil, err
+	}
+	if err := v.inForce(credential); err != nil {
+		return engine.Target{}, nil, err
+	}
+	if operation.Kind == oci.Ping {
+		return engine.Target{}, credential, nil
+	}
+	registry, repository, err := v.open(known, credential, operation)
+	if err != nil {
+		return engine.Target{}, nil, err
+	}
+	if scope != nil && !slices.Contains(scope, operation.Name) {
+		return engine.Target{}, nil, v.deny(Unauthenticated, v.challenge(r, oci.Errorf(oci.Unauthorized, "the token does not cover this repository"),
+			operation.Name, "insufficient_scope"))
+	}
 	return engine.Target{
 		Registry:   registry.Upstream,
 		Repository: repository,
@@ -47,8 +95,9 @@ func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, erro
 		Download:   true,
 		Source:     func(string) (string, bool) { return "", false },
 		Discreet:   true,
+		Callers:    []string{credential.License.Name, v.origin.Address.String()},
 		Refused:    func(refusal *upstream.Refusal) *oci.Error { return v.refused(r.Context(), registry, refusal) },
-	}, nil
+	}, credential, nil
 }
 
 // inForce refuses a license that has ended.

@@ -83,6 +83,7 @@ func request(t testing.TB) *http.Request {
 // admit decides about one request for the image.
 func (c *crowd) admit(t testing.TB, r *http.Request) {
 	v := &visit{Proxy: c.Proxy, origin: c.origin, reference: c.reference}
+	defer v.leave()
 	target, err := v.Admit(r, c.operation)
 	if err != nil || target.Repository != "team/api" {
 		t.Fatalf("admitted to %q, %v", target.Repository, err)

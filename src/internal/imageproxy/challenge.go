@@ -26,14 +26,14 @@ func newHosts() hosts {
 
 func (h hosts) accepts(host string) bool { return len(host) <= maxHost && h.valid.MatchString(host) }
 
-// challenge asks for a license, in both ways that clients know. The token server is named as the client has
-// named this one, so that any domain works (quirk A11). Bearer comes first: clients that read only one
+// challenge asks for a license, in both ways that clients know. Bearer comes first: clients that read only one
 // challenge read the first, and keep the license id off all requests but one.
 func (v *visit) challenge(r *http.Request, answer *oci.Error, name, failure string) *oci.Error {
-	if !v.hosts.accepts(r.Host) {
+	at, ok := v.realm(r)
+	if !ok {
 		return answer.With("WWW-Authenticate", basic)
 	}
-	bearer := `Bearer realm="` + v.origin.Scheme + "://" + r.Host + tokenPath + `",service="` + r.Host + `"`
+	bearer := `Bearer realm="` + at.scheme + "://" + at.host + tokenPath + `",service="` + at.host + `"`
 	if name != "" {
 		bearer += `,scope="` + scopeOf(name) + `"`
 	}

@@ -26,8 +26,13 @@ type Config struct {
 	Issuer  *Issuer
 	// Proxies are those in front of the side whose X-Forwarded headers count.
 	Proxies TrustedProxies
+	// External is how clients reach the side; empty: by the name that they use, and by TLS.
+	External ExternalURLs
 	// TerminateOnRevoke ends downloads under way when their license ends.
 	TerminateOnRevoke bool
+	// ConcurrentPulls is how many blobs a license has sent at once that names no number itself, and how many
+	// other requests it has answered; 0: any number.
+	ConcurrentPulls int
 	// Recorder gets every request.
 	Recorder Recorder
 	Logger   *slog.Logger
@@ -40,6 +45,7 @@ type Proxy struct {
 	hosts     hosts
 	failures  *Throttle
 	downloads *downloads
+	places    *places
 }
 
 // New makes the side.
@@ -49,6 +55,7 @@ func New(cfg Config) *Proxy {
 		cfg.Logger.Warn("wrong licenses or tokens over the limit were refused and not logged one by one",
 			"door", Side, "remote", source.String(), "requests", failures, "within", Pause)
 	})
+	d.places = newPlaces(cfg.Catalog, cfg.ConcurrentPulls)
 	if cfg.TerminateOnRevoke {
 		d.downloads = newDownloads(cfg.Catalog)
 	}
@@ -56,7 +63,10 @@ func New(cfg Config) *Proxy {
 }
 
 // Close ends what the side does beside requests.
-func (d *Proxy) Close() { d.downloads.close() }
+func (d *Proxy) Close() {
+	d.downloads.close()
+	d.places.close()
+}
 
 // Serve answers a request; it is an [httpserver.HandlerFunc].
 func (d *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
@@ -70,6 +80,7 @@ func (d *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
 	defer end(nil)
 	v.end = end
 	defer d.downloads.forget(&v.download)
+	defer v.leave()
 	err := d.cfg.Engine.Serve(w, r.WithContext(ctx), v)
 	if ended := v.ended.Load(); err != nil && ended != nil {
 		return ended.answer
@@ -85,6 +96,8 @@ type visit struct {
 	origin    Origin
 	reference reference
 	record    Record
+	// place is the line in which the request has one; nil: it has none.
+	place *lineKey
 	// silent: the request is in a summary, and not logged by itself.
 	silent bool
 }

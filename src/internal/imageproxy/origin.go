@@ -41,17 +41,14 @@ func (p TrustedProxies) trust(address netip.Addr) bool {
 type Origin struct {
 	// Address of the client; the zero one where it is not known.
 	Address netip.Addr
-	// Scheme that the client speaks, "https" or "http".
-	Scheme string
+	// TLS says that the client is known to speak it. A terminator that is not trusted leaves it open.
+	TLS bool
 }
 
 // Of tells the origin of a request.
 func (p TrustedProxies) Of(r *http.Request) Origin {
 	peer := read(r.RemoteAddr)
-	o := Origin{Address: peer, Scheme: "http"}
-	if r.TLS != nil {
-		o.Scheme = "https"
-	}
+	o := Origin{Address: peer, TLS: r.TLS != nil}
 	if !p.trust(peer) {
 		return o
 	}
@@ -68,8 +65,8 @@ func (p TrustedProxies) Of(r *http.Request) Origin {
 		}
 	}
 	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
-	if scheme := strings.ToLower(strings.TrimSpace(first)); scheme == "https" || scheme == "http" {
-		o.Scheme = scheme
+	if strings.EqualFold(strings.TrimSpace(first), "https") {
+		o.TLS = true
 	}
 	return o
 }

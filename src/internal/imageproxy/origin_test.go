@@ -23,26 +23,27 @@ func TestOf(t *testing.T) {
 		proto     string
 		tls       bool
 		address   string
-		scheme    string
+		https     bool
 	}{
-		"straight":                         {peer: "203.0.113.7:1", address: "203.0.113.7", scheme: "http"},
-		"straight over TLS":                {peer: "203.0.113.7:1", tls: true, address: "203.0.113.7", scheme: "https"},
-		"a stranger's word":                {peer: "203.0.113.7:1", forwarded: []string{"198.51.100.1"}, proto: "https", address: "203.0.113.7", scheme: "http"},
-		"a stranger denies TLS":            {peer: "203.0.113.7:1", tls: true, proto: "http", address: "203.0.113.7", scheme: "https"},
-		"a proxy":                          {peer: "10.1.2.3:1", forwarded: []string{"198.51.100.1"}, proto: "https", address: "198.51.100.1", scheme: "https"},
-		"a proxy by its address":           {peer: "192.0.2.9:1", forwarded: []string{"198.51.100.1"}, address: "198.51.100.1", scheme: "http"},
-		"an address beside it":             {peer: "192.0.2.8:1", forwarded: []string{"198.51.100.1"}, address: "192.0.2.8", scheme: "http"},
-		"two proxies":                      {peer: "10.1.2.3:1", forwarded: []string{"198.51.100.1, 10.9.9.9"}, address: "198.51.100.1", scheme: "http"},
-		"two lines":                        {peer: "10.1.2.3:1", forwarded: []string{"198.51.100.1", "10.9.9.9"}, address: "198.51.100.1", scheme: "http"},
-		"a client that lies to a proxy":    {peer: "10.1.2.3:1", forwarded: []string{"198.51.100.66, 198.51.100.1"}, address: "198.51.100.1", scheme: "http"},
-		"a client that says it is a proxy": {peer: "10.1.2.3:1", forwarded: []string{"198.51.100.66, 10.0.0.1, 198.51.100.1"}, address: "198.51.100.1", scheme: "http"},
-		"with a port":                      {peer: "10.1.2.3:1", forwarded: []string{"198.51.100.1:443"}, address: "198.51.100.1", scheme: "http"},
-		"IPv6":                             {peer: "[2001:db8::1]:1", forwarded: []string{"2001:0db9::1"}, address: "2001:db9::1", scheme: "http"},
-		"IPv4 in IPv6":                     {peer: "[::ffff:10.1.2.3]:1", forwarded: []string{"::ffff:198.51.100.1"}, address: "198.51.100.1", scheme: "http"},
-		"a proxy that says nothing":        {peer: "10.1.2.3:1", tls: true, address: "10.1.2.3", scheme: "https"},
-		"nonsense":                         {peer: "10.1.2.3:1", forwarded: []string{"198.51.100.1, unknown"}, proto: "gopher", address: "10.1.2.3", scheme: "http"},
-		"a list of schemes":                {peer: "10.1.2.3:1", proto: "HTTPS, http", address: "10.1.2.3", scheme: "https"},
-		"no peer":                          {peer: "@", forwarded: []string{"198.51.100.1"}, address: "invalid IP", scheme: "http"},
+		"straight":                         {peer: "203.0.113.7:1", address: "203.0.113.7"},
+		"straight over TLS":                {peer: "203.0.113.7:1", tls: true, address: "203.0.113.7", https: true},
+		"a stranger's word":                {peer: "203.0.113.7:1", forwarded: []string{"198.51.100.1"}, proto: "https", address: "203.0.113.7"},
+		"a stranger denies TLS":            {peer: "203.0.113.7:1", tls: true, proto: "http", address: "203.0.113.7", https: true},
+		"a proxy":                          {peer: "10.1.2.3:1", forwarded: []string{"198.51.100.1"}, proto: "https", address: "198.51.100.1", https: true},
+		"a proxy by its address":           {peer: "192.0.2.9:1", forwarded: []string{"198.51.100.1"}, address: "198.51.100.1"},
+		"an address beside it":             {peer: "192.0.2.8:1", forwarded: []string{"198.51.100.1"}, address: "192.0.2.8"},
+		"two proxies":                      {peer: "10.1.2.3:1", forwarded: []string{"198.51.100.1, 10.9.9.9"}, address: "198.51.100.1"},
+		"two lines":                        {peer: "10.1.2.3:1", forwarded: []string{"198.51.100.1", "10.9.9.9"}, address: "198.51.100.1"},
+		"a client that lies to a proxy":    {peer: "10.1.2.3:1", forwarded: []string{"198.51.100.66, 198.51.100.1"}, address: "198.51.100.1"},
+		"a client that says it is a proxy": {peer: "10.1.2.3:1", forwarded: []string{"198.51.100.66, 10.0.0.1, 198.51.100.1"}, address: "198.51.100.1"},
+		"with a port":                      {peer: "10.1.2.3:1", forwarded: []string{"198.51.100.1:443"}, address: "198.51.100.1"},
+		"IPv6":                             {peer: "[2001:db8::1]:1", forwarded: []string{"2001:0db9::1"}, address: "2001:db9::1"},
+		"IPv4 in IPv6":                     {peer: "[::ffff:10.1.2.3]:1", forwarded: []string{"::ffff:198.51.100.1"}, address: "198.51.100.1"},
+		"a proxy that says nothing":        {peer: "10.1.2.3:1", tls: true, address: "10.1.2.3", https: true},
+		"nonsense":                         {peer: "10.1.2.3:1", forwarded: []string{"198.51.100.1, unknown"}, proto: "gopher", address: "10.1.2.3"},
+		"a list of schemes":                {peer: "10.1.2.3:1", proto: "HTTPS, http", address: "10.1.2.3", https: true},
+		"no peer":                          {peer: "@", forwarded: []string{"198.51.100.1"}, address: "invalid IP"},
+		"a proxy on TLS says http":         {peer: "10.1.2.3:1", tls: true, proto: "http", address: "10.1.2.3", https: true},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = test.peer
@@ -55,8 +56,8 @@ func TestOf(t *testing.T) {
 		if test.tls {
 			r.TLS = &tls.ConnectionState{}
 		}
-		if got := proxies.Of(r); got.Address.String() != test.address || got.Scheme != test.scheme {
-			t.Errorf("%s: %s by %s, want %s by %s", name, got.Address, got.Scheme, test.address, test.scheme)
+		if got := proxies.Of(r); got.Address.String() != test.address || got.TLS != test.https {
+			t.Errorf("%s: %s, TLS %t, want %s, TLS %t", name, got.Address, got.TLS, test.address, test.https)
 		}
 	}
 }

@@ -36,6 +36,7 @@ const (
 	OtherApp        Reason = "other_app"
 	RegistryUnknown Reason = "registry_unknown"
 	RegistryClosed  Reason = "registry_closed"
+	TooManyPulls    Reason = "too_many_pulls"
 	UpstreamRefused Reason = "upstream_refused"
 )
 
@@ -55,6 +56,8 @@ type Record struct {
 	Bytes   int64
 	// Duration from the request's header to the last byte of the answer.
 	Duration time.Duration
+	// Waited is how much of it the request waited for others of its license.
+	Waited time.Duration
 	// Remote is the client's address.
 	Remote string
 	// Err is why it failed; it may name the registry, and is for the vendor.
@@ -81,6 +84,9 @@ func (r Record) Log(ctx context.Context, logger *slog.Logger) {
 		slog.String("action", string(r.Action)), slog.String("image", r.Image), slog.String("reference", r.Reference),
 		slog.Int("status", r.Status), slog.Bool("success", r.Success), slog.Int64("bytes", r.Bytes),
 		slog.Duration("duration", r.Duration), slog.String("remote", r.Remote),
+	}
+	if r.Waited > 0 {
+		attrs = append(attrs, slog.Duration("waited", r.Waited))
 	}
 	level := slog.LevelInfo
 	if r.Err != nil {

@@ -15,14 +15,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
-const (
-	// maxForm is the longest form of a client that asks for a token, in bytes.
-	maxForm = 16 << 10
-	// formTimeout is how long the form may take to arrive. The sender may have no license.
-	formTimeout = 10 * time.Second
-	// maxScopes is how many repositories one token covers at most. The token has to fit into a header.
-	maxScopes = 16
-)
+// maxScopes is how many repositories one token covers at most. The token has to fit into a header.
+const maxScopes = 16
 
 // tokenRequest is what a client asks the token endpoint for.
 type tokenRequest struct {
@@ -74,31 +68,20 @@ func readTokenRequest(w http.ResponseWriter, r *http.Request) (tokenRequest, err
 	switch r.Method {
 	case http.MethodGet:
 		_, id, _ := r.BasicAuth()
-		return tokenRequest{id: id, scopes: fields(r.URL.Query()["scope"])}, nil
+		return tokenRequest{id: id, scopes: words(field(r.URL.RawQuery, "scope"))}, nil
 	case http.MethodPost:
-		if err := parse(w, r); err != nil {
+		form, err := readForm(w, r)
+		if err != nil {
 			return tokenRequest{}, oci.Errorf(oci.BodyTooLarge, "the form cannot be read, takes longer than %s, or is longer than %d KiB", formTimeout, maxForm>>10).Because(err)
 		}
-		if r.PostForm.Get("grant_type") != "password" {
+		if first(field(form, "grant_type")) != "password" {
 			return tokenRequest{}, oci.Errorf(oci.Unauthorized, "only grant_type=password, with a license id as the password, is supported").With("WWW-Authenticate", basic)
 		}
-		return tokenRequest{id: r.PostForm.Get("password"), scopes: fields(r.PostForm["scope"])}, nil
+		return tokenRequest{id: first(field(form, "password")), scopes: words(field(form, "scope"))}, nil
 	default:
 		return tokenRequest{}, oci.Errorf(oci.Unsupported, "the token endpoint takes GET and POST").With("Allow", "GET, POST")
 	}
 }
-
-// parse reads the form, within its limits of length and time.
-func parse(w http.ResponseWriter, r *http.Request) error {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	reading := http.NewResponseController(w)
-	_ = reading.SetReadDeadline(time.Now().Add(formTimeout)) // every server's connections have one; those of tests may not
-	defer func() { _ = reading.SetReadDeadline(time.Time{}) }()
-	return r.ParseForm()
-}
-
-// fields splits the scopes: some clients send one parameter, others several.
-func fields(scopes []string) []string { return strings.Fields(strings.Join(scopes, " ")) }
 
 // grant returns those of the asked names that a license of this application can open at all. The
 // specification has the others left out. Asking for them reveals nothing.

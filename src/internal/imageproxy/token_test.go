@@ -154,31 +154,25 @@ func TestForgedTokens(t *testing.T) {
 // quirk A11: Nexus can only proxy a registry whose challenge carries a scope and names the domain that it
 // asked.
 func TestQuirkA11ChallengesNameTheDomainOfTheClient(t *testing.T) {
-	for _, proxies := range []string{"", "127.0.0.1"} {
-		w := newWorld(t, config{proxies: proxies})
-		w.licensed("app")
-		for host, accepted := range map[string]bool{
-			"proxy.example.com": true, "proxy.example.com:8443": true, "Registry.Example.COM": true, "localhost:5003": true, "192.0.2.1": true, "[2001:db8::1]:5003": true, "my_host": true,
-			`evil"host`: false, "a b": false, "host,scope": false, "host:port": false, "host:123456": false, "-host": false, "host/path": false, "a@b": false, "\\": false,
-			"[::1": false, strings.Repeat("a", 300): false,
-		} {
-			for proto, scheme := range map[string]string{"": "http", "https": "https", "gopher": "http", "https\", x=\"": "http"} {
-				if proxies == "" {
-					scheme = "http"
-				}
-				answer := w.Do("GET", image+"/manifests/v1", func(r *http.Request) { r.Host = host }, proxytest.Header("X-Forwarded-Proto", proto))
-				if answer.Status == 400 {
-					continue // net/http refuses it, or its client leaves it out
-				}
-				got := answer.Fails(401, oci.Unauthorized).Header.Values("WWW-Authenticate")
-				want := []string{fmt.Sprintf(`Bearer realm="%s://%s/v2/token",service="%s",scope="%s"`, scheme, host, host, scope), `Basic realm="License"`}
-				if !accepted {
-					want = want[1:]
-				}
-				if !slices.Equal(got, want) {
-					t.Errorf("%q: challenged with %q, want %q", host, got, want)
-				}
-			}
+	w := newWorld(t, config{})
+	w.licensed("app")
+	for host, scheme := range map[string]string{
+		"proxy.example.com": "https", "proxy.example.com:8443": "https", "Registry.Example.COM": "https", "192.0.2.1": "https",
+		"[2001:db8::1]:5003": "https", "my_host": "https", "localhost:5003": "http", "LOCALHOST": "http", "127.0.0.1:80": "http", "[::1]:5003": "http", "[::1]": "http",
+		`evil"host`: "", "a b": "", "host,scope": "", "host:port": "", "host:123456": "", "-host": "", "host/path": "", "a@b": "", "\\": "",
+		"[::1:": "", strings.Repeat("a", 300): "",
+	} {
+		answer := w.Do("GET", image+"/manifests/v1", func(r *http.Request) { r.Host = host })
+		if answer.Status == 400 {
+			continue // net/http refuses it, or its client leaves it out
+		}
+		got := answer.Fails(401, oci.Unauthorized).Header.Values("WWW-Authenticate")
+		want := []string{fmt.Sprintf(`Bearer realm="%s://%s/v2/token",service="%s",scope="%s"`, scheme, host, host, scope), `Basic realm="License"`}
+		if scheme == "" {
+			want = want[1:]
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: challenged with %q, want %q", host, got, want)
 		}
 	}
 }

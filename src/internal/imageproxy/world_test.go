@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -46,6 +47,10 @@ type config struct {
 	terminate bool
 	// proxies are trusted.
 	proxies string
+	// pulls of a license at once; 0: any number.
+	pulls int
+	// external are the vendor's URLs.
+	external string
 	// keys of the tokens.
 	keys []byte
 	// without leaves a registry out.
@@ -55,6 +60,8 @@ type config struct {
 	// silence and waiting bound a registry that does not answer; 0: as the server has it.
 	silence time.Duration
 	waiting int
+	// transfers has the places for what is forwarded; nil: without end.
+	transfers *httpserver.Transfers
 	// password with which the vendor's robot comes to quay; empty: the right one.
 	password string
 	// keychain of quay; nil: one with that password.
@@ -76,6 +83,8 @@ type world struct {
 	digest, blob string
 
 	t          *testing.T
+	side       *imageproxy.Proxy
+	handler    http.Handler
 	registries []*catalog.Registry
 }
 
@@ -149,13 +158,22 @@ func newWorld(t *testing.T, cfg config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	external, err := imageproxy.ParseExternalURLs(cfg.external)
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.issuer = imageproxy.NewIssuer(keys, time.Now)
 	logger := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	forwarding := engine.New(nil)
+	forwarding.Transfers = cfg.transfers
 	side := imageproxy.New(imageproxy.Config{
-		Engine: engine.New(nil), Catalog: w.store, Issuer: w.issuer, Proxies: proxies, TerminateOnRevoke: cfg.terminate,
+		Engine: forwarding, Catalog: w.store, Issuer: w.issuer, Proxies: proxies, External: external,
+		TerminateOnRevoke: cfg.terminate, ConcurrentPulls: cfg.pulls,
 		Recorder: w.pulls, Logger: logger,
 	})
-	server := httptest.NewServer(httpserver.AccessLog{Side: imageproxy.Side, Logger: logger}.Handler(side.Serve))
+	w.side = side
+	w.handler = httpserver.AccessLog{Side: imageproxy.Side, Logger: logger}.Handler(side.Serve)
+	server := httptest.NewServer(w.handler)
 	t.Cleanup(func() {
 		server.Close()
 		side.Close()

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Code is the machine-readable part of an error, in capitals and underscores.
@@ -39,6 +40,8 @@ const (
 	BodyTooLarge Code = "BODY_TOO_LARGE"
 	// HeaderTooLarge: the header of a request is larger than the proxy reads.
 	HeaderTooLarge Code = "HEADER_TOO_LARGE"
+	// RequestTimeout: the client sent nothing of its request for a while.
+	RequestTimeout Code = "REQUEST_TIMEOUT"
 	// Misconfigured: the operator has to mend the proxy's settings.
 	Misconfigured Code = "MISCONFIGURED"
 	// Unavailable: the upstream registry could not be reached or gave no usable answer.
@@ -74,6 +77,8 @@ func (c Code) Status() int {
 		return http.StatusRequestEntityTooLarge
 	case HeaderTooLarge:
 		return http.StatusRequestHeaderFieldsTooLarge
+	case RequestTimeout:
+		return http.StatusRequestTimeout
 	case Unavailable:
 		return http.StatusBadGateway
 	case UpstreamTimeout:
@@ -137,6 +142,12 @@ func Errorf(code Code, format string, args ...any) *Error {
 // clients act on it, and every error of its list. The first is the error's code and message.
 func RelayedError(status int, first ErrorEntry, more ...ErrorEntry) *Error {
 	return &Error{Code: first.Code, Message: first.Message, upstream: status, entries: append([]ErrorEntry{first}, more...)}
+}
+
+// Busy makes the error for a client that should come again after a while.
+func Busy(after time.Duration, message string) *Error {
+	return RelayedError(http.StatusServiceUnavailable, ErrorEntry{Code: Unavailable, Message: message}).
+		With("Retry-After", strconv.Itoa(int(after.Seconds())))
 }
 
 // Because adds the cause, which only the log has.

@@ -7,18 +7,25 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
+	"net/netip"
+	"slices"
 	"time"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/store"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
+
+// DefaultConcurrentPulls is how many blobs a license has sent at once where nothing else is said. With its
+// other requests, and those that wait, it takes about half of what a pod of the package's size has memory for.
+const DefaultConcurrentPulls = 32
 
 // Images is what the command line says of the image proxy.
 type Images struct {
@@ -32,13 +39,18 @@ type Images struct {
 	TerminateOnRevoke bool
 	// TrustedProxies are networks, with commas between.
 	TrustedProxies string
+	// ExternalURLs say how clients reach the side, with commas between.
+	ExternalURLs string
+	// ConcurrentPulls is how many blobs one license has sent at once that names no number itself.
+	ConcurrentPulls int
 }
 
 // check reports flags that do not go together.
 func (i Images) check(inCluster bool) error {
 	_, proxies := imageproxy.ParseTrustedProxies(i.TrustedProxies)
+	external, urls := imageproxy.ParseExternalURLs(i.ExternalURLs)
 	switch {
-	case i.Address == "" && i != Images{}:
+	case i.Address == "" && i != Images{} && i != Images{ConcurrentPulls: DefaultConcurrentPulls}:
 		return errors.New("the flags of the image proxy need --image-proxy-address: pass the address to serve it on")
 	case i.Address == "":
 		return nil
@@ -46,8 +58,18 @@ func (i Images) check(inCluster bool) error {
 		return errors.New("--image-proxy-address needs --image-proxy-dir, a directory with licenses and registries, outside of a cluster")
 	case (i.TLSCert == "") != (i.TLSKey == ""):
 		return errors.New("--image-proxy-tls-cert and --image-proxy-tls-key belong together: pass both, or neither")
+	case i.ConcurrentPulls < 1:
+		return fmt.Errorf("--image-proxy-concurrent-pulls is %d: it must be 1 or more", i.ConcurrentPulls)
 	case proxies != nil:
 		return fmt.Errorf("--image-proxy-trusted-proxies: %w", proxies)
+	case urls != nil:
+		return fmt.Errorf("--image-proxy-external-url: %w", urls)
+	case i.TLSCert != "" && external.Plain():
+		return errors.New("--image-proxy-external-url says http, but --image-proxy-tls-cert serves TLS: write https://")
+	case i.TLSCert == "" && len(external) == 0 && openToOthers(i.Address):
+		return fmt.Errorf("--image-proxy-address %s is no loopback address and without TLS, in which license ids would be readable: "+
+			"pass --image-proxy-tls-cert and --image-proxy-tls-key, or --image-proxy-external-url with the https:// address of "+
+			"what ends TLS in front (http:// where ids may be readable)", i.Address)
 	default:
 		return nil
 	}
@@ -67,11 +89,11 @@ func openImages(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m *metrics.Metrics) (*part, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(starting))
 	p := &part{ready: always, close: func() error { cancel(); return nil }}
-	secured, err := openTLS(ctx, cfg)
+	secured, err := openTLS(ctx, cfg, m)
 	if err != nil {
 		return p, err
 	}
-	shared := keys{what: "token keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.TokenKeySecret, logger: cfg.Logger}
+	shared := keys{what: "token keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.TokenKeySecret, logger: cfg.Logger, reloaded: m.Reload}
 	content, err := shared.read(starting)
 	if err != nil {
 		return p, err
@@ -87,16 +109,24 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	if err != nil {
 		return p, err
 	}
+	external, err := imageproxy.ParseExternalURLs(cfg.Images.ExternalURLs)
+	if err != nil {
+		return p, err
+	}
 	counted := m.Images()
 	followed, err := store.Follow(ctx, store.Config{
 		Dir: cfg.Images.Dir, Cluster: cluster, Observer: counted, Log: cfg.Logger,
-		Upstream: upstream.Config{UserAgent: "local-source-proxy/" + cfg.Version, Observer: counted},
+		Upstream: upstream.Config{
+			UserAgent: "local-source-proxy/" + cfg.Version, Observer: counted, MaxWaiting: waitingForOne(cfg.capacity()),
+		},
 	})
 	if err != nil {
 		return p, err
 	}
+	counted.Licenses(func() iter.Seq[*catalog.License] { return followed.Catalog().Current().Licenses() })
 	side := imageproxy.New(imageproxy.Config{
-		Engine: engine.New(nil), Catalog: followed.Catalog(), Issuer: issuer, Proxies: proxies, TerminateOnRevoke: cfg.Images.TerminateOnRevoke,
+		Engine: cfg.engine(imageproxy.Side, nil, m), Catalog: followed.Catalog(), Issuer: issuer, Proxies: proxies,
+		External: external, TerminateOnRevoke: cfg.Images.TerminateOnRevoke, ConcurrentPulls: cfg.Images.ConcurrentPulls,
 		Recorder: imageproxy.Recorders{counted, noted{followed}}, Logger: cfg.Logger,
 	})
 	stopped := make(chan error, 1)
@@ -108,11 +138,21 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 		_ = followed.Wait() // its error has been told by stopped
 		return nil
 	}
+	inFront := func(peer netip.Addr) bool {
+		return slices.ContainsFunc(proxies, func(network netip.Prefix) bool { return network.Contains(peer) })
+	}
 	p.listener = httpserver.Listener{
 		Name: imageproxy.Side, Address: cfg.Images.Address, Setting: "--image-proxy-address", TLS: secured,
-		Handler: httpserver.AccessLog{Side: imageproxy.Side, Logger: cfg.Logger, Recorder: m}.Handler(once(followed.Loaded(), side.Serve)),
+		Connections: cfg.connections(imageproxy.Side, inFront, m),
+		Handler:     httpserver.AccessLog{Side: imageproxy.Side, Logger: cfg.Logger, Recorder: m}.Handler(once(followed.Loaded(), side.Serve)),
 	}
 	return p, nil
+}
+
+// waitingForOne is how many requests may wait for one registry: three quarters of the places for transfers at
+// most, so that one that does not answer leaves some to the others.
+func waitingForOne(c httpserver.Capacity) int {
+	return max(min(upstream.MaxWaiting, c.Transfers*3/4), 1)
 }
 
 // once refuses requests until what decides about them has been read: every customer would look like a
@@ -120,9 +160,7 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 func once(loaded <-chan struct{}, serve httpserver.HandlerFunc) httpserver.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if !isClosed(loaded) {
-			return oci.RelayedError(http.StatusServiceUnavailable, oci.ErrorEntry{
-				Code: oci.Unavailable, Message: "starting; try again in a moment",
-			}).With("Retry-After", "1")
+			return oci.Busy(time.Second, "starting; try again in a moment")
 		}
 		return serve(w, r)
 	}
@@ -147,8 +185,11 @@ func (n noted) Pulled(r imageproxy.Record) {
 	}
 }
 
+// certificate is how metrics call it.
+const certificate = "certificate"
+
 // openTLS loads the certificate, and follows its files; nil without one.
-func openTLS(ctx context.Context, cfg Config) (*tls.Config, error) {
+func openTLS(ctx context.Context, cfg Config, m *metrics.Metrics) (*tls.Config, error) {
 	if cfg.Images.TLSCert == "" {
 		return nil, nil
 	}
@@ -156,8 +197,10 @@ func openTLS(ctx context.Context, cfg Config) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: mend the files, or --image-proxy-tls-cert and --image-proxy-tls-key", err)
 	}
+	m.Certificate(pair.Until)
+	m.InForce(certificate)
 	go func() {
-		if err := pair.Follow(ctx); err != nil {
+		if err := pair.Follow(ctx, func(err error) { m.Reload(certificate, err == nil) }); err != nil {
 			cfg.Logger.Error("the certificate is not watched", "problem", err.Error())
 		}
 	}()

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
@@ -60,4 +61,13 @@ func TestAStartCanBeGivenUp(t *testing.T) {
 			t.Errorf("it ended with %v", err)
 		}
 	})
+}
+
+// TestOneRegistryLeavesPlacesToOthers, however few there are.
+func TestOneRegistryLeavesPlacesToOthers(t *testing.T) {
+	for places, want := range map[int]int{1024: 256, 147: 110, 8: 6} {
+		if got := waitingForOne(httpserver.Capacity{Transfers: places}); got != want {
+			t.Errorf("%d of %d places, want %d", got, places, want)
+		}
+	}
 }

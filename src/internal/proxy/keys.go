@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keyfile"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
@@ -23,6 +24,8 @@ type keys struct {
 	cluster *kube.Client
 	secret  string
 	logger  *slog.Logger
+	// reloaded is told of each change, and whether it is in force.
+	reloaded func(what string, applied bool)
 }
 
 // place is where they are from.
@@ -63,7 +66,9 @@ func (k keys) read(ctx context.Context) ([]byte, error) {
 // follow puts changed keys in force until the context ends. Content that is no key file changes nothing.
 func (k keys) follow(ctx context.Context, replace func(place string, content []byte) error) {
 	changed := func(content []byte) {
-		if err := replace(k.place(), content); err != nil {
+		err := replace(k.place(), content)
+		k.reloaded(strings.ReplaceAll(k.what, " ", "_"), err == nil)
+		if err != nil {
 			k.logger.Error("keys not reloaded, the last good ones stay in use", "keys", k.what, "problem", err.Error())
 		}
 	}

@@ -6,12 +6,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/session"
 )
 
 // Config is what the command line says.
@@ -27,6 +30,8 @@ type Config struct {
 	PassRedirects bool
 	// Images is the image proxy.
 	Images Images
+	// Memory is how many bytes Go may use; what is taken on at once follows from it.
+	Memory int64
 	// Profiles serves the runtime's profiles on AdminAddress.
 	Profiles        bool
 	ShutdownTimeout time.Duration
@@ -46,6 +51,33 @@ func (c Config) check(inCluster bool) error {
 	}
 }
 
+// capacity is what each of the sides takes on.
+func (c Config) capacity() httpserver.Capacity {
+	sides := 0
+	for _, address := range []string{c.ListenAddress, c.Images.Address} {
+		if address != "" {
+			sides++
+		}
+	}
+	return httpserver.CapacityOf(c.Memory, sides)
+}
+
+// engine makes a side's. It takes on no more transfers than memory holds.
+func (c Config) engine(side string, sessions *session.Sealer, m *metrics.Metrics) *engine.Engine {
+	e := engine.New(sessions)
+	e.Transfers = httpserver.NewTransfers(c.capacity().Transfers)
+	m.Transfers(side, e.Transfers)
+	return e
+}
+
+// connections makes a side's places for connections. Those in front of it, such as an Ingress controller, may
+// have all of them.
+func (c Config) connections(side string, inFront func(netip.Addr) bool, m *metrics.Metrics) *httpserver.Connections {
+	places := httpserver.NewConnections(c.capacity().Connections, inFront)
+	m.Connections(side, places)
+	return places
+}
+
 // part is one side, open for being served.
 type part struct {
 	listener httpserver.Listener
@@ -58,6 +90,9 @@ type part struct {
 	// close ends what it has besides requests.
 	close func() error
 }
+
+// adminConnections is how many connections the admin address takes: for probes and whoever reads metrics.
+const adminConnections = 64
 
 func always() bool { return true }
 
@@ -115,7 +150,7 @@ func serve(ctx context.Context, cfg Config, m *metrics.Metrics, parts []*part) e
 	if cfg.Profiles {
 		admin = withProfiles(admin)
 	}
-	listeners := []httpserver.Listener{{Name: "admin", Address: cfg.AdminAddress, Setting: "--admin-address", Handler: admin}}
+	listeners := []httpserver.Listener{{Name: "admin", Address: cfg.AdminAddress, Setting: "--admin-address", Handler: admin, Connections: httpserver.NewConnections(adminConnections, nil)}}
 	for _, p := range parts {
 		listeners = append(listeners, p.listener)
 	}

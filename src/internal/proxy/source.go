@@ -4,9 +4,9 @@ package proxy
 
 import (
 	"context"
+	"strings"
 	"time"
 
-	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
@@ -50,7 +50,7 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 		UserAgent:     "local-source-proxy/" + cfg.Version,
 		Observer:      m,
 	})
-	shared := keys{what: "session keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.SessionKeySecret, logger: cfg.Logger}
+	shared := keys{what: "session keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.SessionKeySecret, logger: cfg.Logger, reloaded: m.Reload}
 	sealer, err := openSessions(ctx, shared)
 	if err != nil {
 		return p, err
@@ -58,10 +58,11 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 	if shared.alone() {
 		p.note = "upload sessions end with it, and no other replica can continue them; see --session-key-file"
 	}
-	side := source.New(engine.New(sealer), c.upstream.Load)
+	m.Pushes(source.Side)
+	side := source.New(cfg.engine(source.Side, sealer, m), c.upstream.Load)
 	side.Software = "local-source-proxy/" + cfg.Version
 	p.listener = httpserver.Listener{
-		Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address",
+		Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address", Connections: cfg.connections(source.Side, nil, m),
 		Handler: httpserver.AccessLog{Side: source.Side, Logger: cfg.Logger, Recorder: m}.Handler(side.Serve),
 	}
 	return p, nil
@@ -99,13 +100,13 @@ func startEmbedded(ctx context.Context, cfg Config) (adjust func(*settings.Value
 }
 
 // countReloads counts changes of the settings; what makes no difference is none.
-func countReloads(m *metrics.Metrics) func(string, error) {
-	return func(result string, _ error) {
-		switch result {
-		case settings.Applied:
-			m.Reload("applied")
-		case settings.Rejected:
-			m.Reload("refused")
+func countReloads(m *metrics.Metrics) func(what, result string, err error) {
+	return func(what, result string, _ error) {
+		what = strings.ReplaceAll(what, " ", "_")
+		if result == settings.Unchanged {
+			m.InForce(what)
+			return
 		}
+		m.Reload(what, result == settings.Applied)
 	}
 }

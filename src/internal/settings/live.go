@@ -22,6 +22,12 @@ const (
 	Rejected = "rejected"
 )
 
+// What [LiveConfig.OnReload] is told of.
+const (
+	ValuesFile       = "values"
+	DockerConfigFile = "docker config"
+)
+
 // LiveConfig is what [New] needs.
 type LiveConfig struct {
 	// CheckDockerConfig says what is wrong with a docker config file. Its errors must not show secrets.
@@ -30,8 +36,9 @@ type LiveConfig struct {
 	ExpectDockerConfig bool
 	// Adjust changes values before they are used, as flags do that stand above the file; nil changes nothing.
 	Adjust func(*Values)
-	// OnReload gets the result of each update, and the problem when it was refused; may be nil.
-	OnReload func(result string, err error)
+	// OnReload gets the result of each update of something ([ValuesFile] or [DockerConfigFile]), and the problem
+	// when it was refused; may be nil.
+	OnReload func(what, result string, err error)
 	// Log gets one line for each update that is applied or rejected; nil discards.
 	Log *slog.Logger
 }
@@ -80,7 +87,7 @@ func NewLive(config LiveConfig) *Live {
 		config.Adjust = func(*Values) {}
 	}
 	if config.OnReload == nil {
-		config.OnReload = func(string, error) {}
+		config.OnReload = func(string, string, error) {}
 	}
 	l := &Live{config: config, subscribers: map[int]func(*Snapshot){}}
 	first := &Snapshot{Settings: Settings{Problem: ErrNotLoaded}}

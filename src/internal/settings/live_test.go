@@ -33,7 +33,7 @@ func start(config settings.LiveConfig) *bench {
 		}
 		return nil
 	}
-	config.OnReload = func(result string, err error) { b.results = append(b.results, fmt.Sprint(result, " ", err)) }
+	config.OnReload = func(_, result string, err error) { b.results = append(b.results, fmt.Sprint(result, " ", err)) }
 	config.Log = slog.New(slog.NewJSONHandler(&b.log, nil))
 	b.Live = settings.NewLive(config)
 	b.Subscribe(func(s *settings.Snapshot) { b.seen = append(b.seen, s) })

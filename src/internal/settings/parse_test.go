@@ -5,6 +5,7 @@ package settings_test
 import (
 	"errors"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -39,17 +40,17 @@ func TestParseTakesEveryKey(t *testing.T) {
 		AllowDelete:            true,
 		AllowSubRepositories:   true,
 		NetworkPolicy: settings.NetworkPolicy{
-			Enabled: true, IngressCIDRs: []string{"10.0.0.0/8"},
+			Enabled: true, IngressCIDRs: []string{"10.0.0.0/8"}, AdminCIDRs: []string{"198.51.100.0/24"},
 			Egress: settings.Egress{Enabled: true, CIDRs: []string{"0.0.0.0/0"}, ExceptCIDRs: []string{"169.254.0.0/16"}},
 		},
 		ImageProxy: settings.ImageProxy{
 			Enabled: true, CreateCRDs: true, Replicas: 3, Limits: settings.Limits{CPU: "2", Memory: "256Mi"},
-			RegistrySecrets: []string{"quay-pull"}, Domains: []string{"images.example.com"}, TLSSecret: "images-tls",
+			RegistrySecrets: []string{"quay-pull"}, ExternalURL: "https://images.example.com", Domains: []string{"images.example.com"}, TLSSecret: "images-tls",
 			Service:           settings.Service{Type: "NodePort", Annotations: map[string]any{"a": "1"}},
 			Ingress:           settings.Ingress{Enabled: true, ClassName: "nginx", Annotations: map[string]any{"b": "2"}},
-			TerminateOnRevoke: true, TrustedProxies: []string{"10.244.0.0/16"},
+			TerminateOnRevoke: true, ConcurrentPulls: 256, TrustedProxies: []string{"10.244.0.0/16"},
 		},
-		Monitoring: settings.Monitoring{PrometheusRule: true, GrafanaDashboard: true},
+		Monitoring: settings.Monitoring{PrometheusRule: true, GrafanaDashboard: true, ScrapeFrom: settings.ScrapeFrom{Namespace: "monitoring", PodLabels: map[string]any{"c": "3"}}},
 		Shared: settings.Shared{
 			ImageRegistry: settings.ImageRegistry{ProjectPath: "registry.example.com/platform", Secret: settings.SecretRef{Name: "platform", Namespace: "platform"}},
 			CACertData:    "theirs\n",
@@ -90,7 +91,7 @@ func TestParseErrors(t *testing.T) {
 		"misspelt below":               {"push_secret:\n  nmae: x", `v.yml: line 2: push_secret.nmae: unknown key: did you mean name?`},
 		"camel case":                   {"caCertData: x", `v.yml: line 1: caCertData: unknown key: did you mean ca_cert_data?`},
 		"dashes":                       {"\n\nallow-pull: true", `v.yml: line 3: allow-pull: unknown key: did you mean allow_pull?`},
-		"nothing near":                 {"network_policy: {whatever: 1}", `v.yml: line 1: network_policy.whatever: unknown key: remove it, known keys are egress, enabled, ingress_cidrs`},
+		"nothing near":                 {"network_policy: {whatever: 1}", `v.yml: line 1: network_policy.whatever: unknown key: remove it, known keys are admin_cidrs, egress, enabled, ingress_cidrs`},
 		"platform's file":              {"local_source_proxy: {}", `v.yml: line 1: local_source_proxy: unknown key: this file holds the package's own values: move the keys below it to the top level`},
 		"unprintable":                  {`"a\nb": 1`, `v.yml: line 1: "a\nb": unknown key: remove it, known keys are allow_delete, allow_pull, allow_sub_repositories, ca_cert_data, create_namespace, image_proxy, kubernetes_distribution, kubernetes_version, monitoring, network_policy, plain_http, proxy_configuration, pull_secret, push_secret, rbac_subjects_for_proxy_access, repository, shared, token_realms`},
 		"in a list":                    {"rbac_subjects_for_proxy_access:\n- kind: User\n  api_group: x", `v.yml: line 3: rbac_subjects_for_proxy_access[0].api_group: unknown key: did you mean apiGroup?`},
@@ -155,4 +156,34 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("not a settings.Error: %v", err)
 		}
 	})
+}
+
+// TestBooleansInQuotes are text, every one of them, to the server as to ytt.
+func TestBooleansInQuotes(t *testing.T) {
+	var walk func(typ reflect.Type, above string)
+	seen := 0
+	walk = func(typ reflect.Type, above string) {
+		for i := range typ.NumField() {
+			field := typ.Field(i)
+			key, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+			switch field.Type.Kind() {
+			case reflect.Struct:
+				walk(field.Type, above+key+": {")
+			case reflect.Bool:
+				seen++
+				for _, word := range []string{"true", "yes", "on", "y", "false", "no", "True"} {
+					for _, quote := range []string{`"`, `'`} {
+						document := above + key + ": " + quote + word + quote + strings.Repeat("}", strings.Count(above, "{"))
+						if _, err := settings.Parse("f", []byte(document)); err == nil {
+							t.Errorf("%s is taken", document)
+						}
+					}
+				}
+			}
+		}
+	}
+	walk(reflect.TypeFor[settings.Values](), "")
+	if seen < 10 {
+		t.Errorf("%d booleans were found", seen)
+	}
 }

@@ -51,7 +51,7 @@ func (l *Live) UpdateValues(place string, data []byte, err error) {
 		changed.Settings = next
 		l.publish(&changed)
 	}
-	l.report("values", place, result, next.Problem, now.Settings.Configured())
+	l.report(ValuesFile, place, result, next.Problem, now.Settings.Configured())
 }
 
 func (l *Live) resolve(place string, data []byte, err error) Settings {
@@ -94,7 +94,7 @@ func (l *Live) UpdateDockerConfig(place string, data []byte, err error) {
 		changed.DockerConfig, changed.DockerConfigProblem = append(DockerConfig{}, data...), nil
 		l.publish(&changed)
 	}
-	l.report("docker config", place, result, err, now.DockerConfig != nil)
+	l.report(DockerConfigFile, place, result, err, now.DockerConfig != nil)
 }
 
 // report tells the log and the hook of an update. hadGood says that there was something to fall back to.
@@ -116,7 +116,7 @@ func (l *Live) report(what, place, result string, problem error, hadGood bool) {
 	if result != Rejected {
 		problem = nil
 	}
-	l.config.OnReload(result, problem)
+	l.config.OnReload(what, result, problem)
 }
 
 // DockerConfig is the content of a docker config file: registry credentials. No verb of fmt prints it.

@@ -101,6 +101,7 @@ func (q *Quantity) UnmarshalText(text []byte) error {
 type NetworkPolicy struct {
 	Enabled      bool     `yaml:"enabled"`
 	IngressCIDRs []string `yaml:"ingress_cidrs"`
+	AdminCIDRs   []string `yaml:"admin_cidrs"`
 	Egress       Egress   `yaml:"egress"`
 }
 
@@ -118,11 +119,13 @@ type ImageProxy struct {
 	Replicas          int      `yaml:"replicas"`
 	Limits            Limits   `yaml:"limits"`
 	RegistrySecrets   []string `yaml:"registry_secrets"`
+	ExternalURL       string   `yaml:"external_url"`
 	Domains           []string `yaml:"domains"`
 	TLSSecret         string   `yaml:"tls_secret"`
 	Service           Service  `yaml:"service"`
 	Ingress           Ingress  `yaml:"ingress"`
 	TerminateOnRevoke bool     `yaml:"terminate_on_revoke"`
+	ConcurrentPulls   int      `yaml:"concurrent_pulls"`
 	TrustedProxies    []string `yaml:"trusted_proxies"`
 }
 
@@ -143,6 +146,14 @@ type Ingress struct {
 type Monitoring struct {
 	PrometheusRule   bool `yaml:"prometheus_rule"`
 	GrafanaDashboard bool `yaml:"grafana_dashboard"`
+	// ScrapeFrom are the pods that the NetworkPolicy lets in.
+	ScrapeFrom ScrapeFrom `yaml:"scrape_from"`
+}
+
+// ScrapeFrom is the value monitoring.scrape_from.
+type ScrapeFrom struct {
+	Namespace string         `yaml:"namespace"`
+	PodLabels map[string]any `yaml:"pod_labels"`
 }
 
 // Shared holds the platform's values that this package falls back to.

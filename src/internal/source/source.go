@@ -101,6 +101,7 @@ func (a admission) Admit(r *http.Request, operation oci.Route) (engine.Target, e
 		Download:   a.AllowPull,
 		Source:     a.source,
 		Refused:    refused,
+		Callers:    callersOf(r),
 	}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 )
 
 // ErrBodyRepeated is what an attempt reads whose body went to the next attempt meanwhile.
@@ -24,6 +25,7 @@ type Body struct {
 // source is what the attempts with one body share.
 type source struct {
 	io.Reader
+	failed atomic.Bool // the reader failed
 	mu     sync.Mutex
 	begun  bool
 	holder *Body // of the attempt that has the body; nil: none has
@@ -71,7 +73,11 @@ func (b *Body) Read(p []byte) (int, error) {
 	if err := b.begin(); err != nil {
 		return 0, err
 	}
-	return b.source.Read(p)
+	n, err := b.source.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.source.failed.Store(true)
+	}
+	return n, err
 }
 
 // begin waits until the body may be read. Once it has begun, no other attempt gets it.

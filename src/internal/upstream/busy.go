@@ -45,10 +45,10 @@ func delay(value string) string {
 	return ""
 }
 
-// maxWaiting is how many requests without a body may wait for one registry at a time. A registry that
+// MaxWaiting is how many requests without a body may wait for one registry at a time. A registry that
 // answers in a tenth of a second serves thousands a second so; one that does not answer holds no more of a
 // listener's connections than these.
-const maxWaiting = 256
+const MaxWaiting = 256
 
 // gate refuses requests while too many wait for the registry already, so that it holds up nobody else.
 type gate struct {

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/socket"
 )
 
 const (
@@ -160,12 +162,13 @@ func (c *watched) SetWriteDeadline(t time.Time) error {
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
 func watch(dial dialer, limit time.Duration) dialer {
+	open := &socket.Crowd{Far: true}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		return &watched{Conn: conn, limit: limit, closed: make(chan struct{})}, nil
+		return &watched{Conn: open.Join(conn), limit: limit, closed: make(chan struct{})}, nil
 	}
 }
 

@@ -47,8 +47,8 @@ type Config struct {
 
 // Observer counts what happens on the upstream side.
 type Observer interface {
-	// UpstreamRequest is called once an attempt has an answer's header; status is 0 when there was no
-	// answer.
+	// UpstreamRequest is called once an attempt has an answer's header. Status is 0 when the registry did not
+	// answer, and [StatusClientLeft] when the client went away before.
 	UpstreamRequest(operation string, status int, elapsed time.Duration)
 	// TokenFetch is called once a token was asked for; result is "ok", "refused" or "error".
 	TokenFetch(result string)
@@ -114,7 +114,7 @@ func New(cfg Config) (*Registry, error) {
 		return genuine{retry{next: identify{r, measure{r, sent}}, delay: cmp.Or(cfg.RetryDelay, retryDelay)}}
 	}
 	r.anonymous = chain(base)
-	r.roundTrip = gate{registry: r, limit: int64(cmp.Or(cfg.MaxWaiting, maxWaiting)), waiting: &r.waiting, next: redirect{
+	r.roundTrip = gate{registry: r, limit: int64(cmp.Or(cfg.MaxWaiting, MaxWaiting)), waiting: &r.waiting, next: redirect{
 		registry: r, credentialed: authenticate{r, r.anonymous}, anonymous: r.anonymous,
 		elsewhere: elsewhere{direct: chain(r.elsewhere), proxied: r.anonymous, proxy: base.Proxy, rules: rules},
 	}}

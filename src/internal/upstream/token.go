@@ -114,6 +114,8 @@ func (r *Registry) token(ctx context.Context, key tokenKey, c keychain.Credentia
 				r.refusals.note(c, call)
 			}
 			return "", err
+		case errors.Is(ctx.Err(), context.Canceled): // nobody waits for it any more
+			return "", err
 		case err != nil:
 			r.observer.TokenFetch("error")
 			return "", err

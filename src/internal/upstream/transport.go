@@ -3,6 +3,7 @@
 package upstream
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -89,11 +90,23 @@ func (t measure) RoundTrip(req *http.Request) (*http.Response, error) {
 	start := time.Now()
 	resp, err := t.next.RoundTrip(req)
 	status := 0
-	if err == nil {
+	switch {
+	case err == nil:
 		status = resp.StatusCode
+	case clientLeft(req):
+		status = StatusClientLeft
 	}
 	t.registry.observer.UpstreamRequest(callOf(req.Context()).Operation, status, time.Since(start))
 	return resp, err
+}
+
+// StatusClientLeft is what an [Observer] gets for a request that ended because its client went away.
+const StatusClientLeft = 499
+
+// clientLeft reports whether a request failed because of the client: it is gone, or its body ended early.
+func clientLeft(req *http.Request) bool {
+	body, ok := req.Body.(*Body)
+	return ok && body.source.failed.Load() || errors.Is(req.Context().Err(), context.Canceled)
 }
 
 // withHeaders returns a shallow copy of a request whose headers can be changed: a RoundTripper must not

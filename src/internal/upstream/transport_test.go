@@ -157,7 +157,8 @@ func TestAClientThatDisappears(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, double, _ := world(t, upstream.Config{})
+			o := &observer{}
+			r, double, _ := world(t, upstream.Config{Observer: o})
 			begun, ended := make(chan struct{}), make(chan error, 1)
 			double.When("PATCH", "").Do(func(_ http.ResponseWriter, req *http.Request, _ http.Handler) {
 				_, _ = req.Body.Read(make([]byte, 3))
@@ -184,6 +185,9 @@ func TestAClientThatDisappears(t *testing.T) {
 			_ = writer.Close()
 			if err := <-answered; err == nil {
 				t.Error("the request was answered")
+			}
+			if last := o.seen[len(o.seen)-1]; last != "test 499" {
+				t.Errorf("observed %q", last)
 			}
 		})
 	}

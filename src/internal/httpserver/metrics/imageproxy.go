@@ -3,11 +3,14 @@
 package metrics
 
 import (
+	"iter"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
 )
 
 // ImageProxy counts what happens at the image proxy. Applications and customers are labels, because the
@@ -33,8 +36,38 @@ func (m *Metrics) Images() *ImageProxy {
 		}, []string{"kind", "state"}),
 	}
 	m.registry.MustRegister(i.requests, i.bytes, i.denials, i.objects)
+	// Series that alerts look at exist from the start.
+	for _, reason := range []imageproxy.Reason{
+		imageproxy.RateLimited, imageproxy.UnknownLicense, imageproxy.Expired, imageproxy.Revoked, imageproxy.OtherApp,
+		imageproxy.RegistryUnknown, imageproxy.RegistryClosed, imageproxy.UpstreamRefused,
+	} {
+		i.denials.WithLabelValues("", "", string(reason))
+	}
+	m.requests.WithLabelValues(imageproxy.Side, "manifest-get", "500")
+	i.Objects("License", 0, 0)
+	i.Objects("ExternalRegistry", 0, 0)
 	return i
 }
+
+// Licenses shows how many licenses end soon. Revoked ones do not count, and neither do those that have ended.
+func (i *ImageProxy) Licenses(all func() iter.Seq[*catalog.License]) {
+	for within, ahead := range map[string]time.Duration{"7d": 7 * day, "14d": 14 * day} {
+		i.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "lsp_image_licenses_ending", Help: "Licenses in force that end within 7 or 14 days.",
+			ConstLabels: prometheus.Labels{"within": within},
+		}, func() float64 {
+			now, ending := time.Now(), 0
+			for license := range all() {
+				if !license.Revoked && license.Expires.After(now) && license.Expires.Before(now.Add(ahead)) {
+					ending++
+				}
+			}
+			return float64(ending)
+		}))
+	}
+}
+
+const day = 24 * time.Hour
 
 // Pulled implements [imageproxy.Recorder].
 func (i *ImageProxy) Pulled(r imageproxy.Record) {

@@ -24,7 +24,12 @@ type Metrics struct {
 	upstream *prometheus.HistogramVec
 	tokens   *prometheus.CounterVec
 	reloads  *prometheus.CounterVec
+	inForce  *prometheus.GaugeVec
 }
+
+// scrapes is how many requests for the metrics are answered at once; further ones are 503. All series of an
+// answer are in memory.
+const scrapes = 4
 
 // New makes the metrics, with those of the process and of the Go runtime.
 func New(version string) *Metrics {
@@ -40,15 +45,18 @@ func New(version string) *Metrics {
 			Name: "lsp_uploads_in_flight", Help: "Requests under way that upload content, by side.",
 		}, []string{"door"}),
 		upstream: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "lsp_upstream_request_duration_seconds", Help: "Time from a request to the registry to the header of its answer, body sent included, in seconds; status 0: no answer.", Buckets: seconds,
+			Name: "lsp_upstream_request_duration_seconds", Help: "Time from a request to the registry to the header of its answer, body sent included, in seconds; status 0: no answer, 499: the client went away.", Buckets: seconds,
 		}, []string{"operation", "status"}),
 		tokens:  counter("lsp_token_fetches_total", "Tokens asked of the registry's token server, by result: ok, refused, denied (for a repository that a customer named), error.", "result"),
 		reloads: counter("lsp_settings_reloads_total", "Changes of the settings, by result: applied, refused.", "result"),
+		inForce: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "lsp_settings_in_force", Help: "1 while what was read last is in force, 0 while it is refused: values, docker_config, session_keys, token_keys, certificate.",
+		}, []string{"settings"}),
 	}
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "lsp_build_info", Help: "1, with the version as a label.", ConstLabels: prometheus.Labels{"version": version},
 	}, func() float64 { return 1 })
-	m.registry.MustRegister(m.requests, m.duration, m.bytes, m.uploads, m.upstream, m.tokens, m.reloads, build,
+	m.registry.MustRegister(m.requests, m.duration, m.bytes, m.uploads, m.upstream, m.tokens, m.reloads, m.inForce, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	// Series that alerts look at exist from the start.
 	for _, result := range []string{"applied", "refused"} {
@@ -57,6 +65,7 @@ func New(version string) *Metrics {
 	for _, result := range []string{"ok", "refused", "error"} {
 		m.tokens.WithLabelValues(result)
 	}
+	m.upstream.WithLabelValues("ping", "0")
 	return m
 }
 
@@ -66,7 +75,52 @@ func counter(name, help string, labels ...string) *prometheus.CounterVec {
 
 // Handler serves the metrics in Prometheus' text format.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes})
+}
+
+// Transfers shows a side's places for transfers.
+func (m *Metrics) Transfers(side string, transfers *httpserver.Transfers) {
+	door := prometheus.Labels{"door": side}
+	gauge := func(name, help string, value func(httpserver.TransferCounts) int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: door},
+			func() float64 { return float64(value(transfers.Counts())) })
+	}
+	m.registry.MustRegister(
+		gauge("lsp_transfers_limit", "Transfers that the memory limit holds at once, by door.",
+			func(c httpserver.TransferCounts) int { return c.Places }),
+		gauge("lsp_transfers_in_flight", "Requests that are being forwarded, by door.",
+			func(c httpserver.TransferCounts) int { return c.InFlight }),
+		gauge("lsp_transfers_waiting", "Requests that wait for a place among the transfers in flight, by door.",
+			func(c httpserver.TransferCounts) int { return c.Waiting }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "lsp_transfers_refused_total", Help: "Requests that got no place among the transfers in flight, by door.", ConstLabels: door,
+		}, func() float64 { return float64(transfers.Counts().Refused) }),
+	)
+}
+
+// Connections shows a side's places for connections.
+func (m *Metrics) Connections(side string, places *httpserver.Connections) {
+	door := prometheus.Labels{"door": side}
+	gauge := func(name, help string, value func(httpserver.ConnectionCounts) int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: door},
+			func() float64 { return float64(value(places.Counts())) })
+	}
+	count := func(name, help string, value func(httpserver.ConnectionCounts) int) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: door},
+			func() float64 { return float64(value(places.Counts())) })
+	}
+	m.registry.MustRegister(
+		gauge("lsp_connections_limit", "Connections that the memory limit holds at once, by door.",
+			func(c httpserver.ConnectionCounts) int { return c.Places }),
+		gauge("lsp_connections_open", "Open connections of clients, by door.",
+			func(c httpserver.ConnectionCounts) int { return c.Open }),
+		gauge("lsp_connections_idle", "Open connections that serve no request, by door.",
+			func(c httpserver.ConnectionCounts) int { return c.Idle }),
+		count("lsp_connections_gave_way_total", "Idle connections that were closed for newer ones, by door.",
+			func(c httpserver.ConnectionCounts) int { return c.GaveWay }),
+		count("lsp_connections_refused_total", "Connections that were closed because their address had too many, by door.",
+			func(c httpserver.ConnectionCounts) int { return c.Refused }),
+	)
 }
 
 // RequestStarted implements [httpserver.Recorder].
@@ -108,5 +162,32 @@ func (m *Metrics) UpstreamRequest(operation string, status int, elapsed time.Dur
 // TokenFetch implements the observer of package upstream.
 func (m *Metrics) TokenFetch(result string) { m.tokens.WithLabelValues(result).Inc() }
 
-// Reload counts a change of the settings; result is "applied" or "refused".
-func (m *Metrics) Reload(result string) { m.reloads.WithLabelValues(result).Inc() }
+// Reload counts a change of some settings, such as "values". One that was not applied is refused, and what was
+// in force before stays.
+func (m *Metrics) Reload(settings string, applied bool) {
+	if applied {
+		m.reloads.WithLabelValues("applied").Inc()
+		m.InForce(settings)
+		return
+	}
+	m.reloads.WithLabelValues("refused").Inc()
+	m.inForce.WithLabelValues(settings).Set(0)
+}
+
+// InForce notes that what was read last of some settings is in force.
+func (m *Metrics) InForce(settings string) { m.inForce.WithLabelValues(settings).Set(1) }
+
+// Pushes makes the series of a side that takes pushes, which alerts look at before anybody has pushed.
+func (m *Metrics) Pushes(side string) {
+	for _, operation := range []string{"upload-start", "upload-chunk", "upload-finish", "manifest-put"} {
+		m.requests.WithLabelValues(side, operation, "403")
+		m.requests.WithLabelValues(side, operation, "500")
+	}
+}
+
+// Certificate shows when the certificate in force ends.
+func (m *Metrics) Certificate(until func() time.Time) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "lsp_certificate_expires_timestamp_seconds", Help: "When the image proxy's certificate ends, in seconds since 1970.",
+	}, func() float64 { return float64(until().Unix()) }))
+}

@@ -41,7 +41,7 @@ func TestAPush(t *testing.T) {
 	p.PushBlob([]byte("content"))
 	p.Do("GET", "/v2/source/blobs/"+registrytest.Digest([]byte("content"))).Is(403)
 	p.Do("GET", "/elsewhere/"+proxytest.Password).Is(404)
-	m.Reload("applied")
+	m.Reload("values", true)
 	got := scrape(t, m)
 	for _, line := range got {
 		if strings.HasPrefix(line, `lsp_request_bytes_total{direction="out"`) {
@@ -56,12 +56,14 @@ func TestAPush(t *testing.T) {
 		`lsp_requests_total{door="source",operation="upload-chunk",status="202"} 1`,
 		`lsp_requests_total{door="source",operation="upload-finish",status="201"} 1`,
 		`lsp_requests_total{door="source",operation="upload-start",status="202"} 1`,
+		`lsp_settings_in_force{settings="values"} 1`,
 		`lsp_settings_reloads_total{result="applied"} 1`,
 		`lsp_settings_reloads_total{result="refused"} 0`,
 		`lsp_token_fetches_total{result="error"} 0`,
 		`lsp_token_fetches_total{result="ok"} 1`,
 		`lsp_token_fetches_total{result="refused"} 0`,
 		`lsp_uploads_in_flight{door="source"} 0`,
+		`lsp_upstream_request_duration_seconds_count{operation="ping",status="0"} 0`,
 		`lsp_upstream_request_duration_seconds_count{operation="ping",status="401"} 1`,
 		`lsp_upstream_request_duration_seconds_count{operation="token",status="200"} 1`,
 		`lsp_upstream_request_duration_seconds_count{operation="upload-chunk",status="202"} 1`,

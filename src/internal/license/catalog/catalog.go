@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"iter"
 	"slices"
 	"time"
 
@@ -32,6 +33,8 @@ type License struct {
 	// Revoked says that it was ended, and RevokedAt when; zero where that is not known.
 	Revoked   bool
 	RevokedAt time.Time
+	// ConcurrentPulls is how many blobs it has sent at once; 0: as many as is usual.
+	ConcurrentPulls int
 }
 
 // Credential is one license id, known by its hash.
@@ -90,6 +93,22 @@ func (c *Catalog) ByHash(hash [sha256.Size]byte) (*Credential, bool) {
 		return nil, false
 	}
 	return found, true
+}
+
+// Licenses are all that have a credential, each once.
+func (c *Catalog) Licenses() iter.Seq[*License] {
+	return func(yield func(*License) bool) {
+		seen := make(map[*License]struct{}, len(c.credentials))
+		for _, credential := range c.credentials {
+			if _, again := seen[credential.License]; again {
+				continue
+			}
+			seen[credential.License] = struct{}{}
+			if !yield(credential.License) {
+				return
+			}
+		}
+	}
 }
 
 // Knows reports whether a path segment of a reference names a registry, by host name or alias.

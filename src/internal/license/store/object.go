@@ -125,6 +125,9 @@ func revokedAt(l *v1alpha1.License) (at time.Time, dated bool) {
 // newLicense takes a license whose texts have been checked.
 func newLicense(from *v1alpha1.License) *license {
 	l := &catalog.License{Name: from.Name, App: from.Spec.AppSlug, Customer: from.Spec.CustomerName}
+	if most := from.Spec.Limits.ConcurrentPulls; most != nil {
+		l.ConcurrentPulls = int(*most)
+	}
 	l.Expires, _ = v1alpha1.ParseTime(from.Spec.ExpiresAt)
 	made := &license{}
 	for _, each := range from.Spec.Credentials {

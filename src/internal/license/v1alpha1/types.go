@@ -23,6 +23,8 @@ const (
 	LicenseKind = "License"
 	// RegistryKind is the kind of [ExternalRegistry].
 	RegistryKind = "ExternalRegistry"
+	// MaxConcurrentPulls is the most that [Limits] take.
+	MaxConcurrentPulls = 10_000
 )
 
 // License admits a customer to the images of one application.
@@ -83,6 +85,22 @@ type LicenseSpec struct {
 	//
 	// +optional
 	Revoked bool `json:"revoked,omitempty"`
+	// Limits bound what the customer takes at once.
+	//
+	// +optional
+	Limits Limits `json:"limits,omitzero"`
+}
+
+// Limits bound what a customer takes at once.
+type Limits struct {
+	// ConcurrentPulls is how many blobs each replica of the server sends at once with this license, and how
+	// many other requests it has the registry answer. Further ones wait, and are refused in the end. Without it
+	// the package's value counts.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	ConcurrentPulls *int64 `json:"concurrentPulls,omitempty"`
 }
 
 // Credential is one license id, which is known by its hash alone.

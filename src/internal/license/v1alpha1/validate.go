@@ -53,6 +53,10 @@ func (l *License) Validate(Where) error {
 		f.add("metadata.annotations", "the time of "+RevokedAtAnnotation+" "+err.Error(), "write it like 2027-01-01T00:00:00Z")
 	}
 	f.credentials(l.Spec.Credentials)
+	if most := l.Spec.Limits.ConcurrentPulls; most != nil && (*most < 1 || *most > MaxConcurrentPulls) {
+		f.add("spec.limits.concurrentPulls", fmt.Sprintf("is not from 1 to %d", MaxConcurrentPulls),
+			"write another number, or remove it for the usual one; revoked: true ends a license")
+	}
 	return errors.Join(f...)
 }
 

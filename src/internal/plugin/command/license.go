@@ -40,6 +40,7 @@ its hash.`,
 		},
 	},
 		newLicenseCreate(p), newLicenseList(p), newLicenseShow(p), newLicenseRevoke(p), newLicenseExtend(p),
+		newLicenseEdit(p),
 		newLicenseRotate(p), newLicenseDelete(p), newLicensePulls(p))
 	cmd.PersistentFlags().StringVar(&p.dir, "dir", "",
 		"directory of the licenses' YAML files, instead of a cluster")

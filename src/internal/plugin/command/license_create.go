@@ -20,6 +20,7 @@ type createOptions struct {
 	*licensePlace
 	request license.Request
 	expires string
+	pulls   pullsFlag
 	handout handoutFlags
 	output  format
 }
@@ -61,6 +62,7 @@ the printed object.`,
 	flags.StringVar(&o.request.Email, "email", "", "how to reach the customer")
 	flags.StringVar(&o.expires, "expires", "never",
 		"when the license ends: 30d, 2w, 12h, a date (its first moment in UTC), a time (RFC 3339), or never")
+	o.pulls.addTo(flags)
 	o.handout.addTo(cmd)
 	o.addDryRun(cmd)
 	o.output.addTo(cmd, "", "name", "json", "yaml")
@@ -84,9 +86,10 @@ func (o *createOptions) validate(_ *cobra.Command, args []string) error {
 		return usageError{fmt.Errorf(
 			"NAME %q is not the name of an object: write lower-case letters, digits, '-' and '.'", name)}
 	}
-	if err := errors.Join(o.output.validate(), o.handout.validate(), o.licensePlace.validate()); err != nil {
+	if err := errors.Join(o.output.validate(), o.pulls.validate(), o.handout.validate(), o.licensePlace.validate()); err != nil {
 		return err
 	}
+	o.request.ConcurrentPulls = o.pulls.number
 	var err error
 	o.request.Expires, err = ahead(o.expires, time.Now())
 	return err

@@ -47,6 +47,11 @@ func TestLicenseMistakes(t *testing.T) {
 			{"no end", []string{"extend", "acme"}, 2, "--expires is missing"},
 			{"an end in the past", []string{"extend", "acme", "--expires", "2001-01-01"}, 2, "lies in the past; to end a license now, revoke it"},
 			{"a span without an end", []string{"extend", "acme", "--expires", "30d"}, 1, "license acme does not end, so a span of time would shorten it"},
+			{"no number of pulls", []string{"edit", "acme"}, 2, "--concurrent-pulls is missing"},
+			{"no pulls", []string{"edit", "acme", "--concurrent-pulls", "0"}, 2, `--concurrent-pulls "0": write a number from 1 to 10000, or default`},
+			{"too many pulls", append(create, "--concurrent-pulls", "10001"), 2, `--concurrent-pulls "10001": write a number`},
+			{"pulls in words", append(create, "--concurrent-pulls", "many"), 2, `--concurrent-pulls "many": write a number`},
+			{"edit nobody", []string{"edit", "nobody", "--concurrent-pulls", "5"}, 1, `there is no license "nobody" in `},
 			{"both", []string{"rotate", "acme", "--now", "--keep-old", "1d"}, 2, "--now and --keep-old contradict each other"},
 			{"no span", []string{"rotate", "acme", "--keep-old", "0"}, 2, `--keep-old "0": write a span of time`},
 			{"an unknown dry run", []string{"rotate", "acme", "--dry-run", "perhaps"}, 2, `--dry-run "perhaps": choose one of none, client, server`},
@@ -137,7 +142,7 @@ func TestLicenseEmptyDir(t *testing.T) {
 	w := newWorld(t)
 	for _, args := range [][]string{
 		{"list"}, {"create", "--app", "shop", "--customer", "Acme"}, {"show", "acme"}, {"revoke", "acme", "--yes"}, {"extend", "acme", "--expires", "1d"},
-		{"rotate", "acme"}, {"delete", "acme", "--yes"}, {"pulls", "acme"},
+		{"rotate", "acme"}, {"delete", "acme", "--yes"}, {"pulls", "acme"}, {"edit", "acme", "--concurrent-pulls", "5"},
 	} {
 		w.run(append(append([]string{"license"}, args...), "--dir", "")...).want(t, 2, "", "--dir is empty: name the directory, or leave --dir out for the cluster")
 	}

@@ -75,6 +75,7 @@ func (p *licensePlace) describe(l *v1alpha1.License, now time.Time) error {
 	row("Email:", orNone(l.Spec.CustomerEmail))
 	row("State:", string(license.StateOf(l, now)))
 	row("Expires:", ends(l.Spec.ExpiresAt, "never", now))
+	row("At once:", pullsOf(l)+" pulls for each replica")
 	row("Revoked:", revokedAt(l))
 	row("Last pulled:", p.counted(pulledAgo(l, now)))
 	row("Pulls:", p.counted(strconv.FormatInt(l.Status.Pulls, 10)))

@@ -3,6 +3,7 @@
 package command
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -11,8 +12,10 @@ import (
 
 // progress shows how far something is: a bar on a terminal, lines elsewhere, nothing when quiet.
 type progress struct {
-	a     *app
-	quiet bool
+	a *app
+	// stopped ends the drawing: a process that a second Ctrl-C ends cannot take the bar off the line.
+	stopped context.Context //nolint:containedctx // that of the command, which draws from callbacks
+	quiet   bool
 	// what describes the bar, and options say how it counts.
 	what    string
 	options []progressbar.Option
@@ -25,10 +28,10 @@ type progress struct {
 
 // uploadProgress shows rate and remaining time, and without a terminal a line for every tenth of a larger
 // upload.
-func (a *app) uploadProgress(quiet bool) *progress {
+func (a *app) uploadProgress(ctx context.Context, quiet bool) *progress {
 	var said int64
 	return &progress{
-		a: a, quiet: quiet, what: "uploading",
+		a: a, stopped: ctx, quiet: quiet, what: "uploading",
 		options: []progressbar.Option{
 			progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true),
 			progressbar.OptionSetPredictTime(true), progressbar.OptionShowTotalBytes(true),
@@ -45,9 +48,10 @@ func (a *app) uploadProgress(quiet bool) *progress {
 }
 
 // askProgress shows how many registries have answered.
-func (a *app) askProgress(quiet bool) *progress {
+func (a *app) askProgress(ctx context.Context, quiet bool) *progress {
 	return &progress{
-		a: a, quiet: quiet, what: "asking the registries", options: []progressbar.Option{progressbar.OptionShowCount()},
+		a: a, stopped: ctx, quiet: quiet, what: "asking the registries",
+		options: []progressbar.Option{progressbar.OptionShowCount()},
 		line: func(done, total int64) string {
 			if done < total {
 				return ""
@@ -68,6 +72,9 @@ func (p *progress) update(done, total int64) {
 	}
 	p.a.mu.Lock()
 	defer p.a.mu.Unlock()
+	if p.stopped.Err() != nil {
+		return
+	}
 	if p.bar == nil {
 		p.bar = progressbar.NewOptions64(total, append(p.options,
 			progressbar.OptionSetWriter(p.a.errOut), progressbar.OptionSetDescription(p.what),

@@ -3,6 +3,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -53,7 +54,8 @@ func TestTheBarIsNeverLeftInTheLine(t *testing.T) {
 		return strings.Count(text.String(), "uploading")
 	}
 	a := newApp(nil, nil, program, nil)
-	shown := a.uploadProgress(false)
+	ctx, cancel := context.WithCancel(t.Context())
+	shown := a.uploadProgress(ctx, false)
 	for _, line := range []string{"one", "two"} {
 		for before, done := bars(), int64(0); bars() == before; done++ { // the bar is drawn ten times a second
 			shown.update(done%1000, 1000)
@@ -64,7 +66,9 @@ func TestTheBarIsNeverLeftInTheLine(t *testing.T) {
 		shown.update(done%1000, 1000)
 	}
 	shown.end()
+	cancel()
 	a.say("three")
+	shown.update(999, 1000) // a second Ctrl-C would leave this bar
 	if err := program.Close(); err != nil {
 		t.Fatal(err)
 	}

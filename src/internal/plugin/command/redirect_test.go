@@ -36,7 +36,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			"push --name web --local-path " + w.tree, "health", "doctor", "registry --port 0",
 			"workload apply web --yes --local-path " + w.tree, "workload apply web --yes --image registry.example.com/x",
 			"license list", "license show a", "license create --app shop --customer Acme", "license revoke a --yes",
-			"license extend a --expires 30d", "license rotate a", "license delete a --yes", "license pulls a",
+			"license extend a --expires 30d", "license edit a --concurrent-pulls 5", "license rotate a", "license delete a --yes", "license pulls a",
 			"__complete workload apply ", "__complete push --namespace ", "__complete license show ",
 		} {
 			out := w.run(append(strings.Split(args, " "), "--kubeconfig", config)...)

@@ -188,7 +188,7 @@ func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Ba
 
 // ask asks the registries, and shows how far it is.
 func (o *rewriteOptions) ask(ctx context.Context, images []string) (map[string]rewrite.Answer, error) {
-	shown := o.askProgress(o.quiet)
+	shown := o.askProgress(ctx, o.quiet)
 	asker := rewrite.Asker{Timeout: o.timeout, Progress: func(done, total int) { shown.update(int64(done), int64(total)) }}
 	if o.useDockerConfig {
 		asker.Keychain = authn.DefaultKeychain

@@ -38,7 +38,7 @@ own. Results go to standard output. Everything else goes to standard error.`,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkNamespace() },
 	},
 		newPush(a), newHealth(a), newDoctor(a), newWorkload(a), newRegistry(a), newLicense(a), newRewrite(a),
-		newHelmValues(a), newVersion(a))
+		newHelmValues(a), newSupportBundle(a), newVersion(a))
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.errOut)

@@ -21,6 +21,7 @@ type sourceFlags struct {
 	localPath, excludeFile string
 	excludeFileNamed       bool
 	followLinks, quiet     bool
+	annotations            map[string]string // of the image
 }
 
 func (s *sourceFlags) addTo(cmd *cobra.Command, defaultPath string) {
@@ -46,6 +47,7 @@ func (s *sourceFlags) validate(cmd *cobra.Command) error {
 func (s *sourceFlags) pack(ctx context.Context) (*pack.Image, error) {
 	return pack.Pack(ctx, s.localPath, pack.Options{
 		ExcludeFile: s.excludeFile, ExcludeFileOptional: !s.excludeFileNamed, FollowLinks: s.followLinks,
+		Annotations: s.annotations,
 	})
 }
 
@@ -53,11 +55,16 @@ func (s *sourceFlags) pack(ctx context.Context) (*pack.Image, error) {
 // be one (distribution-spec 1.1).
 func tagOf(namespace, name string) (string, error) {
 	tag := namespace + "-" + name
-	if !regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`).MatchString(tag) {
-		return "", fmt.Errorf(
-			"name %q: %q is no valid tag; use at most 128 letters, digits, '.', '_' and '-'", name, tag)
+	if !validTag(tag) {
+		return "", fmt.Errorf("name %q: %q is no valid tag; %s", name, tag, tagGrammar)
 	}
 	return tag, nil
+}
+
+const tagGrammar = "use at most 128 letters, digits, '.', '_' and '-'"
+
+func validTag(tag string) bool {
+	return regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`).MatchString(tag)
 }
 
 // packAndAsk packs the source while it asks the proxy whether a push may begin. The caller closes the image.
@@ -95,14 +102,13 @@ func (a *app) sayNotice(img *pack.Image) {
 	}
 }
 
-// send pushes the image through the proxy and says how it went.
+// send pushes the image through the proxy, under the options' tags, and says how it went.
 func (a *app) send(
-	ctx context.Context, client *apiserver.Client, img *pack.Image, tag, repository string, quiet bool,
+	ctx context.Context, client *apiserver.Client, img *pack.Image, opts push.Options, quiet bool,
 ) (push.Result, error) {
-	shown := a.uploadProgress(quiet)
-	result, err := push.Push(ctx, client, img, push.Options{
-		Tag: tag, Repository: repository, Sessions: a.sessions(), Notify: a.notify(quiet), Progress: shown.update,
-	})
+	shown := a.uploadProgress(ctx, quiet)
+	opts.Sessions, opts.Notify, opts.Progress = a.sessions(), a.notify(quiet), shown.update
+	result, err := push.Push(ctx, client, img, opts)
 	shown.end()
 	if stopped, ok := errors.AsType[*push.Interrupted](err); ok {
 		a.sayContinue(stopped)
@@ -127,8 +133,11 @@ func (a *app) sayResult(result push.Result) {
 
 func (a *app) sayContinue(stopped *push.Interrupted) {
 	how := "begins anew"
-	if stopped.Resumable {
+	switch {
+	case stopped.Resumable:
 		how = "continues the upload where it stopped"
+	case stopped.Unconfirmed:
+		how = "continues the upload as far as the registry has kept it"
 	}
 	a.say("kubectl lsp: %v; this %s:\n  %s", stopped, how, a.typed())
 }

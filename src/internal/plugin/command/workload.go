@@ -7,6 +7,6 @@ import "github.com/spf13/cobra"
 func newWorkload(a *app) *cobra.Command {
 	return parent(&cobra.Command{
 		Use:   "workload",
-		Short: "Create, update, show and delete Workloads (carto.run/v1alpha1)",
-	}, newWorkloadApply(a), newWorkloadGet(a), newWorkloadList(a), newWorkloadDelete(a))
+		Short: "Create, update, show, follow and delete Workloads (carto.run/v1alpha1)",
+	}, newWorkloadApply(a), newWorkloadGet(a), newWorkloadList(a), newWorkloadTail(a), newWorkloadDelete(a))
 }

@@ -24,12 +24,15 @@ type applyOptions struct {
 	source              sourceFlags
 	request             workload.Request
 	subPath, kind       string
+	serviceAccount      string
 	partOf              string
 	labels, env, params []string
 	details             applyDetails
 	registryCA          string
 	file                string
 	wait                bool
+	tail                bool
+	tailTimestamps      bool
 	waitTimeout         time.Duration
 	yes, dryRun         bool
 	output              format
@@ -59,8 +62,8 @@ The command shows the change and asks before it pushes anything. With --yes it d
   # From git, without asking
   kubectl lsp workload apply web --git-repo https://git.example.com/web --git-branch main --yes
 
-  # What a file says, with local source; wait until it is ready
-  kubectl lsp workload apply -f config/workload.yaml --local-path . --yes --wait
+  # What a file says, with local source; logs until it is ready
+  kubectl lsp workload apply -f config/workload.yaml --local-path . --yes --tail
 
   # What would change
   kubectl lsp workload apply web --local-path . --dry-run`,
@@ -93,14 +96,15 @@ func (o *applyOptions) addTo(cmd *cobra.Command) {
 		"environment variable to set (NAME=value) or remove (NAME-); may be repeated")
 	flags.StringArrayVar(&o.params, "param", nil,
 		"parameter to set (name=value) or remove (name-); may be repeated")
-	flags.StringVar(&o.request.ServiceAccount, "service-account", "",
-		"service account that the supply chain acts as")
+	flags.StringVar(&o.serviceAccount, "service-account", "",
+		`service account that the supply chain acts as ("" removes it)`)
 	flags.StringVar(&o.registryCA, "registry-ca-cert", "",
 		"file with certificates to trust when the source goes straight to a registry")
 	o.details.addTo(cmd)
 	flags.StringVarP(&o.file, "file", "f", "", `file with the Workload, "-" is standard input; flags count before it`)
 	flags.BoolVar(&o.wait, "wait", false, "wait until the Workload is ready")
 	flags.DurationVar(&o.waitTimeout, "wait-timeout", 10*time.Minute, "how long to wait")
+	o.addTail(cmd)
 	markPath(cmd, "file")
 	addYes(cmd, &o.yes)
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print the Workload as it would be; push and change nothing")
@@ -127,6 +131,9 @@ func (o *applyOptions) validate(cmd *cobra.Command, args []string) error {
 	o.request.LocalPath = o.source.localPath
 	if cmd.Flags().Changed("sub-path") {
 		o.request.SubPath = &o.subPath
+	}
+	if cmd.Flags().Changed("service-account") {
+		o.request.ServiceAccount = &o.serviceAccount
 	}
 	if o.kind != "" {
 		o.request.Labels = append(o.request.Labels, workload.Change{Name: workload.TypeLabel, Value: o.kind})
@@ -214,8 +221,11 @@ func (o *applyOptions) run(ctx context.Context) (err error) {
 	} else if stored, err = store(ctx, workloads, existing, wanted, nil); err != nil {
 		return err
 	}
-	if o.wait {
-		if stored, err = o.awaitReady(ctx, workloads); err != nil {
+	if o.wait || o.tail || o.tailTimestamps {
+		if err = o.awaitAndTail(ctx, func(ctx context.Context) error {
+			stored, err = o.awaitReady(ctx, workloads)
+			return err
+		}); err != nil {
 			return err
 		}
 	}
@@ -247,41 +257,6 @@ func (o *applyOptions) confirm(existing *unstructured.Unstructured) error {
 		verb = "Create"
 	}
 	return o.consent(o.yes, fmt.Sprintf("%s Workload %s in namespace %s?", verb, o.request.Name, o.request.Namespace))
-}
-
-// tryStore lets the API server check the change and keep nothing, before anything is uploaded for it. An
-// admission webhook that allows no dry run is asked when it counts.
-func tryStore(
-	ctx context.Context, workloads dynamic.ResourceInterface, existing, wanted *unstructured.Unstructured,
-) error {
-	_, err := store(ctx, workloads, existing, wanted, []string{metav1.DryRunAll})
-	if apierrors.IsBadRequest(err) && strings.Contains(err.Error(), "does not support dry run") {
-		return nil
-	}
-	return err
-}
-
-func store(
-	ctx context.Context, workloads dynamic.ResourceInterface, existing, wanted *unstructured.Unstructured, dryRun []string,
-) (*unstructured.Unstructured, error) {
-	var stored *unstructured.Unstructured
-	var err error
-	if existing == nil {
-		stored, err = workloads.Create(ctx, wanted, metav1.CreateOptions{FieldManager: "kubectl-lsp", DryRun: dryRun})
-	} else {
-		stored, err = workloads.Update(ctx, wanted, metav1.UpdateOptions{FieldManager: "kubectl-lsp", DryRun: dryRun})
-	}
-	switch {
-	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err):
-		return nil, fmt.Errorf(
-			"store Workload %s: somebody else changed it in the meantime; run the command again", wanted.GetName())
-	case apierrors.IsNotFound(err):
-		return nil, errors.New(
-			"store the Workload: the cluster has no Workloads (carto.run/v1alpha1); is Cartographer installed?")
-	case err != nil:
-		return nil, fmt.Errorf("store Workload %s: %w", wanted.GetName(), err)
-	}
-	return stored, nil
 }
 
 func (o *applyOptions) print(w *unstructured.Unstructured, whole bool) error {

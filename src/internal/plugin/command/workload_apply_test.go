@@ -189,8 +189,9 @@ func TestApplyDetails(t *testing.T) {
 		"--service-ref=a=b": "--service-ref a=b: write name=apiVersion:kind:name",
 		"--param-yaml=a={":  "--param-yaml a: ",
 		"--build-env=x":     `--build-env "x": write name=value`,
+		"--request-cpu=2":   "--request-cpu 2 is more than --limit-cpu 1",
 	} {
-		w.run(append(apply, flag)...).want(t, 2, "", want)
+		w.run(append(apply, "--limit-cpu=1", flag)...).want(t, 2, "", want)
 	}
 }
 

@@ -18,8 +18,8 @@ type applyDetails struct {
 
 func (d *applyDetails) addTo(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringArrayVar(&d.annotations, "annotation", nil,
-		"annotation to set (name=value) or remove (name-) on what the supply chain makes; may be repeated")
+	flags.StringSliceVar(&d.annotations, "annotation", nil,
+		"annotations to set (name=value,...) or remove (name-) on what the supply chain makes; may be repeated")
 	flags.StringArrayVar(&d.buildEnv, "build-env", nil,
 		"environment variable of the build to set (NAME=value) or remove (NAME-); may be repeated")
 	flags.StringArrayVar(&d.paramsYAML, "param-yaml", nil,

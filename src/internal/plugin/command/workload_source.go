@@ -60,7 +60,7 @@ func (o *applyOptions) prepareProxy(ctx context.Context, plan workload.Plan) (de
 	return delivery{
 		reference: push.Result{Repository: repository, Tag: tag, Digest: digest.String()}.Reference(),
 		send: func(ctx context.Context) error {
-			_, err := o.send(ctx, client, img, tag, repository, o.source.quiet)
+			_, err := o.send(ctx, client, img, push.Options{Tag: tag, Repository: repository}, o.source.quiet)
 			return err
 		},
 		close: func() error {
@@ -103,7 +103,7 @@ func (o *applyOptions) prepareStraight(ctx context.Context, plan workload.Plan) 
 func (o *applyOptions) sendStraight(
 	ctx context.Context, destination string, img *pack.Image, transport http.RoundTripper,
 ) error {
-	shown := o.uploadProgress(o.source.quiet)
+	shown := o.uploadProgress(ctx, o.source.quiet)
 	result, err := push.Straight(ctx, destination, img, transport, shown.update)
 	shown.end()
 	if err == nil && !o.source.quiet {

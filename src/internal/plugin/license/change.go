@@ -29,6 +29,8 @@ type Request struct {
 	App, Customer, Email string
 	// Expires is when it ends; the zero time: never.
 	Expires time.Time
+	// ConcurrentPulls is how many blobs the customer gets at once; nil: as many as is usual.
+	ConcurrentPulls *int64
 }
 
 // New makes a license that the id with the hash opens.
@@ -44,6 +46,7 @@ func New(r Request, hash string) (*v1alpha1.License, error) {
 		Spec: v1alpha1.LicenseSpec{
 			AppSlug: r.App, CustomerName: r.Customer, CustomerEmail: r.Email, ExpiresAt: timestamp(r.Expires),
 			Credentials: []v1alpha1.Credential{{Name: FirstCredential, SHA256: hash}},
+			Limits:      v1alpha1.Limits{ConcurrentPulls: r.ConcurrentPulls},
 		},
 	}, nil
 }

@@ -70,6 +70,12 @@ func TestUpdateEditsInPlace(t *testing.T) {
 			return license.Extend(l, end, now())
 		}
 	}
+	limit := func(most int64) func(*v1alpha1.License) error {
+		return func(l *v1alpha1.License) error {
+			l.Spec.Limits.ConcurrentPulls = &most
+			return nil
+		}
+	}
 	tests := []struct {
 		name, license string
 		change        func(*v1alpha1.License) error
@@ -85,6 +91,7 @@ func TestUpdateEditsInPlace(t *testing.T) {
 		{"rotate", "acme", rotate(7 * 24 * time.Hour), []string{
 			"    sha256: " + hash + "\n", "    sha256: " + hash + "\n    expiresAt: \"2026-11-28T08:00:00Z\"\n  - name: license-id-2\n    sha256: " + other + "\n",
 		}},
+		{"limit", "acme", limit(5), []string{"# paid until then\n", "# paid until then\n  limits:\n    concurrentPulls: 5\n"}},
 		{"rotate at once", "acme", rotate(0), []string{"license-id   # the first\n    sha256: " + hash + "\n", "license-id-2\n    sha256: " + other + "\n"}},
 		{"revoke one with four spaces", "beta", revoke, []string{
 			"    name: beta\n", "    name: beta\n    annotations:\n        imageproxy.apps.tanzu.vmware.com/revoked-at: \"2026-11-21T08:00:00Z\"\n",

@@ -26,6 +26,7 @@ type layer struct {
 	file           *os.File
 	size           int64
 	digest, diffID v1.Hash
+	mediaType      types.MediaType
 }
 
 // writeLayer packs the entries. The compressor and its level are imgpkg's, and the Apps CLI's, which is built
@@ -35,7 +36,7 @@ func writeLayer(ctx context.Context, entries []entry, tempDir string) (_ *layer,
 	if err != nil {
 		return nil, fmt.Errorf("make room for the packed layer: %w", err)
 	}
-	l := &layer{file: f}
+	l := &layer{file: f, mediaType: types.DockerLayer}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.close())
@@ -123,8 +124,9 @@ func (l *layer) DiffID() (v1.Hash, error) { return l.diffID, nil }
 // Size implements [v1.Layer].
 func (l *layer) Size() (int64, error) { return l.size, nil }
 
-// MediaType implements [v1.Layer]: Docker's, which old consumers know and new ones accept.
-func (l *layer) MediaType() (types.MediaType, error) { return types.DockerLayer, nil }
+// MediaType implements [v1.Layer]: Docker's, which old consumers know and new ones accept, unless the image
+// has annotations.
+func (l *layer) MediaType() (types.MediaType, error) { return l.mediaType, nil }
 
 // Compressed implements [v1.Layer]. Each reader is independent of the others.
 func (l *layer) Compressed() (io.ReadCloser, error) {

@@ -22,6 +22,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // DefaultExcludeFile is the exclude file that is obeyed when it exists and no other is named.
@@ -39,6 +40,9 @@ type Options struct {
 	FollowLinks bool
 	// TempDir holds the packed layer until Close; empty means the system's directory for temporary files.
 	TempDir string
+	// Annotations are for the image's manifest. Docker's manifests have none, so an image with some is an OCI
+	// image, and has another digest. Its blobs are the same.
+	Annotations map[string]string
 }
 
 // Image is a packed source tree. Close must be called; it frees the disk space.
@@ -90,14 +94,31 @@ func Pack(ctx context.Context, path string, opts Options) (*Image, error) {
 	if img.layer, err = writeLayer(ctx, entries, opts.TempDir); err != nil {
 		return nil, fmt.Errorf("source %s: %w", path, err)
 	}
-	img.Image, err = mutate.Append(empty.Image, mutate.Addendum{
-		Layer:   img.layer,
-		History: v1.History{Author: "imgpkg", CreatedBy: "imgpkg"}, // part of the digest
-	})
-	if err != nil {
+	if img.Image, err = describe(img.layer, opts.Annotations); err != nil {
 		return nil, errors.Join(fmt.Errorf("source %s: describe the image: %w", path, err), img.layer.close())
 	}
 	return img, nil
+}
+
+// describe makes the image of its one layer.
+func describe(l *layer, annotations map[string]string) (v1.Image, error) {
+	base := empty.Image
+	if len(annotations) > 0 {
+		l.mediaType = types.OCILayer
+		base = mutate.ConfigMediaType(mutate.MediaType(base, types.OCIManifestSchema1), types.OCIConfigJSON)
+	}
+	img, err := mutate.Append(base, mutate.Addendum{
+		Layer:   l,
+		History: v1.History{Author: "imgpkg", CreatedBy: "imgpkg"}, // part of the digest
+	})
+	if err != nil || len(annotations) == 0 {
+		return img, err
+	}
+	annotated, ok := mutate.Annotations(img, annotations).(v1.Image)
+	if !ok {
+		return nil, errors.New("the library returned no image")
+	}
+	return annotated, nil
 }
 
 // source is where entries come from: a directory or an archive.

@@ -36,6 +36,8 @@ const (
 type Options struct {
 	// Tag is what the image is called behind the proxy.
 	Tag string
+	// Also are further tags for the image.
+	Also []string
 	// Repository is what Preflight returned; empty makes Push ask itself.
 	Repository string
 	// Sessions remembers interrupted uploads between processes.
@@ -49,7 +51,7 @@ type Options struct {
 	// Pause waits between two tries; nil sleeps until then or until the context ends. Tests replace it.
 	Pause func(context.Context, time.Duration) error
 	// StopGrace is how long an interrupted upload may take to have what was sent so far confirmed. Zero means
-	// ten seconds: on a slow line megabytes wait in buffers, and distribution loses an upload that breaks
+	// ten seconds: on a slow line megabytes wait in buffers, and some registries lose an upload that breaks
 	// off.
 	StopGrace time.Duration
 	// Patience is how long nothing may happen before Notify hears what is waited for; zero means five
@@ -62,10 +64,12 @@ type Result struct {
 	// Repository is the operator's repository, as an image reference without tag.
 	Repository string `json:"repository"`
 	Tag        string `json:"tag"`
-	Digest     string `json:"digest"`
+	// Also are the further tags that were asked for.
+	Also   []string `json:"additionalTags,omitempty"`
+	Digest string   `json:"digest"`
 	// Uploaded is how many bytes were sent that the registry did not have.
 	Uploaded int64 `json:"uploaded"`
-	// Unchanged says that the tag named this image already.
+	// Unchanged says that the tags named this image already.
 	Unchanged bool `json:"unchanged"`
 }
 
@@ -76,11 +80,19 @@ func (r Result) Reference() string { return r.Repository + ":" + r.Tag + "@" + r
 type Interrupted struct {
 	// Cause is the context's error.
 	Cause error
-	// Resumable says that the next push of the same image continues the upload.
+	// Resumable says that the next push of the same image continues the upload: the registry has confirmed a
+	// part of it.
 	Resumable bool
+	// Unconfirmed says that bytes were sent which the registry did not confirm. It may have kept some.
+	Unconfirmed bool
 }
 
-func (i *Interrupted) Error() string { return "interrupted before everything was sent" }
+func (i *Interrupted) Error() string {
+	if errors.Is(i.Cause, context.DeadlineExceeded) {
+		return "the time was up before everything was sent"
+	}
+	return "interrupted before everything was sent"
+}
 
 // Unwrap returns the context's error.
 func (i *Interrupted) Unwrap() error { return i.Cause }
@@ -95,7 +107,7 @@ type pusher struct {
 	sent   atomic.Int64 // bytes confirmed or on their way
 	total  atomic.Int64
 	fresh  atomic.Int64 // bytes of blobs that were not there
-	saved  atomic.Bool  // an interrupted upload can be continued
+	open   openUploads
 	// stopping is for what is said once, however many uploads are under way.
 	stopping sync.Once
 }
@@ -159,13 +171,14 @@ func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Opti
 	if err != nil {
 		return Result{}, fmt.Errorf("describe the image: %w", err)
 	}
-	result := Result{Tag: opts.Tag, Digest: digest.String(), Repository: opts.Repository}
+	result := Result{Tag: opts.Tag, Also: opts.Also, Digest: digest.String(), Repository: opts.Repository}
 	if result.Repository == "" {
 		if result.Repository, err = Preflight(ctx, client, opts); err != nil {
 			return Result{}, p.interruption(ctx, err)
 		}
 	}
-	if result.Unchanged, err = p.hasTag(ctx, opts.Tag, digest); err != nil || result.Unchanged {
+	missing, err := p.missing(ctx, append([]string{opts.Tag}, opts.Also...), digest)
+	if result.Unchanged = len(missing) == 0; err != nil || result.Unchanged {
 		return result, p.interruption(ctx, err)
 	}
 	blobs, err := blobsOf(img)
@@ -175,7 +188,8 @@ func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Opti
 	if err := p.sendAll(ctx, blobs); err != nil {
 		return Result{}, p.interruption(ctx, err)
 	}
-	if err := p.tag(ctx, img, opts.Tag, strings.Replace(digest.String(), ":", "-", 1)+".imgpkg"); err != nil {
+	missing = append(missing, strings.Replace(digest.String(), ":", "-", 1)+".imgpkg")
+	if err := p.tag(ctx, img, missing...); err != nil {
 		return Result{}, p.interruption(ctx, err)
 	}
 	result.Uploaded = p.fresh.Load()
@@ -184,7 +198,8 @@ func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Opti
 
 func (p *pusher) interruption(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
-		return &Interrupted{Cause: ctx.Err(), Resumable: p.saved.Load()}
+		resumable, unconfirmed := p.open.state()
+		return &Interrupted{ctx.Err(), resumable, unconfirmed}
 	}
 	return err
 }
@@ -201,6 +216,20 @@ func (p *pusher) sendAll(ctx context.Context, blobs []blob) error {
 		})
 	}
 	return group.Wait()
+}
+
+// missing returns those of the tags that do not name this very image.
+func (p *pusher) missing(ctx context.Context, tags []string, digest v1.Hash) (missing []string, err error) {
+	for _, tag := range tags {
+		there, err := p.hasTag(ctx, tag, digest)
+		if err != nil {
+			return tags, err
+		}
+		if !there {
+			missing = append(missing, tag)
+		}
+	}
+	return missing, nil
 }
 
 // hasTag asks whether the tag names this very image.

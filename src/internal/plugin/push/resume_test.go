@@ -114,6 +114,36 @@ func TestInterruptedAndContinued(t *testing.T) {
 	}
 }
 
+// TestInterruptedUnconfirmed: that a small blob is there does not mean that the large one continues.
+func TestInterruptedUnconfirmed(t *testing.T) {
+	b := newBench(t, nil)
+	img := image(t, 1)
+	parsed, _ := img.Manifest()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	b.opts.StopGrace = time.Millisecond
+	stop := make(chan struct{})
+	defer close(stop)
+	b.registry.OnByteAt = layerSize / 2
+	b.registry.OnByte = func() { // the description is there before the line stands still
+		for {
+			if _, there := b.registry.Blob(parsed.Config.Digest.String()); there {
+				break
+			}
+		}
+		cancel()
+		select {
+		case <-stop:
+		case <-time.After(time.Minute):
+		}
+	}
+	_, err := push.Push(ctx, b.client, img, b.opts)
+	stopped, ok := errors.AsType[*push.Interrupted](err)
+	if !ok || stopped.Resumable || !stopped.Unconfirmed {
+		t.Errorf("error %v: %+v, want an interruption that nobody has confirmed", err, stopped)
+	}
+}
+
 // TestInterruptedAndBegunAnew: where the registry has forgotten an upload, the developer hears of it.
 func TestInterruptedAndBegunAnew(t *testing.T) {
 	for name, forget := range map[string]func(b *bench){

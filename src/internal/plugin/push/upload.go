@@ -48,6 +48,7 @@ func (p *pusher) send(ctx context.Context, b blob) error {
 	})
 	if err == nil {
 		p.opts.Sessions.forget(p.client.Base(), b.digest)
+		p.open.closed(b.digest)
 	}
 	return err
 }
@@ -167,7 +168,11 @@ func (p *pusher) sendRest(ctx context.Context, u *upload) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
 		p.stopping.Do(func() {
-			p.opts.Notify("stopping: waiting for the registry to confirm what was sent; press Ctrl-C again to stop at once")
+			how := "; press Ctrl-C again to stop at once"
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				how = "" // the first Ctrl-C would be this one
+			}
+			p.opts.Notify("stopping: waiting for the registry to confirm what was sent" + how)
 		})
 		time.AfterFunc(p.opts.StopGrace, cancel)
 	})()
@@ -235,6 +240,7 @@ var errRestart = errors.New("the upload begins anew")
 func (p *pusher) reset(u *upload) {
 	u.target, u.unsure = "", false
 	p.opts.Sessions.forget(p.client.Base(), u.digest)
+	p.open.closed(u.digest)
 	p.at(u, 0)
 }
 
@@ -256,7 +262,7 @@ func (p *pusher) show(u *upload, shown int64) {
 }
 
 func (p *pusher) remember(u *upload) {
-	if p.opts.Sessions.save(p.client.Base(), record{u.digest, u.target, u.offset}) && u.offset > 0 {
-		p.saved.Store(true)
+	if p.opts.Sessions.save(p.client.Base(), record{u.digest, u.target, u.offset}) {
+		p.open.keep(u.digest, openUpload{u.size, u.offset})
 	}
 }

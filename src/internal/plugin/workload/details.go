@@ -5,6 +5,7 @@ package workload
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -17,7 +18,7 @@ const annotationsParam = "annotations"
 
 // details changes everything beside the source.
 func (w edit) details(r Request) error {
-	return errors.Join(
+	err := errors.Join(
 		w.list(r.Env, "spec", "env"),
 		w.list(r.BuildEnv, "spec", "build", "env"),
 		w.list(r.Params, "spec", "params"),
@@ -27,6 +28,25 @@ func (w edit) details(r Request) error {
 		w.quantities(r.Limits, "spec", "resources", "limits"),
 		w.quantities(r.Requests, "spec", "resources", "requests"),
 	)
+	return errors.Join(err, w.requestsWithinLimits(r))
+}
+
+// requestsWithinLimits refuses what no Pod can have, if the command line says so.
+func (w edit) requestsWithinLimits(r Request) error {
+	for _, request := range r.Requests {
+		for _, limit := range r.Limits {
+			if request.Name != limit.Name || request.Value == "" || limit.Value == "" {
+				continue
+			}
+			wanted, err := resource.ParseQuantity(request.Value)
+			most, limitErr := resource.ParseQuantity(limit.Value)
+			if err == nil && limitErr == nil && wanted.Cmp(most) > 0 {
+				return fmt.Errorf("--request-%s %s is more than --limit-%s %s",
+					request.Name, request.Value, limit.Name, limit.Value)
+			}
+		}
+	}
+	return nil
 }
 
 func (w edit) paramsYAML(changes []Change) error {
@@ -83,11 +103,22 @@ func (w edit) services(changes []Change) error {
 			if err := w.entry(c.Name, nil, "spec", "serviceClaims"); err != nil {
 				return err
 			}
+			if err := w.claimNamespace(c.Name, ""); err != nil {
+				return err
+			}
 			continue
 		}
 		parts := strings.Split(c.Value, ":")
-		if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
+		namespace := ""
+		if len(parts) == 4 {
+			namespace = parts[2]
+			parts = append(parts[:2], parts[3])
+		}
+		if len(parts) != 3 || slices.Contains(parts, "") {
 			return fmt.Errorf("--service-ref %s=%s: write name=apiVersion:kind:name", c.Name, c.Value)
+		}
+		if err := w.claimNamespace(c.Name, namespace); err != nil {
+			return err
 		}
 		ref := map[string]any{"apiVersion": parts[0], "kind": parts[1], "name": parts[2]}
 		if err := w.entry(c.Name, map[string]any{"ref": ref}, "spec", "serviceClaims"); err != nil {
@@ -101,9 +132,11 @@ func (w edit) services(changes []Change) error {
 func (w edit) quantities(changes []Change, fields ...string) error {
 	for _, c := range changes {
 		if c.Value != "" {
-			if _, err := resource.ParseQuantity(c.Value); err != nil {
+			quantity, err := resource.ParseQuantity(c.Value)
+			if err != nil {
 				return fmt.Errorf("--%s-%s %q: write a quantity such as 500m or 1Gi", strings.TrimSuffix(fields[2], "s"), c.Name, c.Value)
 			}
+			c.Value = quantity.String() // 0.1 is 100m
 		}
 		if err := w.set(c.Value, append(fields[:len(fields):len(fields)], c.Name)...); err != nil {
 			return err

@@ -154,9 +154,13 @@ func (w edit) put(value any, fields ...string) error {
 
 func (w edit) remove(fields ...string) { unstructured.RemoveNestedField(w.Object, fields...) }
 
-// tidy removes a source that has nothing left in it.
+// tidy removes a source and a build that have nothing left in them.
 func (w edit) tidy() {
 	if source, found, err := unstructured.NestedMap(w.Object, "spec", "source"); err == nil && found && len(source) == 0 {
 		w.remove("spec", "source")
+	}
+	build, found, err := unstructured.NestedMap(w.Object, "spec", "build")
+	if err == nil && found && len(build) == 0 {
+		w.remove("spec", "build")
 	}
 }

@@ -52,8 +52,8 @@ type Request struct {
 	ServiceRefs []Change
 	// Limits and Requests are quantities, by "cpu" and "memory".
 	Limits, Requests []Change
-	// ServiceAccount is set when it is not empty.
-	ServiceAccount string
+	// ServiceAccount is set; nil keeps it, empty removes it.
+	ServiceAccount *string
 }
 
 // Change sets or removes one named value.
@@ -159,8 +159,8 @@ func Build(existing *unstructured.Unstructured, r Request, plan Plan, pushed str
 	if err := w.details(r); err != nil {
 		return nil, err
 	}
-	if r.ServiceAccount != "" {
-		if err := w.set(r.ServiceAccount, "spec", "serviceAccountName"); err != nil {
+	if r.ServiceAccount != nil {
+		if err := w.set(*r.ServiceAccount, "spec", "serviceAccountName"); err != nil {
 			return nil, err
 		}
 	}

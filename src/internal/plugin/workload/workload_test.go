@@ -185,7 +185,7 @@ func TestFields(t *testing.T) {
 		Env:            []workload.Change{{Name: "A", Value: "1"}, {Name: "B", Value: "2"}, {Name: "C", Value: "3"}, {Name: "X", Remove: true}},
 		Params:         []workload.Change{{Name: "p", Remove: true}},
 		SubPath:        &none,
-		ServiceAccount: "builder",
+		ServiceAccount: new("builder"),
 	}, workload.Plan{}, "")
 	if err != nil {
 		t.Fatal(err)

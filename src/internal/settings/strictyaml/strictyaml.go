@@ -138,8 +138,8 @@ func (c *checker) fits(n *yaml.Node, typ reflect.Type) bool {
 		return n.Kind == yaml.SequenceNode
 	case typ.Kind() == reflect.String:
 		return n.Kind == yaml.ScalarNode && (n.ShortTag() == "!!str" || c.Tag == "json" && n.ShortTag() == "!!timestamp")
-	case typ.Kind() == reflect.Bool && c.Tag == "json" && n.ShortTag() == "!!str" && n.Style != 0:
-		return false // in quotes it is text to Kubernetes
+	case typ.Kind() == reflect.Bool && n.ShortTag() == "!!str" && n.Style != 0:
+		return false // in quotes it is text, to Kubernetes and to ytt
 	case typ.Kind() != reflect.Bool && n.ShortTag() != "!!int":
 		return false // the library would cut 1.5 to 1
 	default:

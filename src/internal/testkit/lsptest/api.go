@@ -15,6 +15,10 @@ import (
 type API struct {
 	// Logs are the logs of the pods of the image proxy, by the pod's name.
 	Logs map[string]string
+	// Pods are served instead of those of Logs, when they are set.
+	Pods *Pods
+	// Core serves Secrets, Events and other objects of the core group too, as they were put in.
+	Core bool
 	// Without is a resource that the cluster does not have, such as "licenses".
 	Without string
 	// Refuse says why an object cannot be stored, as an admission webhook would; "" stores it.
@@ -52,6 +56,13 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 	case strings.HasPrefix(r.URL.Path, "/api/v1/namespaces/") && len(parts) >= 5 && parts[4] == "pods":
 		a.servePods(w, r, parts[5:])
+	case strings.HasPrefix(r.URL.Path, "/api/v1/namespaces/") && len(parts) == 5 && a.Core:
+		c := call{resource: parts[4], namespace: parts[3], apiVersion: "v1"}
+		if stranger {
+			c.fail(w, http.StatusForbidden, "Forbidden", c.resource+` is forbidden: User "stranger" cannot list it`)
+			return
+		}
+		a.serveObject(w, r, c)
 	case strings.HasPrefix(r.URL.Path, "/apis/") && len(parts) >= 6 && parts[3] == "namespaces" && parts[5] != a.Without:
 		c := call{resource: parts[5], namespace: parts[4], apiVersion: parts[1] + "/" + parts[2], group: parts[1]}
 		if len(parts) > 6 {
@@ -71,6 +82,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // servePods lists the pods of the image proxy, or returns the log of one.
 func (a *API) servePods(w http.ResponseWriter, r *http.Request, rest []string) {
+	if a.Pods != nil {
+		a.Pods.serve(w, r, rest)
+		return
+	}
 	if len(rest) == 2 && rest[1] == "log" {
 		text, ok := a.Logs[rest[0]]
 		if !ok || r.URL.Query().Get("container") != "image-proxy" {

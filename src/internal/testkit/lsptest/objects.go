@@ -45,6 +45,13 @@ func (a *API) Put(resource, namespace, name string, object map[string]any) {
 	a.keep(call{resource: resource, namespace: namespace, name: name}, object)
 }
 
+// Remove takes an object away, as somebody else would.
+func (a *API) Remove(resource, namespace, name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.objects, call{resource: resource, namespace: namespace}.key(name))
+}
+
 func (a *API) keep(c call, object map[string]any) {
 	if a.objects == nil {
 		a.objects = map[string]map[string]any{}

@@ -48,6 +48,8 @@ type Config struct {
 	// SilenceLimit and MaxWaiting in place of the registry's own.
 	SilenceLimit time.Duration
 	MaxWaiting   int
+	// Transfers are the places for transfers in flight; 0: without end.
+	Transfers int
 	// PassRedirects, AllowPull, AllowDelete and AllowSubRepositories are the operator's switches.
 	PassRedirects, AllowPull, AllowDelete, AllowSubRepositories bool
 	// Key of the upload sessions, as in a key file; random when empty.
@@ -148,7 +150,11 @@ func New(t testing.TB, network *registrytest.Network, cfg Config) *Proxy {
 		Registry: registry, Repository: Repository,
 		AllowPull: cfg.AllowPull, AllowDelete: cfg.AllowDelete, AllowSubRepositories: cfg.AllowSubRepositories,
 	}}
-	side := source.New(engine.New(session.NewSealer(keys, cfg.Now)), func() *source.Upstream { return p.Upstream })
+	forwarding := engine.New(session.NewSealer(keys, cfg.Now))
+	if cfg.Transfers > 0 {
+		forwarding.Transfers = httpserver.NewTransfers(cfg.Transfers)
+	}
+	side := source.New(forwarding, func() *source.Upstream { return p.Upstream })
 	logger := slog.New(slog.NewJSONHandler(p.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	server := httptest.NewServer(httpserver.AccessLog{Side: source.Side, Logger: logger, Recorder: cfg.Recorder}.Handler(side.Serve))
 	t.Cleanup(func() {

@@ -43,7 +43,10 @@ func registryAttacks() []attack {
 		{name: "manifests of 64 MiB", connections: 20, loop: read(manifestOf("tags-64"))},
 		{name: "lists of tags that unpack without end", connections: 20, loop: read(tagsOf("bomb"))},
 		{name: "a registry that never answers", connections: 500, loop: read(manifestOf("silent"))},
-		{name: "a registry that never answers, many askers", from: spread, connections: 1000, loop: read(blobOf("silent"))},
+		{
+			name: "a registry that never answers, many askers", from: spread, connections: 1000, loop: read(blobOf("silent")),
+			open: "the one registry of a source proxy is everybody's: who waits for it has a place until the bound",
+		},
 		{name: "a registry that sends half a header", connections: 500, loop: read(manifestOf("half"))},
 		{name: "a registry whose blobs stop", connections: 500, loop: read(blobOf("stops"))},
 		{name: "a registry with endless 1xx", connections: 50, loop: read(manifestOf("continue"))},

@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 
 export VERSION REGISTRY BASE_IMAGE PLAIN_HTTP CA_CERT_FILE CLUSTER TESTFLAGS
 
-.PHONY: help build run demo test fresh generate package-test rewrite-test conformance-test clients-test cluster-test cluster-up cluster-down bench lint verify render package publish krew clean
+.PHONY: help build run demo test fresh generate package-test rewrite-test conformance-test clients-test attack-test cluster-test cluster-up cluster-down bench lint verify render package publish krew clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ conformance-test: ## Run the specification's own suites at registries and throug
 
 clients-test: ## Run the tests with oras, notation, cosign, Helm, buildah, docker, crane and regctl as commands
 	@scripts/test.sh clients
+
+attack-test: ## Attack the server in a pod's limits while an honest client goes on (root; TESTFLAGS='-duration=1m -run=/tags')
+	@scripts/test.sh attacks
 
 cluster-test: ## Install and use the package in a real Kubernetes cluster (root; TESTFLAGS='-test.run Health')
 	@scripts/cluster-test.sh

@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# scripts/test.sh [unit|blackbox|package|rewrite|conformance|clients]: runs the tests that need no root; without an argument
-# those of the programs, unit and
-# blackbox. CONTRIBUTING.md says what each proves. TESTFLAGS is given to "go test" (TESTFLAGS='-run Push -v').
+# scripts/test.sh [unit|blackbox|package|rewrite|conformance|clients|attacks]: runs the tests that need no cluster; without an
+# argument those of the programs, unit and blackbox. CONTRIBUTING.md says what each proves. TESTFLAGS is given to "go test" (TESTFLAGS='-run Push -v').
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 tier=${1:-all}
 case $tier in
-all | unit | blackbox | package | rewrite | conformance | clients) ;;
-*) fail "no tier is called $tier: unit, blackbox, package, rewrite, conformance, clients, or nothing for the first two" ;;
+all | unit | blackbox | package | rewrite | conformance | clients | attacks) ;;
+*) fail "no tier is called $tier: unit, blackbox, package, rewrite, conformance, clients, attacks, or nothing for the first two" ;;
 esac
 read -r -a flags <<<"${TESTFLAGS:-}"
 failed=()
@@ -104,6 +103,17 @@ if [[ $tier == clients ]]; then
 		echo "test: without docker-registry, buildah or docker.io their tests are skipped"
 	race=() # the tests only start programs
 	run "the clients of others, each command a process of its own" tests/commands -count=1
+fi
+
+if [[ $tier == attacks ]]; then
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	say 'building the server'
+	CGO_ENABLED=0 go build -trimpath -o "$work/" ./src/cmd/local-source-proxy
+	export LSP_BINARY=$work/local-source-proxy
+	race=() # memory is what is attacked
+	# Several at once: each server has half a processor, as in a pod. TESTFLAGS come later and prevail.
+	run "attacks on the server in a pod's limits" tests/attacks -count=1 -parallel=6 -duration=6s
 fi
 
 if [[ ${#failed[@]} -gt 0 ]]; then

@@ -27,10 +27,12 @@ const (
 	// maxMargin is how long before its end at most a token is no longer used; a quarter of its life if that
 	// is less.
 	maxMargin = time.Minute
-	// maxTokens bounds the cache; those used longest ago leave first.
-	maxTokens = 1024
-	// maxTokenAnswer is what is read of a token server's answer, in bytes.
-	maxTokenAnswer = 1 << 20
+	// maxTokens and maxTokenBytes bound the cache; those used longest ago leave first. Customers choose the
+	// repositories, and registries the size of their tokens.
+	maxTokens, maxTokenBytes = 1024, 4 << 20
+	// maxTokenAnswer bounds a token server's answer, in bytes. A token is a line of a header, of which
+	// registries take some tens of KiB; an answer may have it twice.
+	maxTokenAnswer = 128 << 10
 )
 
 // tokenKey says for whom and for what a token is good: a token must never serve another credential, nor
@@ -55,12 +57,15 @@ type token struct {
 type tokenCache struct {
 	mu     sync.Mutex
 	tokens *simplelru.LRU[tokenKey, token]
+	bytes  int
 	group  singleflight.Group[string]
 }
 
 func newTokenCache() *tokenCache {
-	tokens, _ := simplelru.NewLRU[tokenKey, token](maxTokens, nil) // only a size that is not positive is an error
-	return &tokenCache{tokens: tokens}
+	c := &tokenCache{}
+	// Only a size that is not positive is an error.
+	c.tokens, _ = simplelru.NewLRU(maxTokens, func(_ tokenKey, t token) { c.bytes -= len(t.value) })
+	return c
 }
 
 func (c *tokenCache) get(key tokenKey) (string, bool) {
@@ -73,7 +78,12 @@ func (c *tokenCache) get(key tokenKey) (string, bool) {
 func (c *tokenCache) put(key tokenKey, t token) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.tokens.Remove(key) // what is replaced is not counted off
 	c.tokens.Add(key, t)
+	c.bytes += len(t.value)
+	for c.bytes > maxTokenBytes {
+		c.tokens.RemoveOldest()
+	}
 }
 
 // forget drops a token that the registry refused, unless it has been replaced since.
@@ -178,9 +188,12 @@ func (r *Registry) askRealm(key tokenKey, ask func() (*http.Request, error)) (to
 	if err := busy(resp, "ask "+req.URL.Host+" for a token"); err != nil {
 		return token{}, resp.StatusCode, err
 	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxTokenAnswer))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxTokenAnswer+1))
 	if err != nil {
 		return token{}, resp.StatusCode, fmt.Errorf("ask %s for a token: read answer: %w", req.URL.Host, err)
+	}
+	if len(data) > maxTokenAnswer {
+		return token{}, resp.StatusCode, fmt.Errorf("ask %s for a token: its answer is longer than %d KiB", req.URL.Host, maxTokenAnswer>>10)
 	}
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusCreated:

@@ -184,8 +184,11 @@ func TestBadTokenAnswers(t *testing.T) {
 			w.Header().Set("Location", "https://evil.example.net/")
 			w.WriteHeader(307)
 		},
-		"busy":       func(w http.ResponseWriter) { w.WriteHeader(429) },
-		"broken":     func(w http.ResponseWriter) { w.WriteHeader(500) },
+		"busy":   func(w http.ResponseWriter) { w.WriteHeader(429) },
+		"broken": func(w http.ResponseWriter) { w.WriteHeader(500) },
+		"too long": func(w http.ResponseWriter) {
+			_, _ = w.Write([]byte(`{"token":"t","padding":"` + strings.Repeat("x", 128<<10) + `"}`))
+		},
 		"broken off": func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,6 +30,8 @@ type Options struct {
 	Flags []string
 	// Environment is added to the process's.
 	Environment []string
+	// Prepare changes the command ahead of its start; nil: it stays as it is.
+	Prepare func(cmd *exec.Cmd)
 	// Secrets must not be seen in a log or a metric, beside those of Upstream.
 	Secrets []string
 }
@@ -80,6 +82,9 @@ func Start(t testing.TB, options Options) *Server {
 	})
 	cmd := Command(append(flags, options.Flags...)...)
 	cmd.Env = append(cmd.Env, options.Environment...)
+	if options.Prepare != nil {
+		options.Prepare(cmd)
+	}
 	s.Process = StartProcess(t, "local-source-proxy", cmd)
 	t.Cleanup(func() {
 		if s.Running() {

@@ -13,17 +13,14 @@ import (
 // many is a little more than the connections that a server of 2,048 takes.
 const many = 2100
 
-// giveWay is why a crowd of addresses still costs a few honest requests.
-const giveWay = "a connection that has just come gives way, too"
-
 // bothAttacks are those that both sides have to hold out.
 func bothAttacks() []attack {
 	return append([]attack{
 		{name: "idle connections", connections: many, loop: idle},
-		{name: "idle connections from many addresses", from: spread, connections: many, loop: idle, open: giveWay},
+		{name: "idle connections from many addresses", from: spread, connections: many, loop: idle},
 		{name: "connections that say nothing", connections: many, loop: unread(nothing)},
 		{name: "half headers", connections: many, loop: halfHeader},
-		{name: "half headers from many addresses", from: spread, connections: many, loop: halfHeader, open: giveWay},
+		{name: "half headers from many addresses", from: spread, connections: many, loop: halfHeader},
 		{name: "connections opened and reset", connections: 200, loop: reset},
 		{name: "large headers", connections: 600, loop: halfLargeHeader(strings.Repeat("x", 60<<10))},
 		{name: "headers of many lines", connections: 600, loop: halfLargeHeader(strings.Repeat("a: b\r\n", 9000))},

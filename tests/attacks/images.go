@@ -51,7 +51,6 @@ func imagesAttacks() []attack {
 		{name: "half TLS handshakes", tls: true, connections: many, loop: halfHandshake},
 		{
 			name: "half TLS handshakes from many addresses", tls: true, from: spread, connections: many, loop: halfHandshake,
-			open: giveWay,
 		},
 		{name: "floods of ranges", connections: 64, loop: read(blobOf("large", manyRanges()))},
 		{name: "manifests of 4 MB without a digest", connections: 100, loop: read(manifestOf("manifest"))},

@@ -19,9 +19,10 @@ type clientConn struct {
 	net.Conn
 	places *Connections
 	from   netip.Prefix
-	// busy and since are guarded by the lock of places. since is when it was accepted, or became idle.
-	busy  bool
-	since time.Time
+	// What follows is guarded by the lock of places. since is when it was accepted, or became idle. spared: it did
+	// not give way once, because something had arrived.
+	busy, spared bool
+	since        time.Time
 
 	mu sync.Mutex
 	// reading: a handler reads a body. stopped: it is not to wait for more of it. ending: somebody else has set

@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/socket"
 )
 
 const (
@@ -18,7 +20,7 @@ const (
 	silence = time.Minute
 	// settle is how long a connection is left alone that was accepted, or became idle: its next request may be on
 	// its way.
-	settle = time.Second
+	settle = 250 * time.Millisecond
 	// sourceBits is the part of an IPv6 address that a network assigns; its owner chooses the rest.
 	sourceBits = 64
 )
@@ -27,8 +29,8 @@ const (
 //
 // A connection is idle while no handler runs for it: between two requests, and while it has sent nothing, or
 // half a TLS handshake or half a header. When all places are taken, the one that has been idle for the longest
-// gives way, but none within its first second: its request may be on its way. One that is served never does. New
-// ones wait then.
+// gives way, but none within its first quarter of a second, nor one whose request has arrived and is not read yet.
+// One that is served never does. New ones wait then.
 //
 // No address (of IPv6, no network of 64 bits) has more than three quarters of the places. Beyond that its own
 // idle connections give way, and further ones are closed. So one address never keeps another out.
@@ -168,19 +170,26 @@ func (c *Connections) wait() {
 // giveWay closes the connection that has been idle for the longest, of those that may be closed. The lock is
 // held.
 func (c *Connections) giveWay(may func(*clientConn) bool) bool {
-	var oldest *clientConn
-	for conn := range c.open {
-		if !conn.busy && may(conn) && (oldest == nil || conn.since.Before(oldest.since)) {
-			oldest = conn
+	for {
+		var oldest *clientConn
+		for conn := range c.open {
+			if !conn.busy && may(conn) && (oldest == nil || conn.since.Before(oldest.since)) {
+				oldest = conn
+			}
 		}
+		switch {
+		case oldest == nil:
+			return false
+		case !oldest.spared && socket.Pending(oldest.Conn):
+			// A request has come that nobody has had the time to read.
+			oldest.since, oldest.spared = time.Now(), true
+			continue
+		}
+		c.remove(oldest)
+		c.gaveWay++
+		_ = oldest.Conn.Close()
+		return true
 	}
-	if oldest == nil {
-		return false
-	}
-	c.remove(oldest)
-	c.gaveWay++
-	_ = oldest.Conn.Close()
-	return true
 }
 
 // remove frees a connection's place. The lock is held.
@@ -212,7 +221,7 @@ func (c *Connections) serve(next http.Handler) http.Handler {
 func (c *Connections) rest(conn *clientConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	conn.busy, conn.since = false, time.Now()
+	conn.busy, conn.spared, conn.since = false, false, time.Now()
 	c.room.Signal()
 }
 

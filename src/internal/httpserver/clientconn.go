@@ -61,17 +61,20 @@ func (c *clientConn) Read(p []byte) (int, error) {
 
 // Write implements [net.Conn]. A part that was written renews the time for the rest.
 func (c *clientConn) Write(p []byte) (written int, err error) {
-	for {
+	for moved := time.Now(); ; {
 		c.mu.Lock()
 		ending := c.ending
 		c.mu.Unlock()
 		if !ending {
-			_ = c.Conn.SetWriteDeadline(time.Now().Add(c.places.silence))
+			_ = c.Conn.SetWriteDeadline(time.Now().Add(c.places.silence / 12))
 		}
 		n, err := c.Conn.Write(p[written:])
 		written += n
+		if n > 0 {
+			moved = time.Now()
+		}
 		switch late := errors.Is(err, os.ErrDeadlineExceeded) && !ending; {
-		case late && n > 0:
+		case late && time.Since(moved) < c.places.silence:
 			continue
 		case late:
 			c.mu.Lock()

@@ -20,7 +20,7 @@ const (
 	silence = time.Minute
 	// settle is how long a connection is left alone that was accepted, or became idle: its next request may be on
 	// its way.
-	settle = 250 * time.Millisecond
+	settle = 100 * time.Millisecond
 	// sourceBits is the part of an IPv6 address that a network assigns; its owner chooses the rest.
 	sourceBits = 64
 )
@@ -29,7 +29,7 @@ const (
 //
 // A connection is idle while no handler runs for it: between two requests, and while it has sent nothing, or
 // half a TLS handshake or half a header. When all places are taken, the one that has been idle for the longest
-// gives way, but none within its first quarter of a second, nor one whose request has arrived and is not read yet.
+// gives way, but none within its first tenth of a second, nor one whose request has arrived and is not read yet.
 // One that is served never does. New ones wait then.
 //
 // No address (of IPv6, no network of 64 bits) has more than three quarters of the places. Beyond that its own

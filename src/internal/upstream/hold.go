@@ -135,13 +135,16 @@ func (c *watched) Write(p []byte) (written int, err error) {
 	if c.theirs.Load() {
 		return c.Conn.Write(p)
 	}
-	for {
-		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.limit)); err != nil {
+	for moved := time.Now(); ; {
+		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.limit / 12)); err != nil {
 			return written, err
 		}
 		n, err := c.Conn.Write(p[written:])
 		written += n
-		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.theirs.Load() {
+		if n > 0 {
+			moved = time.Now()
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) || c.theirs.Load() || time.Since(moved) >= c.limit {
 			return written, err
 		}
 	}

@@ -119,8 +119,8 @@ func TestASilentRegistry(t *testing.T) {
 			serve: func(conn net.Conn, _ *http.Request) { gone(conn) }},
 		"a body that nobody reads": {method: "PATCH", most: time.Minute + time.Second, content: endless,
 			serve: func(net.Conn, *http.Request) { time.Sleep(time.Hour) }},
-		// Of the piece that is under way, some has got away: it has another minute.
-		"a body of which nobody reads the rest": {method: "PATCH", most: 2 * time.Minute, content: endless,
+		// It is looked at every five seconds.
+		"a body of which nobody reads the rest": {method: "PATCH", most: time.Minute + 5*time.Second, content: endless,
 			serve: func(conn net.Conn, _ *http.Request) {
 				_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 				_, _ = io.ReadFull(conn, make([]byte, 1<<20))

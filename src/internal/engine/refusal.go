@@ -206,9 +206,11 @@ func excerpt(s string, limit int) string {
 // repository's. What would steer the terminal that prints the words becomes spaces.
 func (x *exchange) scrubber() func(string) string {
 	repository := regexp.MustCompile(`(^|[^a-z0-9._/-])(?:the registry/)?` + regexp.QuoteMeta(x.target.Repository) + `($|[^a-z0-9_-])`)
+	own := x.route.Name + " " + x.route.Reference
 	return func(message string) string {
 		message = strings.Map(printable, message)
-		return repository.ReplaceAllString(x.target.Registry.Scrub(message), "${1}"+x.route.Name+"${2}")
+		message = repository.ReplaceAllString(x.target.Registry.Scrub(message), "${1}"+x.route.Name+"${2}")
+		return withoutHosts(message, own)
 	}
 }
 

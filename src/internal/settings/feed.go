@@ -144,7 +144,7 @@ func (c Sources) secret(name string, take func(*kube.Secret) ([]byte, error)) so
 	return func(ctx context.Context, deliver update) error {
 		c.Cluster.Watch(ctx, name, func(secret *kube.Secret, err error) {
 			if err == nil && secret == nil {
-				err = missing{fmt.Errorf("the Secret %s does not exist in namespace %s", name, c.Cluster.Namespace)}
+				err = filewatch.Missing(fmt.Errorf("the Secret %s does not exist in namespace %s", name, c.Cluster.Namespace))
 			}
 			if err != nil {
 				deliver(place, nil, err)

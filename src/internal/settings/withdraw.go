@@ -15,12 +15,6 @@ const Grace = time.Minute
 // gone reports whether a source is not there, as opposed to one that cannot be read.
 func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// missing is the error of a Secret that is not there.
-type missing struct{ error }
-
-// Is makes it what a missing file's error is.
-func (missing) Is(target error) bool { return target == fs.ErrNotExist }
-
 // withdrawal takes something out of use after the grace, unless it comes back meanwhile.
 type withdrawal struct{ timer *time.Timer }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
 )
 
 // cluster reads objects from the custom resources of a namespace, and writes their status. Nothing else of
@@ -118,8 +119,8 @@ func (c *cluster) credential(ctx context.Context, name string, deliver deliver) 
 		switch {
 		case err != nil:
 		case secret == nil:
-			err = missing{fmt.Errorf("the Secret %s does not exist in namespace %s:"+
-				" create it with kubectl create secret docker-registry", name, c.client.Namespace)}
+			err = filewatch.Missing(fmt.Errorf("the Secret %s does not exist in namespace %s:"+
+				" create it with kubectl create secret docker-registry", name, c.client.Namespace))
 		default:
 			if data, err = secret.DockerConfig(); err != nil {
 				err = fmt.Errorf("the Secret %s: %w", name, err)

@@ -49,12 +49,6 @@ type credentialReader struct {
 // no outage.
 const grace = time.Minute
 
-// missing is the error of a docker config that is not there.
-type missing struct{ error }
-
-// Is makes it what a missing file's error is.
-func (missing) Is(target error) bool { return target == fs.ErrNotExist }
-
 func newCredentialReader(from source, changed func()) *credentialReader {
 	return &credentialReader{
 		watch: from.credential, changed: changed, read: credentials{}, cancel: map[string]context.CancelFunc{}, gone: map[string]*time.Timer{},

@@ -54,7 +54,7 @@ func (d *directory) credential(ctx context.Context, path string, deliver deliver
 	err := filewatch.Watch(ctx, []string{path}, func(read map[string]filewatch.File) {
 		found := read[path]
 		if errors.Is(found.Err, fs.ErrNotExist) {
-			found.Err = missing{fmt.Errorf("%s does not exist: write it with docker login, or mend dockerConfigFile", path)}
+			found.Err = filewatch.Missing(fmt.Errorf("%s does not exist: write it with docker login, or mend dockerConfigFile", path))
 		}
 		deliver(path, found.Data, found.Err)
 	})

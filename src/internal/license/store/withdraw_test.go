@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
 )
 
 // TestACredentialThatIsGoneIsWithdrawn after a minute, not before, and not when it comes back meanwhile.
@@ -29,7 +31,7 @@ func TestACredentialThatIsGoneIsWithdrawn(t *testing.T) {
 		}
 		take := func(data string, err error) { c.take(t.Context(), "quay", "Secret quay", []byte(data), err) }
 		const good = `{"auths":{"quay.io":{"auth":"dTpw"}}}`
-		gone := missing{errors.New("the Secret quay does not exist")}
+		gone := filewatch.Missing(errors.New("the Secret quay does not exist"))
 		take(good, nil)
 		take("", gone)
 		time.Sleep(grace - time.Second)

@@ -23,9 +23,10 @@ var ErrFailed = errors.New("check failed")
 // stepTimeout bounds each step.
 const stepTimeout = 20 * time.Second
 
-// CheckPush checks the way of a push to a repository, and reports each step as it is done.
-func CheckPush(ctx context.Context, registry *upstream.Registry, repository string, report func(diagnosis.Step)) error {
-	c := &checker{registry: registry, reach: registry.Reach(), repository: repository}
+// CheckPush checks the way of a push to a repository, and reports each step as it is done. filed are the hosts
+// that the docker config has credentials for.
+func CheckPush(ctx context.Context, registry *upstream.Registry, repository string, filed []string, report func(diagnosis.Step)) error {
+	c := &checker{registry: registry, reach: registry.Reach(), repository: repository, filed: filed}
 	for _, step := range []struct {
 		name string
 		try  diagnosis.Check
@@ -39,6 +40,9 @@ func CheckPush(ctx context.Context, registry *upstream.Registry, repository stri
 		{"upload cancel", c.cancel},
 	} {
 		done := within(ctx, step.name, step.try)
+		if done.Status == diagnosis.Failed && c.tlsAtPlain {
+			done.Remedy = "plain_http is set, and the port speaks TLS: remove plain_http"
+		}
 		if report(done); done.Status == diagnosis.Failed {
 			return ErrFailed
 		}
@@ -62,7 +66,13 @@ type checker struct {
 	registry   *upstream.Registry
 	reach      upstream.Reach
 	repository string
+	filed      []string
 	upload     *url.URL
+	// tlsAtPlain says that the port speaks TLS although plain_http is set. That alone is no failure: a port may
+	// speak both.
+	tlsAtPlain bool
+	// anonymous says that there is no credential for the registry.
+	anonymous bool
 }
 
 func (c *checker) proxied() (diagnosis.Step, bool) {
@@ -109,6 +119,7 @@ func (c *checker) tls(ctx context.Context) (diagnosis.Step, error) {
 		return step, nil
 	}
 	if c.reach.PlainHTTP {
+		c.tlsAtPlain = c.speaksTLS(ctx)
 		return diagnosis.Step{Status: diagnosis.Skipped, Detail: "plain_http is set"}, nil
 	}
 	conn, err := (&tls.Dialer{Config: c.reach.TLS}).DialContext(ctx, "tcp", c.reach.Host)
@@ -150,37 +161,23 @@ func (c *checker) ping(ctx context.Context) (diagnosis.Step, error) {
 	}, err
 }
 
-func (c *checker) token(ctx context.Context) (diagnosis.Step, error) {
-	shown, err := c.registry.Authorize(ctx, upstream.Push(c.repository))
-	if err == nil && !shown {
-		return diagnosis.Step{
-			Status: diagnosis.Skipped,
-			Detail: "no credential is shown: none is configured for this registry, or it asks for none",
-		}, nil
-	}
-	if realm, ok := errors.AsType[*upstream.RealmError](err); ok {
-		return diagnosis.Step{Remedy: realm.Remedy("token_realms")}, err
-	}
-	return diagnosis.Step{
-		Detail: "there is a credential, and a token where the registry wants one",
-		Remedy: "check the user name and password in the push secret or docker config, under the registry's name",
-	}, err
-}
-
 func (c *checker) start(ctx context.Context) (diagnosis.Step, error) {
 	upload, err := StartUpload(ctx, c.registry, c.repository)
 	c.upload = upload
-	return diagnosis.Step{Detail: "an upload to the repository can be started", Remedy: startRemedy(err)}, err
+	return diagnosis.Step{Detail: "an upload to the repository can be started", Remedy: c.startRemedy(err)}, err
 }
 
-func startRemedy(err error) string {
+func (c *checker) startRemedy(err error) string {
 	status := 0
 	if failure, ok := errors.AsType[*Failure](err); ok {
 		status = failure.Status
 	}
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return "give the account the right to push to this repository, or configure one that has it"
+		if c.anonymous {
+			return c.missing()
+		}
+		return rightToPush
 	case http.StatusNotFound:
 		return "create the repository: this registry does not do so by itself"
 	default:

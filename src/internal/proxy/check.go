@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/diagnosis"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/dockerconfig"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/preflight"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
@@ -40,7 +41,16 @@ func Check(ctx context.Context, sources Sources, report func(diagnosis.Step)) er
 		return failedSettings(up.Problem, report)
 	}
 	report(diagnosis.Step{Name: "settings", Status: diagnosis.OK, Detail: "pushes go to " + up.Registry.Host() + "/" + up.Repository})
-	return preflight.CheckPush(ctx, up.Registry, up.Repository, report)
+	return preflight.CheckPush(ctx, up.Registry, up.Repository, filed(now), report)
+}
+
+// filed are the hosts that the docker config has credentials for.
+func filed(now *settings.Snapshot) []string {
+	config, err := dockerconfig.Parse("", now.DockerConfig)
+	if err != nil {
+		return nil // whoever needs the credential says so
+	}
+	return config.Hosts()
 }
 
 func failedSettings(err error, report func(diagnosis.Step)) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -22,9 +23,14 @@ func checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Try the way of a push step by step, and name the step that fails",
 		Long: `Check reads the settings and tries the way of a push: DNS, connection, TLS, greeting, token, and an upload that it
-starts and cancels. It pushes nothing. It stops at the first step that fails, says what to do, and exits with 1.`,
-		Example: "  local-source-proxy check --values-file values.yml --docker-config ~/.docker/config.json",
-		Args:    noArguments,
+starts and cancels. It pushes nothing. It stops at the first step that fails, says what to do, and exits with 1.
+
+In the container of a server, and without flags that say otherwise, it takes the settings that the server was given.`,
+		Example: `  local-source-proxy check --values-file values.yml --docker-config ~/.docker/config.json
+
+  # in a cluster
+  kubectl exec -n tap-local-source-system deploy/local-source-proxy -- /ko-app/local-source-proxy check`,
+		Args: noArguments,
 	}
 	settingsFlags(cmd.Flags(), &sources)
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, or json: one object a line")
@@ -32,6 +38,11 @@ starts and cancels. It pushes nothing. It stops at the first step that fails, sa
 		report, err := reporter(cmd.OutOrStdout(), output)
 		if err != nil {
 			return usageError{err}
+		}
+		if !given(cmd.Flags()) {
+			if found, ok := served(os.DirFS("/")); ok {
+				sources = found
+			}
 		}
 		err = proxy.Check(cmd.Context(), sources, report)
 		if errors.Is(err, preflight.ErrFailed) {

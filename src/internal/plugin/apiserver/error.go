@@ -51,7 +51,7 @@ func (e *Error) Error() string {
 	case e.Status == http.StatusUnauthorized:
 		return fmt.Sprintf("the API server does not accept your credential: %s; log in again, or choose another --context", message)
 	case e.Status == http.StatusForbidden:
-		return fmt.Sprintf("you may not use the local source proxy: %s; ask the cluster's operator to list you in rbac_subjects_for_proxy_access", message)
+		return fmt.Sprintf("you may not use the local source proxy: %s; ask the cluster's operator to list you in rbac_subjects_for_proxy_access, or to install the package if it is not there", message)
 	case e.Status == http.StatusNotFound:
 		return fmt.Sprintf("the local source proxy is not installed in this cluster: %s; check --context, or ask the cluster's operator", message)
 	case e.Status == http.StatusServiceUnavailable:

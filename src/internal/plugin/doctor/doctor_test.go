@@ -139,10 +139,10 @@ func TestExamine(t *testing.T) {
 		{name: "all well", token: lsptest.Developer, backend: lsptest.NewRegistry()},
 		{name: "no API server", token: lsptest.Developer, down: true, failed: "API server", detail: "connection refused", remedy: "check the network"},
 		{name: "not logged in", token: "old", failed: "API server", detail: "provide credentials", remedy: "`kubectl version` must work"},
-		{name: "no RBAC", token: lsptest.Stranger, failed: "RBAC", detail: "you may not get services/proxy http:local-source-proxy:5001 in namespace tap-local-source-system", remedy: "rbac_subjects_for_proxy_access"},
+		{name: "no RBAC", token: lsptest.Stranger, failed: "RBAC", detail: "you may not get services/proxy http:local-source-proxy:5001 in namespace tap-local-source-system", remedy: "rbac_subjects_for_proxy_access, or to install the package"},
 		{name: "no Service", token: lsptest.Developer, state: lsptest.Absent, failed: "service", detail: "not found", remedy: "install the package"},
 		{name: "no pod", token: lsptest.Developer, state: lsptest.NotReady, failed: "pod", detail: "no endpoints available", remedy: "look at the Deployment"},
-		{name: "upstream refuses", token: lsptest.Developer, backend: withHealth(200, `{"statuscode":"401","message":"wrong+password"}`), failed: "upstream token", detail: "wrong password", remedy: "check push_secret and repository"},
+		{name: "upstream refuses", token: lsptest.Developer, backend: withHealth(200, `{"statuscode":"401","message":"wrong+password"}`), failed: "upstream token", detail: "wrong password", remedy: "check push_secret and repository; `kubectl exec -n tap-local-source-system deploy/local-source-proxy -- "},
 		{name: "not configured", token: lsptest.Developer, backend: withHealth(500, `{"statuscode":"500","message":"invalid"}`), failed: "upstream token", detail: "invalid", remedy: "repository above all"},
 		{name: "push refused", token: lsptest.Developer, backend: denied, failed: "push scope", detail: "403 DENIED: the registry refuses pushes", remedy: "may push to this repository"},
 	}

@@ -22,11 +22,13 @@ func (o *Obstacle) Error() string { return o.Cause + "; " + o.Remedy }
 
 // The remedies of what only the operator can mend.
 const (
-	checkSecret = "ask the operator to check push_secret and repository; " +
-		"`local-source-proxy check` in the pod names the step"
-	checkRegistry = "ask the operator whether the registry runs; `local-source-proxy check` in the pod names the step"
+	checkSecret   = "ask the operator to check push_secret and repository; " + checkInPod
+	checkRegistry = "ask the operator whether the registry runs; " + checkInPod
 	checkValues   = "ask the operator to check the package's values, repository above all"
 )
+
+// checkInPod can be typed: the image has no shell, and check finds what the server was given.
+const checkInPod = "`kubectl exec -n " + apiserver.Namespace + " deploy/local-source-proxy -- /ko-app/local-source-proxy check` names the step"
 
 // Ready asks the proxy whether the registry behind it takes a push, and returns an [*Obstacle] when it does
 // not. It returns nil when the proxy cannot say: then the push itself finds out.

@@ -182,7 +182,7 @@ func TestRegistryIsDown(t *testing.T) {
 		"down": {
 			always, 502, "the+registry+cannot+be+reached%3A+it+does+not+answer+in+time", 4,
 			"the registry does not work for the proxy: the registry cannot be reached: it does not answer in time; " +
-				"ask the operator whether the registry runs; `local-source-proxy check` in the pod names the step (5 tries)",
+				"ask the operator whether the registry runs; `kubectl exec -n tap-local-source-system deploy/local-source-proxy -- /ko-app/local-source-proxy check` names the step (5 tries)",
 		},
 		"back after a moment": {2, 503, "starting", 2, ""},
 		"wrong password": {

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/proxy"
+)
+
+// TestServed: check finds what the server of its container was given, and nothing where there is none.
+func TestServed(t *testing.T) {
+	program := "/ko-app/local-source-proxy"
+	for name, test := range map[string]struct {
+		line  []string
+		want  proxy.Sources
+		found bool
+	}{
+		"of a pod":         {[]string{program, "serve", "--listen-address=:5002", "--push-secret=push", "--pprof"}, proxy.Sources{PushSecret: "push"}, true},
+		"in two words":     {[]string{program, "serve", "--push-secret", "push", "--namespace", "lsp"}, proxy.Sources{PushSecret: "push", Namespace: "lsp"}, true},
+		"files":            {[]string{program, "serve", "--values-file=v.yml", "--docker-config=c.json"}, proxy.Sources{ValuesFile: "v.yml", DockerConfig: "c.json"}, true},
+		"defaults":         {[]string{program, "serve"}, proxy.Sources{}, true},
+		"another program":  {[]string{"/sbin/init", "serve", "--push-secret=push"}, proxy.Sources{}, false},
+		"another command":  {[]string{program, "check", "--push-secret=push"}, proxy.Sources{}, false},
+		"no command":       {[]string{program}, proxy.Sources{}, false},
+		"flags of another": {[]string{program, "serve", "--no-such-flag"}, proxy.Sources{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := fstest.MapFS{"proc/1/cmdline": {Data: []byte(strings.Join(test.line, "\x00") + "\x00")}}
+			if got, found := served(fs.FS(root)); got != test.want || found != test.found {
+				t.Errorf("got %+v, %v", got, found)
+			}
+		})
+	}
+	if _, found := served(fstest.MapFS{}); found {
+		t.Error("found a server where there is no process")
+	}
+}

@@ -117,7 +117,8 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	followed, err := store.Follow(ctx, store.Config{
 		Dir: cfg.Images.Dir, Cluster: cluster, Observer: counted, Log: cfg.Logger,
 		Upstream: upstream.Config{
-			UserAgent: "local-source-proxy/" + cfg.Version, Observer: counted, MaxWaiting: waitingForOne(cfg.capacity()),
+			UserAgent: "local-source-proxy/" + cfg.Version, Observer: counted, Log: cfg.Logger,
+			MaxWaiting: waitingForOne(cfg.capacity()),
 		},
 	})
 	if err != nil {

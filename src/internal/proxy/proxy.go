@@ -104,6 +104,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	cfg.Logger.Info("starting", "version", cfg.Version)
 	m := metrics.New(cfg.Version)
 	var parts []*part
 	for _, side := range []struct {

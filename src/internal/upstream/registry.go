@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -35,6 +36,8 @@ type Config struct {
 	UserAgent string
 	// Observer counts requests and token fetches; may be nil.
 	Observer Observer
+	// Log gets a debug line for every attempt, without secrets; may be nil.
+	Log *slog.Logger
 	// Dial opens connections in place of [net.Dialer], where the registry is not reached by its name.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// RetryDelay is the time before a request is repeated, which grows from there; 0 means 200 ms.
@@ -62,6 +65,7 @@ type Registry struct {
 	userAgent   string
 	keychain    keychain.Keychain
 	observer    Observer
+	log         *slog.Logger
 	tokenRealms []string
 	base        *http.Transport
 	elsewhere   *http.Transport   // for where downloads are redirected to
@@ -94,6 +98,7 @@ func New(cfg Config) (*Registry, error) {
 		userAgent:   cfg.UserAgent,
 		keychain:    cfg.Keychain,
 		observer:    cfg.Observer,
+		log:         cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
 		base:        base,
 		tokens:      newTokenCache(),
 		tokenRealms: cfg.TokenRealms,

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -96,9 +97,24 @@ func (t measure) RoundTrip(req *http.Request) (*http.Response, error) {
 	case clientLeft(req):
 		status = StatusClientLeft
 	}
-	t.registry.observer.UpstreamRequest(callOf(req.Context()).Operation, status, time.Since(start))
+	operation, elapsed := callOf(req.Context()).Operation, time.Since(start)
+	t.registry.observer.UpstreamRequest(operation, status, elapsed)
+	t.registry.log.DebugContext(req.Context(), "upstream request", "operation", operation, "method", req.Method,
+		"host", req.URL.Host, "path", loggedPath(req.URL.Path), "status", status, "ms", elapsed.Milliseconds())
 	return resp, err
 }
+
+// loggedPath leaves out what some registries keep the state of an upload in, and bounds the rest.
+func loggedPath(path string) string {
+	const uploads = "/blobs/uploads/"
+	if before, _, found := strings.Cut(path, uploads); found {
+		path = before + uploads
+	}
+	return path[:min(len(path), maxLoggedPath)]
+}
+
+// maxLoggedPath has room for the longest name and a digest.
+const maxLoggedPath = 512
 
 // StatusClientLeft is what an [Observer] gets for a request that ended because its client went away.
 const StatusClientLeft = 499

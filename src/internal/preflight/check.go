@@ -3,6 +3,7 @@
 package preflight
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -23,9 +24,10 @@ var ErrFailed = errors.New("check failed")
 // stepTimeout bounds each step.
 const stepTimeout = 20 * time.Second
 
-// CheckPush checks the way of a push to a repository, and reports each step as it is done.
-func CheckPush(ctx context.Context, registry *upstream.Registry, repository string, report func(diagnosis.Step)) error {
-	c := &checker{registry: registry, reach: registry.Reach(), repository: repository}
+// CheckPush checks the way of a push to a repository, and reports each step as it is done. Unfiled says why the
+// settings have no credential for the registry; empty where they have one, or none is configured.
+func CheckPush(ctx context.Context, registry *upstream.Registry, repository, unfiled string, report func(diagnosis.Step)) error {
+	c := &checker{registry: registry, reach: registry.Reach(), repository: repository, unfiled: unfiled}
 	for _, step := range []struct {
 		name string
 		try  diagnosis.Check
@@ -62,7 +64,10 @@ type checker struct {
 	registry   *upstream.Registry
 	reach      upstream.Reach
 	repository string
-	upload     *url.URL
+	unfiled    string
+	// shown: a credential is shown to the registry.
+	shown  bool
+	upload *url.URL
 }
 
 func (c *checker) proxied() (diagnosis.Step, bool) {
@@ -109,7 +114,7 @@ func (c *checker) tls(ctx context.Context) (diagnosis.Step, error) {
 		return step, nil
 	}
 	if c.reach.PlainHTTP {
-		return diagnosis.Step{Status: diagnosis.Skipped, Detail: "plain_http is set"}, nil
+		return c.plain(ctx)
 	}
 	conn, err := (&tls.Dialer{Config: c.reach.TLS}).DialContext(ctx, "tcp", c.reach.Host)
 	if err == nil {
@@ -135,6 +140,24 @@ func (c *checker) tls(ctx context.Context) (diagnosis.Step, error) {
 	}, err
 }
 
+// plain tells a port that speaks TLS, where plain HTTP gets no answer that says so.
+func (c *checker) plain(ctx context.Context) (diagnosis.Step, error) {
+	ctx, cancel := context.WithTimeout(ctx, plainTimeout)
+	defer cancel()
+	// Nothing is sent: only whether there is a handshake matters, not with whom.
+	conn, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(ctx, "tcp", c.reach.Host)
+	if err != nil {
+		return diagnosis.Step{Status: diagnosis.Skipped, Detail: "plain_http is set"}, nil //nolint:nilerr // no TLS, as it should be
+	}
+	_ = conn.Close()
+	return diagnosis.Step{Remedy: "remove plain_http, or set the port that speaks plain HTTP"},
+		errors.New("plain_http is set, and the registry speaks TLS at this port")
+}
+
+// plainTimeout bounds the look for TLS where plain_http is set; a server may wait for the rest of what it takes
+// for a request.
+const plainTimeout = 3 * time.Second
+
 func (c *checker) ping(ctx context.Context) (diagnosis.Step, error) {
 	schemes, err := c.registry.Greet(ctx)
 	if errors.Is(err, upstream.ErrPage) {
@@ -152,10 +175,11 @@ func (c *checker) ping(ctx context.Context) (diagnosis.Step, error) {
 
 func (c *checker) token(ctx context.Context) (diagnosis.Step, error) {
 	shown, err := c.registry.Authorize(ctx, upstream.Push(c.repository))
+	c.shown = shown
 	if err == nil && !shown {
 		return diagnosis.Step{
 			Status: diagnosis.Skipped,
-			Detail: "no credential is shown: none is configured for this registry, or it asks for none",
+			Detail: cmp.Or(c.unfiled, "no credential is shown: none is configured for this registry, or it asks for none"),
 		}, nil
 	}
 	if realm, ok := errors.AsType[*upstream.RealmError](err); ok {
@@ -170,18 +194,25 @@ func (c *checker) token(ctx context.Context) (diagnosis.Step, error) {
 func (c *checker) start(ctx context.Context) (diagnosis.Step, error) {
 	upload, err := StartUpload(ctx, c.registry, c.repository)
 	c.upload = upload
-	return diagnosis.Step{Detail: "an upload to the repository can be started", Remedy: startRemedy(err)}, err
+	return diagnosis.Step{Detail: "an upload to the repository can be started", Remedy: c.startRemedy(err)}, err
 }
 
-func startRemedy(err error) string {
+func (c *checker) startRemedy(err error) string {
 	status := 0
 	if failure, ok := errors.AsType[*Failure](err); ok {
 		status = failure.Status
 	}
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	refused := status == http.StatusUnauthorized || status == http.StatusForbidden
+	switch {
+	case refused && !c.shown && c.unfiled != "":
+		return c.unfiled + ": file the credential under this registry's name"
+	case refused && !c.shown:
+		return "configure a credential for this registry, in the push secret or docker config"
+	case status == http.StatusUnauthorized:
+		return "the registry does not know this user name and password: correct them in the push secret or docker config"
+	case status == http.StatusForbidden:
 		return "give the account the right to push to this repository, or configure one that has it"
-	case http.StatusNotFound:
+	case status == http.StatusNotFound:
 		return "create the repository: this registry does not do so by itself"
 	default:
 		return "see what the registry's own log says about the request"

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/diagnosis"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/preflight"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"
@@ -22,13 +23,18 @@ import (
 // run checks a registry by its real address, as DNS and TCP are steps of their own.
 func run(t *testing.T, cfg upstream.Config) (steps []diagnosis.Step, err error) {
 	t.Helper()
-	cfg.Keychain, cfg.RetryDelay = proxytest.Robot(), 1
+	unfiled := ""
+	if cfg.RetryDelay = 1; cfg.Keychain == nil {
+		cfg.Keychain = proxytest.Robot()
+	} else {
+		unfiled = `the docker config has no credential for registry.example.com: it has some for "quay.io"`
+	}
 	registry, err := upstream.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(registry.Close)
-	err = preflight.CheckPush(t.Context(), registry, proxytest.Repository, func(s diagnosis.Step) { steps = append(steps, s) })
+	err = preflight.CheckPush(t.Context(), registry, proxytest.Repository, unfiled, func(s diagnosis.Step) { steps = append(steps, s) })
 	return steps, err
 }
 
@@ -106,7 +112,19 @@ func TestTheFirstStepThatFails(t *testing.T) {
 		"a wrong password": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
 			double.GuardBy(registrytest.Basic(proxytest.User, "another"))
 			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}
+		}, "push scope", "does not know this user name and password"},
+		"an account without the right": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
+			double.GuardBy(registrytest.Basic(proxytest.User, proxytest.Password))
+			double.When("POST", "").Answer(403, "")
+			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}
 		}, "push scope", "right to push"},
+		"a credential for another host": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
+			double.GuardBy(registrytest.Basic(proxytest.User, proxytest.Password))
+			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA(), Keychain: keychain.Chain()}
+		}, "push scope", `it has some for "quay.io": file the credential under`},
+		"plain HTTP at a port that speaks TLS": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
+			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), PlainHTTP: true}
+		}, "tls", "remove plain_http"},
 		"a missing repository": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
 			double.When("POST", "").Answer(404, "")
 			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}

@@ -5,12 +5,15 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/diagnosis"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/dockerconfig"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/preflight"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/source"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
@@ -40,7 +43,21 @@ func Check(ctx context.Context, sources Sources, report func(diagnosis.Step)) er
 		return failedSettings(up.Problem, report)
 	}
 	report(diagnosis.Step{Name: "settings", Status: diagnosis.OK, Detail: "pushes go to " + up.Registry.Host() + "/" + up.Repository})
-	return preflight.CheckPush(ctx, up.Registry, up.Repository, report)
+	return preflight.CheckPush(ctx, up.Registry, up.Repository, unfiled(now, up, sources.DockerConfig), report)
+}
+
+// unfiled says that the docker config has credentials, and none for the registry; empty where it has one, or there
+// is no docker config.
+func unfiled(now *settings.Snapshot, up *source.Upstream, place string) string {
+	if now.DockerConfig == nil {
+		return ""
+	}
+	config, err := dockerconfig.Parse(place, now.DockerConfig)
+	host := up.Registry.Host()
+	if err != nil || config.KnowsRepository(host, up.Repository) || len(config.Hosts()) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the docker config has no credential for %s/%s: it has some for %q", host, up.Repository, config.Hosts())
 }
 
 func failedSettings(err error, report func(diagnosis.Step)) error {

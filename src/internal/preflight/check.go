@@ -144,12 +144,14 @@ func (c *checker) tls(ctx context.Context) (diagnosis.Step, error) {
 func (c *checker) plain(ctx context.Context) (diagnosis.Step, error) {
 	ctx, cancel := context.WithTimeout(ctx, plainTimeout)
 	defer cancel()
-	// Nothing is sent: only whether there is a handshake matters, not with whom.
-	conn, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(ctx, "tcp", c.reach.Host)
-	if err != nil {
-		return diagnosis.Step{Status: diagnosis.Skipped, Detail: "plain_http is set"}, nil //nolint:nilerr // no TLS, as it should be
+	conn, err := (&tls.Dialer{Config: c.reach.TLS}).DialContext(ctx, "tcp", c.reach.Host)
+	if err == nil {
+		_ = conn.Close()
 	}
-	_ = conn.Close()
+	// A certificate that nobody knows is one, too.
+	if _, strange := errors.AsType[*tls.CertificateVerificationError](err); err != nil && !strange {
+		return diagnosis.Step{Status: diagnosis.Skipped, Detail: "plain_http is set"}, nil
+	}
 	return diagnosis.Step{Remedy: "remove plain_http, or set the port that speaks plain HTTP"},
 		errors.New("plain_http is set, and the registry speaks TLS at this port")
 }

@@ -3,6 +3,7 @@
 package preflight
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -23,10 +24,10 @@ var ErrFailed = errors.New("check failed")
 // stepTimeout bounds each step.
 const stepTimeout = 20 * time.Second
 
-// CheckPush checks the way of a push to a repository, and reports each step as it is done. filed are the hosts
-// that the docker config has credentials for.
-func CheckPush(ctx context.Context, registry *upstream.Registry, repository string, filed []string, report func(diagnosis.Step)) error {
-	c := &checker{registry: registry, reach: registry.Reach(), repository: repository, filed: filed}
+// CheckPush checks the way of a push to a repository, and reports each step as it is done. Unfiled says why the
+// settings have no credential for the registry; empty where they have one, or none is configured.
+func CheckPush(ctx context.Context, registry *upstream.Registry, repository, unfiled string, report func(diagnosis.Step)) error {
+	c := &checker{registry: registry, reach: registry.Reach(), repository: repository, unfiled: unfiled}
 	for _, step := range []struct {
 		name string
 		try  diagnosis.Check
@@ -40,9 +41,6 @@ func CheckPush(ctx context.Context, registry *upstream.Registry, repository stri
 		{"upload cancel", c.cancel},
 	} {
 		done := within(ctx, step.name, step.try)
-		if done.Status == diagnosis.Failed && c.tlsAtPlain {
-			done.Remedy = "plain_http is set, and the port speaks TLS: remove plain_http"
-		}
 		if report(done); done.Status == diagnosis.Failed {
 			return ErrFailed
 		}
@@ -66,13 +64,10 @@ type checker struct {
 	registry   *upstream.Registry
 	reach      upstream.Reach
 	repository string
-	filed      []string
-	upload     *url.URL
-	// tlsAtPlain says that the port speaks TLS although plain_http is set. That alone is no failure: a port may
-	// speak both.
-	tlsAtPlain bool
-	// anonymous says that there is no credential for the registry.
-	anonymous bool
+	unfiled    string
+	// shown: a credential is shown to the registry.
+	shown  bool
+	upload *url.URL
 }
 
 func (c *checker) proxied() (diagnosis.Step, bool) {
@@ -119,8 +114,7 @@ func (c *checker) tls(ctx context.Context) (diagnosis.Step, error) {
 		return step, nil
 	}
 	if c.reach.PlainHTTP {
-		c.tlsAtPlain = c.speaksTLS(ctx)
-		return diagnosis.Step{Status: diagnosis.Skipped, Detail: "plain_http is set"}, nil
+		return c.plain(ctx)
 	}
 	conn, err := (&tls.Dialer{Config: c.reach.TLS}).DialContext(ctx, "tcp", c.reach.Host)
 	if err == nil {
@@ -146,6 +140,26 @@ func (c *checker) tls(ctx context.Context) (diagnosis.Step, error) {
 	}, err
 }
 
+// plain tells a port that speaks TLS, where plain HTTP gets no answer that says so.
+func (c *checker) plain(ctx context.Context) (diagnosis.Step, error) {
+	ctx, cancel := context.WithTimeout(ctx, plainTimeout)
+	defer cancel()
+	conn, err := (&tls.Dialer{Config: c.reach.TLS}).DialContext(ctx, "tcp", c.reach.Host)
+	if err == nil {
+		_ = conn.Close()
+	}
+	// A certificate that nobody knows is one, too.
+	if _, strange := errors.AsType[*tls.CertificateVerificationError](err); err != nil && !strange {
+		return diagnosis.Step{Status: diagnosis.Skipped, Detail: "plain_http is set"}, nil
+	}
+	return diagnosis.Step{Remedy: "remove plain_http, or set the port that speaks plain HTTP"},
+		errors.New("plain_http is set, and the registry speaks TLS at this port")
+}
+
+// plainTimeout bounds the look for TLS where plain_http is set; a server may wait for the rest of what it takes
+// for a request.
+const plainTimeout = 3 * time.Second
+
 func (c *checker) ping(ctx context.Context) (diagnosis.Step, error) {
 	schemes, err := c.registry.Greet(ctx)
 	if errors.Is(err, upstream.ErrPage) {
@@ -161,24 +175,55 @@ func (c *checker) ping(ctx context.Context) (diagnosis.Step, error) {
 	}, err
 }
 
+func (c *checker) token(ctx context.Context) (diagnosis.Step, error) {
+	shown, err := c.registry.Authorize(ctx, upstream.Push(c.repository))
+	c.shown = shown
+	if err == nil && !shown {
+		return diagnosis.Step{
+			Status: diagnosis.Skipped,
+			Detail: cmp.Or(c.unfiled, "no credential is shown: none is configured for this registry, or it asks for none"),
+		}, nil
+	}
+	if realm, ok := errors.AsType[*upstream.RealmError](err); ok {
+		return diagnosis.Step{Remedy: realm.Remedy("token_realms")}, err
+	}
+	if err == nil {
+		// A registry that wants the password itself says nothing about it until the upload.
+		_, refused, proofErr := c.registry.Credential(ctx)
+		if refused && proofErr == nil {
+			return diagnosis.Step{Remedy: wrongPassword}, errors.New("the registry refuses the credential, whatever the repository")
+		}
+	}
+	return diagnosis.Step{
+		Detail: "there is a credential, and a token where the registry wants one",
+		Remedy: "check the user name and password in the push secret or docker config, under the registry's name",
+	}, err
+}
+
 func (c *checker) start(ctx context.Context) (diagnosis.Step, error) {
 	upload, err := StartUpload(ctx, c.registry, c.repository)
 	c.upload = upload
-	return diagnosis.Step{Detail: "an upload to the repository can be started", Remedy: c.startRemedy(err)}, err
+	return diagnosis.Step{Detail: "an upload to the repository can be started", Remedy: c.startRemedy(ctx, err)}, err
 }
 
-func (c *checker) startRemedy(err error) string {
+const wrongPassword = "the registry does not know this user name and password: correct them in the push secret or docker config"
+
+func (c *checker) startRemedy(ctx context.Context, err error) string {
 	status := 0
 	if failure, ok := errors.AsType[*Failure](err); ok {
 		status = failure.Status
 	}
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		if c.anonymous {
-			return c.missing()
-		}
-		return rightToPush
-	case http.StatusNotFound:
+	refused := status == http.StatusUnauthorized || status == http.StatusForbidden
+	switch {
+	case refused && !c.shown && c.unfiled != "":
+		return c.unfiled + ": file the credential under this registry's name"
+	case refused && !c.shown:
+		return "configure a credential for this registry, in the push secret or docker config"
+	case status == http.StatusUnauthorized && c.registry.RefusesCredential(ctx):
+		return wrongPassword
+	case refused:
+		return "give the account the right to push to this repository, or configure one that has it"
+	case status == http.StatusNotFound:
 		return "create the repository: this registry does not do so by itself"
 	default:
 		return "see what the registry's own log says about the request"

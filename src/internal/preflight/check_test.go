@@ -3,7 +3,6 @@
 package preflight_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -24,22 +23,19 @@ import (
 // run checks a registry by its real address, as DNS and TCP are steps of their own.
 func run(t *testing.T, cfg upstream.Config) (steps []diagnosis.Step, err error) {
 	t.Helper()
-	cfg.RetryDelay = 1
-	if cfg.Keychain == nil {
+	unfiled := ""
+	if cfg.RetryDelay = 1; cfg.Keychain == nil {
 		cfg.Keychain = proxytest.Robot()
+	} else {
+		unfiled = `the docker config has no credential for registry.example.com: it has some for "quay.io"`
 	}
 	registry, err := upstream.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(registry.Close)
-	err = preflight.CheckPush(t.Context(), registry, proxytest.Repository, []string{"docker.io", "other.example.com:5000"}, func(s diagnosis.Step) { steps = append(steps, s) })
+	err = preflight.CheckPush(t.Context(), registry, proxytest.Repository, unfiled, func(s diagnosis.Step) { steps = append(steps, s) })
 	return steps, err
-}
-
-// nobody has no credential.
-func nobody() keychain.Keychain {
-	return keychain.Func(func(context.Context, string) (keychain.Credential, error) { return keychain.Credential{}, nil })
 }
 
 func results(steps []diagnosis.Step) []string {
@@ -116,24 +112,24 @@ func TestTheFirstStepThatFails(t *testing.T) {
 		"a wrong password": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
 			double.GuardBy(registrytest.Basic(proxytest.User, "another"))
 			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}
-		}, "token", "correct the user name and password"},
-		"no right to push": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
-			double.GuardBy(registrytest.Basic(proxytest.User, proxytest.Password))
-			double.When("POST", "").Answer(403, "")
-			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}
-		}, "push scope", "give the account the right to push"},
-		"no right to push, as 401": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
+		}, "token", "does not know this user name and password"},
+		"an account without the right, as 401": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
 			double.GuardBy(registrytest.Basic(proxytest.User, proxytest.Password))
 			double.When("POST", "").Answer(401, "")
 			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}
-		}, "push scope", "give the account the right to push"},
-		"filed under other hosts": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
+		}, "push scope", "right to push"},
+		"an account without the right": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
 			double.GuardBy(registrytest.Basic(proxytest.User, proxytest.Password))
-			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA(), Keychain: nobody()}
-		}, "push scope", "only for docker.io, other.example.com:5000: file it under"},
-		"plain_http at a port with TLS": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
+			double.When("POST", "").Answer(403, "")
+			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}
+		}, "push scope", "right to push"},
+		"a credential for another host": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
+			double.GuardBy(registrytest.Basic(proxytest.User, proxytest.Password))
+			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA(), Keychain: keychain.Chain()}
+		}, "push scope", `it has some for "quay.io": file the credential under`},
+		"plain HTTP at a port that speaks TLS": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
 			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), PlainHTTP: true}
-		}, "push scope", "remove plain_http"},
+		}, "tls", "remove plain_http"},
 		"a missing repository": {func(n *registrytest.Network, double *registrytest.Registry) upstream.Config {
 			double.When("POST", "").Answer(404, "")
 			return upstream.Config{Host: address(n.Serve("127.0.0.1", double)), CACertData: n.CA()}

@@ -5,6 +5,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/diagnosis"
@@ -12,6 +13,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/preflight"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/source"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
@@ -41,16 +43,21 @@ func Check(ctx context.Context, sources Sources, report func(diagnosis.Step)) er
 		return failedSettings(up.Problem, report)
 	}
 	report(diagnosis.Step{Name: "settings", Status: diagnosis.OK, Detail: "pushes go to " + up.Registry.Host() + "/" + up.Repository})
-	return preflight.CheckPush(ctx, up.Registry, up.Repository, filed(now), report)
+	return preflight.CheckPush(ctx, up.Registry, up.Repository, unfiled(now, up, sources.DockerConfig), report)
 }
 
-// filed are the hosts that the docker config has credentials for.
-func filed(now *settings.Snapshot) []string {
-	config, err := dockerconfig.Parse("", now.DockerConfig)
-	if err != nil {
-		return nil // whoever needs the credential says so
+// unfiled says that the docker config has credentials, and none for the registry; empty where it has one, or there
+// is no docker config.
+func unfiled(now *settings.Snapshot, up *source.Upstream, place string) string {
+	if now.DockerConfig == nil {
+		return ""
 	}
-	return config.Hosts()
+	config, err := dockerconfig.Parse(place, now.DockerConfig)
+	host := up.Registry.Host()
+	if err != nil || config.KnowsRepository(host, up.Repository) || len(config.Hosts()) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the docker config has no credential for %s/%s: it has some for %q", host, up.Repository, config.Hosts())
 }
 
 func failedSettings(err error, report func(diagnosis.Step)) error {

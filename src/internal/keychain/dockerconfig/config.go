@@ -106,6 +106,11 @@ func (c *Config) Knows(host string) bool {
 	return c.helperFor(host) != "" || c.find(host, "").key.host != ""
 }
 
+// KnowsRepository reports the same for one repository of the host.
+func (c *Config) KnowsRepository(host, repository string) bool {
+	return c.helperFor(host) != "" || c.find(host, repository).key.host != ""
+}
+
 // credential asks, in this order: the entry with a path, the host's helper, the store, the entry of the whole
 // host. A helper that does not know the host hands on to the next.
 func (c *Config) credential(ctx context.Context, host, repository string) (keychain.Credential, error) {

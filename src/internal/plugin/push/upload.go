@@ -166,16 +166,7 @@ func (p *pusher) sendRest(ctx context.Context, u *upload) error {
 	}
 	sendCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() {
-		p.stopping.Do(func() {
-			how := "; press Ctrl-C again to stop at once"
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				how = "" // the first Ctrl-C would be this one
-			}
-			p.opts.Notify("stopping: waiting for the registry to confirm what was sent" + how)
-		})
-		time.AfterFunc(p.opts.StopGrace, cancel)
-	})()
+	defer p.whenStopped(ctx, cancel)()
 	u.unsure = true
 	resp, err := p.do(sendCtx, "upload "+u.what, request)
 	sent := body.finish()
@@ -199,6 +190,27 @@ func (p *pusher) sendRest(ctx context.Context, u *upload) error {
 		return errors.Join(ctx.Err(), io.ErrUnexpectedEOF)
 	}
 	return nil
+}
+
+// whenStopped says, once the context ends, that a push waits for the registry, and cancels what it waits for
+// after the grace. What it returns ends that, and waits for the end.
+func (p *pusher) whenStopped(ctx context.Context, cancel context.CancelFunc) (end func()) {
+	said := make(chan *time.Timer, 1)
+	undo := context.AfterFunc(ctx, func() {
+		p.stopping.Do(func() {
+			how := "; press Ctrl-C again to stop at once"
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				how = "" // the first Ctrl-C would be this one
+			}
+			p.opts.Notify("stopping: waiting for the registry to confirm what was sent" + how)
+		})
+		said <- time.AfterFunc(p.opts.StopGrace, cancel)
+	})
+	return func() {
+		if !undo() {
+			(<-said).Stop()
+		}
+	}
 }
 
 // maxWrong bounds how often a whole blob is sent again because the registry did not accept it.

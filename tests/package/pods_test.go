@@ -141,7 +141,7 @@ func TestServiceAccountReadsItsSecretsOnly(t *testing.T) {
 // TestQuantitiesMayBeNumbers, as Kubernetes has them: YAML makes a number of an unquoted 1.
 func TestQuantitiesMayBeNumbers(t *testing.T) {
 	for written, want := range map[string][2]string{
-		"{cpu: 1, memory: 134217728}": {"1", "128Mi"}, "{cpu: 0.5, memory: 128Mi}": {"500m", "128Mi"}, `{cpu: "1", memory: 1Gi}`: {"1", "1Gi"},
+		"{cpu: 1, memory: 134217728}": {"1", "134217728"}, "{cpu: 0.5, memory: 128Mi}": {"500m", "128Mi"}, `{cpu: "1", memory: 1Gi}`: {"1", "1Gi"},
 	} {
 		values := "{proxy_configuration: {limits: " + written + "}, image_proxy: {enabled: true, external_url: \"https://images.example.com\", limits: " + written + "}}"
 		for _, d := range deployments(t, mustRender(t, productTemplates(t), values)) {

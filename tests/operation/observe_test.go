@@ -55,6 +55,18 @@ func TestProbesAndMetrics(t *testing.T) {
 	server.AwaitMetric(t, 0, "lsp_uploads_in_flight", `door="source"`)
 }
 
+// TestTheLogSaysWhatStarts: the version, and where pushes go.
+func TestTheLogSaysWhatStarts(t *testing.T) {
+	t.Parallel()
+	upstream := guarded(t)
+	server := harness.Start(t, harness.Options{Upstream: upstream})
+	server.AwaitLog(t, `"msg":"starting"`, 1)
+	lines := server.Stderr.Records("starting")
+	if len(lines) != 1 || lines[0]["version"] == nil || lines[0]["registry"] != upstream.Host || lines[0]["repository"] != harness.Repository {
+		t.Errorf("the log says %v", lines)
+	}
+}
+
 // TestOneLineARequest: each request has one line in the log, with an id of its own and the same fields.
 func TestOneLineARequest(t *testing.T) {
 	t.Parallel()

@@ -83,6 +83,8 @@ type part struct {
 	listener httpserver.Listener
 	// note is for the log, once it is served; may be empty.
 	note string
+	// about is for the line that says what starts: attributes of slog.
+	about []any
 	// ready says that it can answer.
 	ready func() bool
 	// stopped receives what keeps it from going on, if something does.
@@ -104,7 +106,6 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	cfg.Logger.Info("starting", "version", cfg.Version)
 	m := metrics.New(cfg.Version)
 	var parts []*part
 	for _, side := range []struct {
@@ -164,6 +165,11 @@ func serve(ctx context.Context, cfg Config, m *metrics.Metrics, parts []*part) e
 		cfg.Logger.Warn("everybody who reaches this address can push with the operator's credential: use a loopback address",
 			"address", cfg.ListenAddress, "setting", "--listen-address")
 	}
+	about := []any{"version", cfg.Version}
+	for _, p := range parts {
+		about = append(about, p.about...)
+	}
+	cfg.Logger.Info("starting", about...)
 	for _, p := range parts {
 		if p.note != "" {
 			cfg.Logger.Info("this process has a key of its own", "door", p.listener.Name, "note", p.note)

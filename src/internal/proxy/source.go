@@ -52,7 +52,7 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 		Log:           cfg.Logger,
 	})
 	if up := c.upstream.Load(); up.Problem == nil {
-		cfg.Logger.Info("pushes have a target", "registry", up.Registry.Host(), "repository", up.Repository)
+		p.about = []any{"registry", up.Registry.Host(), "repository", up.Repository}
 	}
 	shared := keys{what: "session keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.SessionKeySecret, logger: cfg.Logger, reloaded: m.Reload}
 	sealer, err := openSessions(ctx, shared)

@@ -49,7 +49,10 @@ func (o *editOptions) validate(cmd *cobra.Command, args []string) error {
 	if !cmd.Flags().Changed("concurrent-pulls") {
 		return usageError{errors.New("--concurrent-pulls is missing")}
 	}
-	return errors.Join(o.pulls.validate(), o.changeOptions.validate(cmd, args))
+	if err := o.pulls.validate(); err != nil {
+		return err
+	}
+	return o.changeOptions.validate(cmd, args)
 }
 
 func (o *editOptions) run(ctx context.Context) error {

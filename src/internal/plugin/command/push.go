@@ -107,6 +107,8 @@ func (o *pushOptions) validate(cmd *cobra.Command, _ []string) error {
 		return usageError{errors.New("--name is missing")}
 	case o.timeout < 0:
 		return usageError{fmt.Errorf("--timeout %s: write a duration such as 10m; 0 is without end", o.timeout)}
+	case cmd.Flags().Changed("lock-output") && o.lockOutput == "":
+		return usageError{errors.New("--lock-output is empty: name a file")}
 	case o.dryRun && o.lockOutput != "":
 		return usageError{errors.New("--dry-run and --lock-output: a lock is for an image that was pushed")}
 	}
@@ -131,7 +133,7 @@ func (o *pushOptions) run(ctx context.Context) error {
 		defer cancel()
 	}
 	err := o.pushWithin(within)
-	if _, said := errors.AsType[silent](err); err != nil && !said && within.Err() != nil && ctx.Err() == nil {
+	if _, said := errors.AsType[silent](err); !said && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return fmt.Errorf("push: it did not end within --timeout %s", o.timeout)
 	}
 	return err

@@ -58,6 +58,7 @@ func TestPushDryRun(t *testing.T) {
 		t.Errorf("--dry-run says %d bytes, the layer has %d", got.Size, layer.Size)
 	}
 	w.run(append(dryRun, "--lock-output", "x")...).want(t, 2, "", "a lock is for an image that was pushed")
+	w.run("push", "--name", "web", "--lock-output", "").want(t, 2, "", "--lock-output is empty: name a file")
 }
 
 func manifestOf(t *testing.T, w *world, digest string) *v1.Manifest {

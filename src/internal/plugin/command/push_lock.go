@@ -3,11 +3,14 @@
 package command
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/natefinch/atomic"
 	"sigs.k8s.io/yaml"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/push"
@@ -33,10 +36,11 @@ func checkLockFile(file string) error {
 	if info, err := os.Stat(file); err == nil && info.IsDir() {
 		return fmt.Errorf("--lock-output %s: it is a directory; name a file", file)
 	}
-	if _, err := os.Stat(filepath.Dir(file)); err != nil {
+	try, err := os.CreateTemp(filepath.Dir(file), ".lock-*")
+	if err != nil {
 		return fmt.Errorf("--lock-output %s: %w", file, err)
 	}
-	return nil
+	return errors.Join(try.Close(), os.Remove(try.Name()))
 }
 
 // writeLock names the image in the operator's repository, which is its name for whoever may pull from there.
@@ -52,7 +56,8 @@ func writeLock(file string, result push.Result) error {
 	if err != nil {
 		return fmt.Errorf("--lock-output %s: %w", file, err)
 	}
-	if err := os.WriteFile(file, append([]byte("---\n"), raw...), 0o600); err != nil { // imgpkg's mode
+	// With imgpkg's mode, 0600; a lock that is there stays until this one is whole.
+	if err := atomic.WriteFile(file, bytes.NewReader(append([]byte("---\n"), raw...))); err != nil {
 		return fmt.Errorf("--lock-output: the image is pushed, its lock could not be written: %w", err)
 	}
 	return nil

@@ -56,7 +56,10 @@ func (r *Redactor) Know(secret string) {
 func (r *Redactor) knowJSON(content any) {
 	switch content := content.(type) {
 	case map[string]any:
-		for _, below := range content {
+		for key, below := range content {
+			if key == "username" || key == "email" { // words, which other texts have as well
+				continue
+			}
 			r.knowJSON(below)
 		}
 	case []any:
@@ -147,17 +150,20 @@ type pattern struct {
 // patterns are the forms that credentials have.
 func patterns() []pattern {
 	const name = `(?i:[\w.-]*(?:password|passwd|secret|token|apikey|api_key|access_key|accesskey|private_key|` +
-		`credential|signature|authorization|license_?id|identitytoken|_state)[\w.-]*)`
+		`credential|signature|authorization|cookie|license_?id|identitytoken|_state)[\w.-]*)`
 	return []pattern{
 		{regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*KEY-----|$)`), Redacted},
 		{regexp.MustCompile(`\beyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)?`), Redacted}, // JSON web tokens
 		{regexp.MustCompile(`(?i)\b(bearer|basic)(\s+)[\w.~+/=-]{8,}`), "${1}${2}" + Redacted},
-		{regexp.MustCompile(`(://)[^/\s:@"']*:[^/\s@"']*@`), "${1}" + Redacted + "@"},
+		{regexp.MustCompile(`(://)[^/\s@"']+@`), "${1}" + Redacted + "@"},
 		{regexp.MustCompile(`\b(?:AKIA|ASIA)[A-Z0-9]{16}\b`), Redacted}, // Amazon
 		{regexp.MustCompile(`\b(?:gh[pousr]|glpat|dckr_pat|xox[abp])[-_][\w-]{10,}`), Redacted},
 		// name=value in queries and flags, "name": "value" in JSON and YAML.
 		{regexp.MustCompile(`(?m)((?:^|[?&\s"'])` + name + `=)[^&\s"'` + "`" + `]+`), "${1}" + Redacted},
-		{regexp.MustCompile(`(\\?"` + name + `\\?"\s*:\s*\\?")(?:[^"\\]|\\[^"])+`), "${1}" + Redacted},
+		{regexp.MustCompile(`("` + name + `"\s*:\s*")(?:[^"\\]|\\.)+`), "${1}" + Redacted},
+		{regexp.MustCompile(`(\\"` + name + `\\"\s*:\s*\\")(?:[^"\\]|\\[^"])+`), "${1}" + Redacted}, // JSON in JSON
+		// YAML and headers; a value of several words without quotes is a sentence.
+		{regexp.MustCompile(`(?m)((?:^|[\s,{])` + name + `:[ \t]+)(?:'[^'\n]*'|"[^"\n]*"|[^\s{\["']+)([ \t,}\r]*)$`), "${1}" + Redacted + "${2}"},
 		// Upload sessions: their bearer continues the upload.
 		{regexp.MustCompile(`(/blobs/uploads/)[^\s"'?]+`), "${1}" + Redacted},
 		{regexp.MustCompile(`\b[A-Za-z0-9+/_-]{40,}={1,2}`), Redacted}, // keys in base64

@@ -19,6 +19,8 @@ func TestRedactsForms(t *testing.T) {
 		`{\"identitytoken\":\"` + s + `\"}`, "https://me:" + s + "@registry.example.com/v2/", "X-Amz-Signature=no&X-Amz-Security-Token=" + s,
 		"-----BEGIN EC PRIVATE KEY-----\n" + s + "\n-----END EC PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\n" + s,
 		"/v2/source/blobs/uploads/" + s, `"client_secret": "a` + s + `"`, " --registry-password=" + s, "ghp_" + s,
+		"password: " + s, "data:\n  token: '" + s + "'\n", `secret: "two words ` + s + `"`, "https://" + s + "@registry.example.com/x", "Cookie: session=" + s,
+		`{"password":"ab\"` + s + `"}`,
 	} {
 		if got := r.Text(text); strings.Contains(got, s) || !strings.Contains(got, support.Redacted) {
 			t.Errorf("%q became %q", text, got)
@@ -27,7 +29,7 @@ func TestRedactsForms(t *testing.T) {
 	for _, text := range []string{
 		`{"time":"2026-11-28T07:10:34.23Z","level":"INFO","msg":"request","id":"FRPCS3RVRAOCAJ54T36IEU5ISR","operation":"blob-head"}`,
 		"sha256:5e26263fdfc16dd4df22a445431468250801b6475440061a44e39038ee230fe8", "registry.example.com/team/source:dev-web",
-		"the token server of the registry refused the credential", "https://registry.example.com:5000/v2/", `lsp_requests_total{door="source"} 7`,
+		"the token server of the registry refused the credential", "secrets: you may not read this: it is forbidden", "https://registry.example.com:5000/v2/", `lsp_requests_total{door="source"} 7`,
 	} {
 		if got := r.Text(text); got != text {
 			t.Errorf("%q became %q", text, got)

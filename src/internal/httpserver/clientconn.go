@@ -5,18 +5,19 @@ package httpserver
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/socket"
 )
 
 // clientConn is one client's connection, below TLS. It ends a request whose body, or whose answer, does not
 // move. What moves, however slowly, goes on: that is looked at here, by the byte, because above TLS a record
 // of 16 KiB counts as nothing until it is complete.
 type clientConn struct {
-	net.Conn
+	*socket.ProgressConn
 	places *Connections
 	from   netip.Prefix
 	// What follows is guarded by the lock of places. since is when it was accepted, or became idle. spared: it did
@@ -25,9 +26,8 @@ type clientConn struct {
 	since        time.Time
 
 	mu sync.Mutex
-	// reading: a handler reads a body. stopped: it is not to wait for more of it. ending: somebody else has set
-	// a deadline for writing.
-	reading, stopped, ending bool
+	// reading: a handler reads a body. stopped: it is not to wait for more of it.
+	reading, stopped bool
 	// stalled is why the request was ended here; nil: it was not.
 	stalled error
 }
@@ -59,43 +59,15 @@ func (c *clientConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write implements [net.Conn]. A part that was written renews the time for the rest.
-func (c *clientConn) Write(p []byte) (written int, err error) {
-	for moved := time.Now(); ; {
+// Write implements [net.Conn].
+func (c *clientConn) Write(p []byte) (int, error) {
+	n, err := c.ProgressConn.Write(p)
+	if c.Stalled(err) {
 		c.mu.Lock()
-		ending := c.ending
+		c.stalled = errReadsNothing
 		c.mu.Unlock()
-		if !ending {
-			_ = c.Conn.SetWriteDeadline(time.Now().Add(c.places.silence / 12))
-		}
-		n, err := c.Conn.Write(p[written:])
-		written += n
-		if n > 0 {
-			moved = time.Now()
-		}
-		switch late := errors.Is(err, os.ErrDeadlineExceeded) && !ending; {
-		case late && time.Since(moved) < c.places.silence:
-			continue
-		case late:
-			c.mu.Lock()
-			c.stalled = errReadsNothing
-			c.mu.Unlock()
-		}
-		return written, err
 	}
-}
-
-// SetWriteDeadline implements [net.Conn]: crypto/tls bounds its last message.
-func (c *clientConn) SetWriteDeadline(t time.Time) error {
-	c.mu.Lock()
-	c.ending = !t.IsZero()
-	c.mu.Unlock()
-	return c.Conn.SetWriteDeadline(t)
-}
-
-// SetDeadline implements [net.Conn].
-func (c *clientConn) SetDeadline(t time.Time) error {
-	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+	return n, err
 }
 
 // Close implements [net.Conn].

@@ -99,7 +99,9 @@ func (l *placeListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		conn := &clientConn{Conn: inner, places: l.places, from: sourceOf(inner.RemoteAddr())}
+		conn := &clientConn{
+			ProgressConn: &socket.ProgressConn{Conn: inner, Limit: l.places.silence}, places: l.places, from: sourceOf(inner.RemoteAddr()),
+		}
 		if l.places.admit(conn) {
 			return conn, nil
 		}

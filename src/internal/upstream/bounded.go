@@ -68,9 +68,13 @@ func (t bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	await.off()
+	err = silenced(ctx, err)
 	switch {
 	case err != nil:
-		err = silenced(ctx, err)
+		if resp != nil {
+			// It answered while its connection was being closed: the rest of the answer cannot be read.
+			_ = resp.Body.Close()
+		}
 		end(nil)
 		return nil, err
 	case resp.Body == http.NoBody:

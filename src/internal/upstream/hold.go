@@ -5,12 +5,10 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -115,51 +113,16 @@ func unannounced(req *http.Request) *http.Request {
 }
 
 // watched is a connection that says when it is closed, because net/http waits for the reader of a body
-// before it says so. It gives up a write of which nothing gets away for too long.
+// before it says so.
 type watched struct {
-	net.Conn
-	limit  time.Duration
+	*socket.ProgressConn
 	closed chan struct{}
 	once   sync.Once
-	// theirs: a deadline was set by whoever uses the connection.
-	theirs atomic.Bool
 }
 
 func (c *watched) Close() error {
 	c.once.Do(func() { close(c.closed) })
-	return c.Conn.Close()
-}
-
-// Write implements [net.Conn].
-func (c *watched) Write(p []byte) (written int, err error) {
-	if c.theirs.Load() {
-		return c.Conn.Write(p)
-	}
-	for moved := time.Now(); ; {
-		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.limit / 12)); err != nil {
-			return written, err
-		}
-		n, err := c.Conn.Write(p[written:])
-		written += n
-		if n > 0 {
-			moved = time.Now()
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) || c.theirs.Load() || time.Since(moved) >= c.limit {
-			return written, err
-		}
-	}
-}
-
-// SetDeadline implements [net.Conn].
-func (c *watched) SetDeadline(t time.Time) error {
-	c.theirs.Store(!t.IsZero())
-	return c.Conn.SetDeadline(t)
-}
-
-// SetWriteDeadline implements [net.Conn].
-func (c *watched) SetWriteDeadline(t time.Time) error {
-	c.theirs.Store(!t.IsZero())
-	return c.Conn.SetWriteDeadline(t)
+	return c.ProgressConn.Close()
 }
 
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
@@ -171,7 +134,7 @@ func watch(dial dialer, limit time.Duration) dialer {
 		if err != nil {
 			return nil, err
 		}
-		return &watched{Conn: open.Join(conn), limit: limit, closed: make(chan struct{})}, nil
+		return &watched{ProgressConn: &socket.ProgressConn{Conn: open.Join(conn), Limit: limit}, closed: make(chan struct{})}, nil
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -96,11 +97,19 @@ func listen(t *testing.T) net.Listener {
 	return listener
 }
 
+// freeAddress is for a registry that listens again where it did before. Linux hands out ports from 32768 on, and
+// a cluster those from 30000 on, so nobody else takes this one meanwhile.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener := listen(t)
-	defer listener.Close()
-	return listener.Addr().String()
+	for range 100 {
+		address := fmt.Sprintf("%s:%d", nodeIP, 15_000+mathrand.IntN(15_000))
+		if listener, err := net.Listen("tcp", address); err == nil {
+			_ = listener.Close()
+			return address
+		}
+	}
+	t.Fatal("no free port")
+	return ""
 }
 
 // addAccount makes an account that may push, and returns its password.
@@ -121,7 +130,7 @@ func (u *upstream) start(t *testing.T) {
 	if err := u.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		conn, err := net.Dial("tcp", u.host)
 		if err == nil {

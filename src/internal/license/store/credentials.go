@@ -86,10 +86,11 @@ func (c *credentialReader) take(ctx context.Context, place, called string, data 
 	if ctx.Err() != nil {
 		return
 	}
-	c.keep(place)
 	known := c.read[place]
 	known.called, known.err = called, err
-	if errors.Is(err, fs.ErrNotExist) && known.config != nil {
+	if !errors.Is(err, fs.ErrNotExist) {
+		c.keep(place)
+	} else if known.config != nil && c.gone[place] == nil {
 		c.gone[place] = new(filewatch.Withdrawal)
 		c.gone[place].Begin(&c.mu, func() { c.withdraw(place) })
 	}

@@ -33,7 +33,8 @@ func ParseTrustedProxies(list string) (TrustedProxies, error) {
 	return all, nil
 }
 
-func (p TrustedProxies) trust(address netip.Addr) bool {
+// Trust says whether an address is in one of the networks.
+func (p TrustedProxies) Trust(address netip.Addr) bool {
 	return slices.ContainsFunc(p, func(network netip.Prefix) bool { return network.Contains(address) })
 }
 
@@ -49,7 +50,7 @@ type Origin struct {
 func (p TrustedProxies) Of(r *http.Request) Origin {
 	peer := read(r.RemoteAddr)
 	o := Origin{Address: peer, TLS: r.TLS != nil}
-	if !p.trust(peer) {
+	if !p.Trust(peer) {
 		return o
 	}
 	// Each proxy adds whom it has seen at the end; the last one that is no proxy of ours is the client.
@@ -60,7 +61,7 @@ func (p TrustedProxies) Of(r *http.Request) Origin {
 			break
 		}
 		o.Address = address
-		if !p.trust(address) {
+		if !p.Trust(address) {
 			break
 		}
 	}

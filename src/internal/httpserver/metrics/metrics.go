@@ -5,6 +5,7 @@ package metrics
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -126,11 +127,16 @@ func (m *Metrics) Reload(settings string, applied bool) {
 		return
 	}
 	m.reloads.WithLabelValues("refused").Inc()
-	m.inForce.WithLabelValues(settings).Set(0)
+	m.inForceOf(settings).Set(0)
 }
 
 // InForce notes that what was read last of some settings is in force.
-func (m *Metrics) InForce(settings string) { m.inForce.WithLabelValues(settings).Set(1) }
+func (m *Metrics) InForce(settings string) { m.inForceOf(settings).Set(1) }
+
+// inForceOf returns the series of some settings: "docker config" is docker_config there.
+func (m *Metrics) inForceOf(settings string) prometheus.Gauge {
+	return m.inForce.WithLabelValues(strings.ReplaceAll(settings, " ", "_"))
+}
 
 // Pushes makes the series of a side that takes pushes, which alerts look at before anybody has pushed.
 func (m *Metrics) Pushes(side string) {

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"sync/atomic"
@@ -214,10 +213,7 @@ func (l AccessLog) write(ctx context.Context, e *Entry) {
 
 // remote is the address of the client, which the API server passes on, and of who passed it on.
 func remote(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
+	host := Peer(r)
 	if forwarded := r.Header.Get("X-Forwarded-For"); forwarded != "" && len(forwarded) < 256 {
 		return forwarded + ", " + host
 	}

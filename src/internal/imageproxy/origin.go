@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 )
 
 // TrustedProxies are the networks whose word is taken.
@@ -53,10 +55,9 @@ func (p TrustedProxies) Of(r *http.Request) Origin {
 	if !p.Trust(peer) {
 		return o
 	}
-	// Each proxy adds whom it has seen at the end; the last one that is no proxy of ours is the client.
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for _, hop := range slices.Backward(hops) {
-		address := read(strings.TrimSpace(hop))
+	// The last one that is no proxy of ours is the client.
+	for _, hop := range slices.Backward(httpserver.Hops(r)) {
+		address := read(hop)
 		if !address.IsValid() {
 			break
 		}

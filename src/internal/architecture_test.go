@@ -30,8 +30,9 @@ func mayImport() map[string][]string {
 		"httpserver":         {"oci", "settings/filewatch", "socket"},
 		"engine":             {"httpserver", "oci", "session", "upstream"},
 		"preflight":          {"diagnosis", "oci", "upstream"},
+		"frontproxy":         {},
 		// The source proxy.
-		"source": {"engine", "httpserver", "oci", "preflight", "singleflight", "upstream"},
+		"source": {"engine", "frontproxy", "httpserver", "oci", "preflight", "singleflight", "upstream"},
 		// The image proxy, and what it knows of licenses; not where it is from.
 		"license/catalog": {"upstream"},
 		"imageproxy":      {"engine", "httpserver", "keyfile", "license/catalog", "oci", "upstream"},
@@ -63,7 +64,7 @@ func mayImport() map[string][]string {
 		// Doubles, for tests alone.
 		"testkit/registrytest": {}, "testkit/kubetest": {}, "testkit/lsptest": {},
 		"testkit/proxytest": {
-			"engine", "httpserver", "keychain", "keyfile", "oci", "session", "source", "testkit/registrytest", "upstream",
+			"engine", "frontproxy", "httpserver", "keychain", "keyfile", "oci", "session", "source", "testkit/registrytest", "upstream",
 		},
 	}
 }

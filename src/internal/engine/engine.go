@@ -35,6 +35,9 @@ type Target struct {
 	// Prefix is what was taken off the client's path on the way here; links get it back (quirk K1). Empty:
 	// nothing was.
 	Prefix string
+	// Base is what the path of a Location begins with; empty where something on the way puts the prefix there,
+	// as the API server's service proxy does.
+	Base string
 	// Scope that the registry has to grant for it.
 	Scope upstream.Scope
 	// Download lets the content of a blob be fetched from wherever the registry keeps it.

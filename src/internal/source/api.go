@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/frontproxy"
@@ -93,11 +92,6 @@ func split(escaped string) (namespace, rest string, ok bool) {
 		return "", "", false
 	}
 	return namespace, rest, true
-}
-
-// isNamespace reports whether a namespace can have the name: it is a label of RFC 1123.
-func isNamespace(name string) bool {
-	return regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`).MatchString(name)
 }
 
 // object is one of Kubernetes' discovery documents, in the form that its client-go reads.

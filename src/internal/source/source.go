@@ -104,7 +104,11 @@ func (a admission) Admit(r *http.Request, operation oci.Route) (engine.Target, e
 	if err != nil {
 		return engine.Target{}, err
 	}
-	if err := errors.Join(a.allowed(operation), a.separate(operation)); err != nil {
+	if err := a.allowed(operation); err != nil {
+		return engine.Target{}, err
+	}
+	content, err := a.separate(operation)
+	if err != nil {
 		return engine.Target{}, err
 	}
 	if a.Registry == nil {
@@ -115,6 +119,7 @@ func (a admission) Admit(r *http.Request, operation oci.Route) (engine.Target, e
 		Repository: repository,
 		Prefix:     a.prefix,
 		Base:       a.base,
+		Content:    content,
 		Scope:      upstream.Push(repository),
 		Download:   a.AllowPull,
 		Source:     a.source,

@@ -55,7 +55,7 @@ type APIServiceSpec struct {
 
 // DeepCopyObject implements [runtime.Object].
 func (s *APIService) DeepCopyObject() runtime.Object {
-	return &APIService{TypeMeta: s.TypeMeta, ObjectMeta: *s.ObjectMeta.DeepCopy(), Spec: APIServiceSpec{slices.Clone(s.Spec.CABundle)}}
+	return &APIService{TypeMeta: s.TypeMeta, ObjectMeta: *s.DeepCopy(), Spec: APIServiceSpec{slices.Clone(s.Spec.CABundle)}}
 }
 
 // APIServiceList is a list of them.
@@ -68,7 +68,7 @@ type APIServiceList struct {
 
 // DeepCopyObject implements [runtime.Object].
 func (l *APIServiceList) DeepCopyObject() runtime.Object {
-	clone := &APIServiceList{TypeMeta: l.TypeMeta, ListMeta: *l.ListMeta.DeepCopy()}
+	clone := &APIServiceList{TypeMeta: l.TypeMeta, ListMeta: *l.DeepCopy()}
 	for i := range l.Items {
 		copied, _ := l.Items[i].DeepCopyObject().(*APIService)
 		clone.Items = append(clone.Items, *copied)

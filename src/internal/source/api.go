@@ -3,6 +3,7 @@
 package source
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -60,8 +61,11 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	behind := *r
 	behind.URL = &url.URL{Path: path, RawPath: rest, RawQuery: r.URL.RawQuery}
-	prefix := pathOf(namespace)
-	return a.proxy.serve(w, &behind, admission{Upstream: a.proxy.current(), namespace: namespace, prefix: prefix, base: prefix})
+	now, prefix := a.proxy.current(), pathOf(namespace)
+	return a.proxy.serve(w, &behind, admission{
+		Upstream: now, namespace: namespace, prefix: prefix, base: prefix,
+		caller: &caller{namespace, user.Name, user.Groups, cmp.Or(now.Tenancy, Repositories)},
+	})
 }
 
 // errNoFront is of a server that has not read yet how the API server shows itself.

@@ -214,6 +214,7 @@ func TestHealthOfANamespace(t *testing.T) {
 	registry.When("POST", "/team/code/team-b/").Answer(403, `{"errors":[{"code":"DENIED","message":"no"}]}`)
 	api.Do("GET", below("team-a")+"/health", byJane).Is(200).Says(`"statuscode":"200"`).Has(source.PathHeader, "registry.example.com/team/code/team-a")
 	api.Do("GET", below("team-b")+"/health", byJane).Is(200).Says(`"statuscode":"403"`)
+	api.Do("GET", below("team-b")+"/health", byJane).Is(200).Says(`"namespace":"team-b","user":"jane","groups":2,"tenancy":"repositories"`)
 	api.Do("GET", below("team-a")+"/health", byJane).Is(200).Says(`"statuscode":"200"`)
 	p.Do("GET", "/health").Is(200).Says(`"statuscode":"200"`)
 }

@@ -14,9 +14,9 @@ import (
 type Tenancy string
 
 const (
-	// Repositories: each namespace has a repository of its own, "<repository>/<namespace>".
+	// Repositories has each namespace push to a repository of its own, "<repository>/<namespace>".
 	Repositories Tenancy = "repositories"
-	// Tags: all namespaces push to one repository. A namespace writes, reads and deletes its own tags (see
+	// Tags has all namespaces push to one repository. A namespace writes, reads and deletes its own tags (see
 	// [Owner]) and nothing else.
 	Tags Tenancy = "tags"
 )
@@ -51,7 +51,7 @@ func Owner(tag string) (namespace string) {
 	if ofDigest.MatchString(tag) {
 		return ""
 	}
-	for i, c := range []byte(tag) {
+	for i, c := range []byte(tag[:min(len(tag), longest+1)]) {
 		if (c == '-' || c == '_') && i+1 < len(tag) && isNamespace(tag[:i]) {
 			namespace = tag[:i]
 		}
@@ -61,6 +61,9 @@ func Owner(tag string) (namespace string) {
 	}
 	return namespace
 }
+
+// longest is how long a namespace's name may be.
+const longest = 63
 
 var (
 	label = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`)

@@ -5,9 +5,7 @@ package command
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"os"
@@ -35,32 +33,8 @@ func (w *world) namespaced(cfg proxytest.Config) *registrytest.Registry {
 	authority := proxytest.NewAuthority(w.T)
 	front := authority.FrontProxy()
 	caller := p.API(authority)(&front)
-	w.cluster.Aggregation = &lsptest.Aggregation{URL: caller.URL, Transport: whoAsks{caller.Client.Transport, cfg.Tenancy}}
+	w.cluster.Aggregation = &lsptest.Aggregation{URL: caller.URL, Transport: caller.Client.Transport}
 	return registry
-}
-
-// whoAsks adds to /health what the API says there of the request.
-type whoAsks struct {
-	http.RoundTripper
-	tenancy source.Tenancy
-}
-
-func (t whoAsks) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := t.RoundTripper.RoundTrip(r)
-	if err != nil || !strings.HasSuffix(r.URL.Path, "/health") {
-		return resp, err
-	}
-	defer resp.Body.Close()
-	body := map[string]any{
-		"namespace": strings.Split(r.URL.Path, "/")[5], "user": r.Header.Get("X-Remote-User"), "groups": 2, "tenancy": cmp.Or(t.tenancy, source.Repositories),
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
-		return nil, err
-	}
-	raw, err := json.Marshal(body)
-	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
-	resp.Header.Set("Content-Length", strconv.Itoa(len(raw)))
-	return resp, err
 }
 
 // openRegistry starts "registry" and returns where it listens. stop ends it.

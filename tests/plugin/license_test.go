@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
@@ -55,7 +54,7 @@ spec: {hostname: "`+v.upstream.Host+`", alias: ours, plainHTTP: true, credential
 // try runs a command, which may fail.
 func (v *vendor) try(t *testing.T, config, program string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	cmd := v.command(ctx, program, args...)
 	if config != "" {

@@ -134,7 +134,11 @@ func (o *pushOptions) run(ctx context.Context) error {
 	}
 	err := o.pushWithin(within)
 	if _, said := errors.AsType[silent](err); !said && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return fmt.Errorf("push: it did not end within --timeout %s", o.timeout)
+		why := ""
+		if stopped, ok := errors.AsType[*push.Interrupted](err); ok && stopped.LastTry != nil {
+			why = ": " + stopped.LastTry.Error()
+		}
+		return fmt.Errorf("push: it did not end within --timeout %s%s", o.timeout, why)
 	}
 	return err
 }

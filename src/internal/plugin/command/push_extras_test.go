@@ -172,6 +172,27 @@ func TestPushTimeout(t *testing.T) {
 	w.run(append(args, "-1s")...).want(t, 2, "", "--timeout -1s: write a duration such as 10m")
 }
 
+// TestPushTimeoutNamesTheCause of the last try, before and while the upload goes.
+func TestPushTimeoutNamesTheCause(t *testing.T) {
+	w := newWorld(t)
+	for path, want := range map[string]string{
+		"/v2/":            "kubectl lsp: push: it did not end within --timeout 2s: ask the proxy: ",
+		"/blobs/uploads/": "kubectl lsp: the time was up before everything was sent (upload ",
+	} {
+		w.registry.Fail = func(out http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, path) {
+				return false
+			}
+			lsptest.OCIError(out, 503, "UNAVAILABLE", "a volcano has broken out")
+			return true
+		}
+		out := w.run("push", "--name", "web", "--local-path", w.tree, "--quiet", "--timeout", "2s")
+		if out.want(t, 1, "", want); !strings.Contains(out.err, "volcano") {
+			t.Errorf("stderr: %s", out.err)
+		}
+	}
+}
+
 // TestPushOrigin has git as its oracle.
 func TestPushOrigin(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {

@@ -29,6 +29,13 @@ type Entry struct {
 	// Name of the repository as the client writes it, and Reference, a tag or digest, never an upload
 	// session.
 	Name, Reference string
+	// User is who the request is from, by the API server's word, in how many groups, and for which namespace;
+	// empty where nobody says so.
+	User      string
+	Groups    int
+	Namespace string
+	// Digest of a manifest that was stored.
+	Digest string
 	// Status of the answer, and UpstreamStatus of the registry's, 0 when it was not asked or did not answer.
 	Status, UpstreamStatus int
 	// In and Out are the bytes of the bodies that were read from and written to the client.
@@ -122,6 +129,15 @@ func Started(ctx context.Context, operation, name, reference string) {
 	}
 }
 
+// By notes who a request is from, and for which namespace.
+func By(ctx context.Context, user string, groups int, namespace string) {
+	e := EntryOf(ctx)
+	e.User, e.Groups, e.Namespace = user[:min(len(user), maxUser)], groups, namespace
+}
+
+// maxUser is how much of a user's name the log has, in bytes.
+const maxUser = 256
+
 // known returns a method as the log has it: it is any word that a client likes, of any length.
 func known(method string) string {
 	switch method {
@@ -200,6 +216,12 @@ func (l AccessLog) write(ctx context.Context, e *Entry) {
 		slog.Int("status", e.Status), slog.Int("upstream_status", e.UpstreamStatus),
 		slog.Int64("bytes_in", e.In), slog.Int64("bytes_out", e.Out),
 		slog.Duration("duration", e.Duration), slog.String("remote", e.remote),
+	}
+	if e.Namespace != "" {
+		attrs = append(attrs, slog.String("namespace", e.Namespace), slog.String("user", e.User), slog.Int("groups", e.Groups))
+	}
+	if e.Digest != "" {
+		attrs = append(attrs, slog.String("digest", e.Digest))
 	}
 	level := slog.LevelInfo
 	if e.Err != nil {

@@ -13,7 +13,7 @@ import (
 
 // TestSettingsInForce: the words of the log, with underscores.
 func TestSettingsInForce(t *testing.T) {
-	m := metrics.New("dev")
+	m := metrics.New("dev", metrics.Options{})
 	m.InForce("session keys")
 	m.Reload("values", true)
 	m.Reload("docker config", true)

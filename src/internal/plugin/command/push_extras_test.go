@@ -223,7 +223,7 @@ func TestPushOrigin(t *testing.T) {
 	push := []string{"push", "--name", "web", "--local-path", w.tree, "--origin"}
 	w.run(push...).want(t, 1, "", "not a git repository")
 	run("init", "--quiet", "--initial-branch=main")
-	w.run(push...).want(t, 1, "", "--origin: git rev-parse in ")
+	w.run(push...).want(t, 1, "", "has no commit yet: commit, or leave --origin out")
 	run("add", ".")
 	run("commit", "--quiet", "-m", "one")
 	head := run("rev-parse", "HEAD")

@@ -97,6 +97,35 @@ func TestPushTags(t *testing.T) {
 	}
 }
 
+// TestPushTagsRepeated: a tag that is named again, or that the push sets anyway, counts once.
+func TestPushTagsRepeated(t *testing.T) {
+	w := newWorld(t)
+	push := []string{"push", "--name", "web", "--local-path", w.tree, "-o", "json", "--tag", "v1", "--tag", "dev-web", "--tag", "v2", "--tag", "v1"}
+	for _, args := range [][]string{append(push, "--dry-run"), push} {
+		out := w.run(args...)
+		var result struct {
+			Also []string `json:"additionalTags"`
+		}
+		if err := json.Unmarshal([]byte(out.out), &result); err != nil {
+			t.Fatalf("%v: %+v", err, out)
+		}
+		if diff := cmp.Diff([]string{"v1", "v2"}, result.Also); diff != "" {
+			t.Errorf("additional tags (-want +got):\n%s", diff)
+		}
+	}
+	written := map[string]int{}
+	for _, line := range w.registry.Log() {
+		if tag, ok := strings.CutPrefix(line, "PUT /v2/source/manifests/"); ok {
+			written[tag]++
+		}
+	}
+	for _, tag := range []string{"dev-web", "v1", "v2"} {
+		if written[tag] != 1 {
+			t.Errorf("%s was written %d times", tag, written[tag])
+		}
+	}
+}
+
 // TestPushLock: the form is tested with imgpkg itself in tests/plugin.
 func TestPushLock(t *testing.T) {
 	w := newWorld(t)

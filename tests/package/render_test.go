@@ -113,6 +113,7 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 	}
 	api := []string{
 		"tap-local-source-system/Service/local-source-proxy-api",
+		"tap-local-source-system/ConfigMap/local-source-proxy-kapp",
 		"tap-local-source-system/Secret/local-source-proxy-api-certificate",
 	}
 	beyond := []string{

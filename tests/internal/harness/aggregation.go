@@ -3,6 +3,8 @@
 package harness
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -22,7 +24,8 @@ const (
 
 // Aggregation stands in for the API server's aggregation layer, with a namespaced API behind it: discovery,
 // RBAC, access reviews, and Locations that name a ClusterIP (quirk K8). What it forwards goes to a source proxy
-// that allows sub-repositories: "source" of a namespace is "source/<namespace>" there.
+// that allows sub-repositories: "source" of a namespace is "source/<namespace>" there. Everybody is the same
+// developer: clients send no token without TLS.
 type Aggregation struct {
 	// Namespaces are those in which the developer may push.
 	Namespaces []string
@@ -30,7 +33,7 @@ type Aggregation struct {
 	backend string
 	mu      sync.Mutex
 	down    bool
-	reviews []map[string]any
+	reviews []map[string]string
 }
 
 // Aggregate adds the layer to the stand-in, ahead of its first request.
@@ -48,7 +51,7 @@ func (a *Aggregation) SetDown(down bool) {
 }
 
 // Reviews returns the resource attributes of the access reviews so far.
-func (a *Aggregation) Reviews() []map[string]any {
+func (a *Aggregation) Reviews() []map[string]string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.reviews)
@@ -86,8 +89,6 @@ func (a *Aggregation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *Aggregation) namespaced(w http.ResponseWriter, r *http.Request, down bool) {
 	namespace, rest, found := strings.Cut(strings.TrimPrefix(r.URL.Path, apiRoot+"/namespaces/"), apiTail)
 	switch {
-	case r.Header.Get("Authorization") != "Bearer "+DevelopersToken:
-		fail(w, http.StatusUnauthorized, "Unauthorized", "Unauthorized")
 	case !found || !slices.Contains(a.Namespaces, namespace):
 		fail(w, http.StatusForbidden, "Forbidden", `sources.`+apiGroup+` "source" is forbidden: User "jane" cannot use resource "sources/proxy" in API group "`+
 			apiGroup+`" in the namespace "`+namespace+`"`)
@@ -128,22 +129,52 @@ func (a *Aggregation) proxy(namespace, rest string) *httputil.ReverseProxy {
 }
 
 func (a *Aggregation) review(w http.ResponseWriter, r *http.Request) {
-	var asked struct {
-		Spec struct{ ResourceAttributes map[string]any }
-	}
 	body, err := io.ReadAll(r.Body)
-	if err != nil || json.Unmarshal(body, &asked) != nil {
-		fail(w, http.StatusUnsupportedMediaType, "UnsupportedMediaType", "this stand-in reads JSON alone")
+	sent, ours := bytes.CutPrefix(body, []byte("k8s\x00"))
+	if err != nil || !ours {
+		fail(w, http.StatusUnsupportedMediaType, "UnsupportedMediaType", "this stand-in reads protobuf alone, which kubectl sends")
 		return
 	}
+	asked := attributes(sent)
 	a.mu.Lock()
-	a.reviews = append(a.reviews, asked.Spec.ResourceAttributes)
+	a.reviews = append(a.reviews, asked)
 	a.mu.Unlock()
-	namespace, _ := asked.Spec.ResourceAttributes["namespace"].(string)
 	answer(w, http.StatusCreated, map[string]any{
 		"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",
-		"status": map[string]any{"allowed": slices.Contains(a.Namespaces, namespace)},
+		"status": map[string]any{"allowed": slices.Contains(a.Namespaces, asked["namespace"])},
 	})
+}
+
+// attributes reads the ResourceAttributes of a SelfSubjectAccessReview (k8s.io/api, authorization/v1,
+// generated.proto, in the envelope of k8s.io/apimachinery, runtime.Unknown).
+func attributes(envelope []byte) map[string]string {
+	const raw, spec, resource = 2, 2, 1
+	found := map[string]string{}
+	of := fields(fields(fields(envelope)[raw])[spec])[resource]
+	for i, name := range []string{"namespace", "verb", "group", "version", "resource", "subresource", "name"} {
+		if value := fields(of)[uint64(i)+1]; len(value) > 0 {
+			found[name] = string(value)
+		}
+	}
+	return found
+}
+
+// fields splits a protobuf message into its fields with a length, by number.
+func fields(message []byte) map[uint64][]byte {
+	found := map[uint64][]byte{}
+	for len(message) > 0 {
+		tag, n := binary.Uvarint(message)
+		value, m := binary.Uvarint(message[max(n, 0):])
+		if n <= 0 || m <= 0 {
+			return found
+		}
+		message = message[n+m:]
+		if tag&7 == 2 {
+			length := min(value, uint64(len(message)))
+			found[tag>>3], message = message[:length], message[length:]
+		}
+	}
+	return found
 }
 
 func fail(w http.ResponseWriter, code int, reason, message string) {

@@ -126,6 +126,7 @@ func TestLicense(t *testing.T) {
 		v.eventually(t, old, "UNAUTHORIZED: ")
 	}
 
+	v.server.AwaitLog(t, `"status":200`, 1)
 	v.server.AwaitLog(t, `"status":403`, 1)
 	log := harness.WriteFile(t, filepath.Join(t.TempDir(), "server.log"), []byte(v.server.Stderr.String()))
 	table := v.license(t, "pulls", "acme", "--log", log)

@@ -63,7 +63,7 @@ func TestUploadOutlivesPods(t *testing.T) {
 		t.Fatal(err)
 	}
 	const half = 5 << 20
-	load := &pushes{}
+	load := &pushes{repository: repository}
 	location, err := load.begin(t.Context(), developer)
 	if err != nil {
 		t.Fatal(err)

@@ -160,12 +160,12 @@ func (u *upstream) dockerConfig(user, password string) string {
 }
 
 // options are for reading the upstream as its operator.
-func (u *upstream) options(t *testing.T) []remote.Option {
+func (u *upstream) options(t *testing.T, repository string) []remote.Option {
 	t.Helper()
 	// The library fetches no token from a private address, which every address in the cluster is.
 	return []remote.Option{
 		remote.WithContext(t.Context()),
-		remote.WithTransport(&bearer{token: u.token(t), inner: &http.Transport{TLSClientConfig: trusting(t, "ca.crt")}}),
+		remote.WithTransport(&bearer{token: u.token(t, repository), inner: &http.Transport{TLSClientConfig: trusting(t, "ca.crt")}}),
 	}
 }
 
@@ -182,7 +182,7 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // token gets one for reading.
-func (u *upstream) token(t *testing.T) string {
+func (u *upstream) token(t *testing.T, repository string) string {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "/token?service=upstream&scope=repository:"+repository+":pull", nil)
 	r.SetBasicAuth(u.user, u.password)

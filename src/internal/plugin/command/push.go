@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -93,6 +94,7 @@ func (o *pushOptions) addTo(cmd *cobra.Command) {
 		"file to write an ImagesLock of imgpkg with the image into")
 	flags.DurationVar(&o.timeout, "timeout", 0, "how long the whole push may take, such as 10m; 0 is without end")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "list what would be sent; ask nobody and send nothing")
+	o.addVia(cmd)
 	o.source.addTo(cmd, ".")
 	o.output.addTo(cmd, "name", "json", "yaml")
 	markPath(cmd, "lock-output")
@@ -134,7 +136,11 @@ func (o *pushOptions) run(ctx context.Context) error {
 	}
 	err := o.pushWithin(within)
 	if _, said := errors.AsType[silent](err); !said && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return fmt.Errorf("push: it did not end within --timeout %s", o.timeout)
+		why := ""
+		if stopped, ok := errors.AsType[*push.Interrupted](err); ok && stopped.LastTry != nil {
+			why = ": " + stopped.LastTry.Error()
+		}
+		return fmt.Errorf("push: it did not end within --timeout %s%s", o.timeout, why)
 	}
 	return err
 }
@@ -144,7 +150,7 @@ func (o *pushOptions) pushWithin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tag, err := tagOf(namespace, o.name)
+	tag, err := tagOf(namespace, o.name, "")
 	if err != nil {
 		return err
 	}
@@ -157,17 +163,20 @@ func (o *pushOptions) pushWithin(ctx context.Context) error {
 	if err := checkLockFile(o.lockOutput); err != nil {
 		return err
 	}
-	client, err := o.client()
+	client, err := o.client(o.source.quiet)
 	if err != nil {
 		return err
 	}
 	defer client.CloseIdle()
-	img, repository, err := o.packAndAsk(ctx, client, &o.source)
+	img, proxy, err := o.packAndAsk(ctx, client, &o.source)
 	if err != nil {
 		return err
 	}
 	defer img.Close()
-	result, err := o.sendTagged(ctx, client, img, tag, repository)
+	if tag, err = tagOf(namespace, o.name, proxy.Tenancy); err != nil {
+		return err
+	}
+	result, err := o.sendTagged(ctx, client, img, tag, proxy.Target)
 	if err != nil {
 		return err
 	}
@@ -181,12 +190,22 @@ func (o *pushOptions) pushWithin(ctx context.Context) error {
 func (o *pushOptions) sendTagged(
 	ctx context.Context, client *apiserver.Client, img *pack.Image, tag, repository string,
 ) (push.Result, error) {
-	opts := push.Options{Tag: tag, Also: o.tags, Repository: repository}
+	opts := push.Options{Tag: tag, Also: o.also(tag), Repository: repository}
 	result, err := o.send(ctx, client, img, opts, o.source.quiet)
 	if err != nil {
 		return push.Result{}, err
 	}
 	return result, writeLock(o.lockOutput, result)
+}
+
+// also returns the further tags, each once, without that of the workload.
+func (o *pushOptions) also(tag string) (further []string) {
+	for _, each := range o.tags {
+		if each != tag && !slices.Contains(further, each) {
+			further = append(further, each)
+		}
+	}
+	return further
 }
 
 // imageAnnotations are those that were asked for. What is named counts before what git says.

@@ -31,6 +31,7 @@ func mayImport() map[string][]string {
 		"engine":             {"httpserver", "oci", "session", "upstream"},
 		"preflight":          {"diagnosis", "oci", "upstream"},
 		"frontproxy":         {},
+		"apiservice":         {"frontproxy", "kube"},
 		// The source proxy.
 		"source": {"engine", "frontproxy", "httpserver", "oci", "preflight", "singleflight", "upstream"},
 		// The image proxy, and what it knows of licenses; not where it is from.
@@ -47,7 +48,7 @@ func mayImport() map[string][]string {
 		},
 		"httpserver/metrics": {"httpserver", "imageproxy", "license/catalog"},
 		"proxy": {
-			"diagnosis", "engine", "httpserver", "httpserver/metrics", "imageproxy", "keychain", "keychain/ambient",
+			"apiservice", "diagnosis", "engine", "httpserver", "httpserver/metrics", "imageproxy", "keychain", "keychain/ambient",
 			"keychain/dockerconfig", "keyfile", "kube", "license/catalog", "license/store", "oci", "preflight", "session", "settings", "settings/filewatch", "source", "upstream",
 		},
 		// kubectl-lsp.

@@ -25,7 +25,7 @@ type Embedded struct {
 // embeddedRepository is where pushes go in the registry in this process.
 const embeddedRepository = "source"
 
-// openSource opens the source proxy, with settings that have been read.
+// openSource opens the source proxy, by one way in or both, with settings that have been read.
 func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, error) {
 	cluster, err := cfg.Sources.cluster(kube.New, cfg.Logger)
 	if err != nil {
@@ -62,14 +62,29 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 	if shared.alone() {
 		p.note = "upload sessions end with it, and no other replica can continue them; see --session-key-file"
 	}
-	m.Pushes(source.Side)
-	side := source.New(cfg.engine(source.Side, sealer, m), c.upstream.Load)
-	side.Software = "local-source-proxy/" + cfg.Version
-	p.listener = httpserver.Listener{
-		Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address", Connections: cfg.connections(source.Side, nil, m),
-		Handler: httpserver.AccessLog{Side: source.Side, Logger: cfg.Logger, Recorder: m}.Handler(side.Serve),
+	if cfg.ListenAddress != "" {
+		p.listeners = append(p.listeners, httpserver.Listener{
+			Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address", Connections: cfg.connections(source.Side, nil, m),
+			Handler: httpserver.AccessLog{Side: source.Side, Logger: cfg.Logger, Recorder: m}.
+				Handler(cfg.sourceProxy(source.Side, c, sealer, m).Serve),
+		})
+	}
+	if cfg.API.Address != "" {
+		listener, wait, err := openAPI(ctx, cluster, cfg, cfg.sourceProxy(source.APISide, c, sealer, m), m)
+		if err != nil {
+			return p, err
+		}
+		p.listeners, p.close = append(p.listeners, listener), func() error { wait(); return stop() }
 	}
 	return p, nil
+}
+
+// sourceProxy makes the source proxy of one way in, which has places of its own for transfers.
+func (c Config) sourceProxy(side string, from *connector, sealer *session.Sealer, m *metrics.Metrics) *source.Proxy {
+	m.Pushes(side)
+	made := source.New(c.engine(side, sealer, m), from.upstream.Load)
+	made.Software = "local-source-proxy/" + c.Version
+	return made
 }
 
 // openSessions makes what seals upload sessions, with keys that are followed until the context ends.

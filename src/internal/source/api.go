@@ -3,11 +3,11 @@
 package source
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/frontproxy"
@@ -61,8 +61,11 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	behind := *r
 	behind.URL = &url.URL{Path: path, RawPath: rest, RawQuery: r.URL.RawQuery}
-	prefix := pathOf(namespace)
-	return a.proxy.serve(w, &behind, admission{Upstream: a.proxy.current(), namespace: namespace, prefix: prefix, base: prefix})
+	now, prefix := a.proxy.current(), pathOf(namespace)
+	return a.proxy.serve(w, &behind, admission{
+		Upstream: now, namespace: namespace, prefix: prefix, base: prefix,
+		caller: &caller{namespace, user.Name, user.Groups, cmp.Or(now.Tenancy, Repositories)},
+	})
 }
 
 // errNoFront is of a server that has not read yet how the API server shows itself.
@@ -93,11 +96,6 @@ func split(escaped string) (namespace, rest string, ok bool) {
 		return "", "", false
 	}
 	return namespace, rest, true
-}
-
-// isNamespace reports whether a namespace can have the name: it is a label of RFC 1123.
-func isNamespace(name string) bool {
-	return regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`).MatchString(name)
 }
 
 // object is one of Kubernetes' discovery documents, in the form that its client-go reads.

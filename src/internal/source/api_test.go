@@ -104,40 +104,6 @@ func TestNamespacesHaveRepositories(t *testing.T) {
 	})
 }
 
-// TestNamespacesShareARepository: with tenancy "tags" a namespace has the tags that begin with its name, and
-// nothing that is common to all can be read, listed or deleted.
-func TestNamespacesShareARepository(t *testing.T) {
-	digest := registrytest.Digest(layer())
-	manifest := proxytest.Body([]byte(`{"schemaVersion":2}`))
-	_, registry, api := namespaced(t, proxytest.Config{Tenancy: source.Tags, AllowPull: true, AllowDelete: true})
-	stored := pushed(t, api, below("team"), "team_web")
-	registry.Holds("team/code", layer())
-	api.Do("GET", below("team")+"/v2/source/manifests/team_web", byJane).Is(200).Has(source.PathHeader, "registry.example.com/team/code")
-	api.Do("HEAD", below("team-a")+"/v2/source/manifests/"+stored, byJane).Is(200)
-	api.Do("HEAD", below("team-a")+"/v2/source/blobs/"+digest, byJane).Is(200)
-	for _, refused := range []struct {
-		namespace, method, path string
-		options                 []proxytest.Option
-	}{
-		{"team-a", "GET", "manifests/team_web", nil},
-		{"team-a", "PUT", "manifests/team_web", []proxytest.Option{manifest}},
-		{"team", "PUT", "manifests/team-a_web", []proxytest.Option{manifest}},
-		{"team", "PUT", "manifests/team-web", []proxytest.Option{manifest}},
-		{"team", "PUT", "manifests/team", []proxytest.Option{manifest}},
-		{"team", "PUT", "manifests/latest", []proxytest.Option{manifest}},
-		{"team", "PUT", "manifests/team_web?tag=team-a_web", []proxytest.Option{manifest}},
-		{"team-a", "DELETE", "manifests/team_web", nil},
-		{"team-a", "DELETE", "manifests/" + stored, nil},
-		{"team-a", "GET", "manifests/" + stored, nil},
-		{"team-a", "GET", "blobs/" + digest, nil},
-		{"team-a", "DELETE", "blobs/" + digest, nil},
-		{"team-a", "GET", "tags/list", nil},
-		{"team-a", "GET", "referrers/" + stored, nil},
-	} {
-		api.Do(refused.method, below(refused.namespace)+"/v2/source/"+refused.path, append(refused.options, byJane)...).Fails(403, oci.Denied)
-	}
-}
-
 // TestNobodyButTheAPIServer gets anything but 401, whatever the path and the headers.
 func TestNobodyButTheAPIServer(t *testing.T) {
 	p, _ := proxytest.Simple(t, proxytest.Config{AllowPull: true})
@@ -248,6 +214,7 @@ func TestHealthOfANamespace(t *testing.T) {
 	registry.When("POST", "/team/code/team-b/").Answer(403, `{"errors":[{"code":"DENIED","message":"no"}]}`)
 	api.Do("GET", below("team-a")+"/health", byJane).Is(200).Says(`"statuscode":"200"`).Has(source.PathHeader, "registry.example.com/team/code/team-a")
 	api.Do("GET", below("team-b")+"/health", byJane).Is(200).Says(`"statuscode":"403"`)
+	api.Do("GET", below("team-b")+"/health", byJane).Is(200).Says(`"namespace":"team-b","user":"jane","groups":2,"tenancy":"repositories"`)
 	api.Do("GET", below("team-a")+"/health", byJane).Is(200).Says(`"statuscode":"200"`)
 	p.Do("GET", "/health").Is(200).Says(`"statuscode":"200"`)
 }

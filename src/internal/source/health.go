@@ -39,6 +39,15 @@ type report struct {
 	Message    string `json:"message"`
 }
 
+// caller is what the namespaced API knows of who asks.
+type caller struct {
+	Namespace string `json:"namespace"`
+	User      string `json:"user"`
+	// Groups is how many groups the user is in.
+	Groups  int     `json:"groups"`
+	Tenancy Tenancy `json:"tenancy"`
+}
+
 // health answers /health for one configuration: whether a push would succeed, as far as the registry is
 // concerned. The status of the answer itself is never 401, 403 or 404, which clients read as a missing
 // permission or a missing installation. The zero value is ready.
@@ -64,14 +73,15 @@ func (h *health) serve(w http.ResponseWriter, r *http.Request, now admission) er
 		return oci.Errorf(oci.Unsupported, "/health can only be read").With("Allow", "GET, HEAD")
 	}
 	if now.Registry == nil {
-		return write(w, http.StatusInternalServerError, report{"500", "registry server configuration in the cluster is invalid: " + now.Problem.Error()})
+		invalid := report{"500", "registry server configuration in the cluster is invalid: " + now.Problem.Error()}
+		return write(w, http.StatusInternalServerError, invalid, now.caller)
 	}
 	result, err := h.look(r.Context(), now)
 	if err != nil {
 		return oci.Errorf(oci.ClientClosed, "the client went away").Because(err)
 	}
 	httpserver.EntryOf(r.Context()).Err = result.err
-	return write(w, http.StatusOK, result.report)
+	return write(w, http.StatusOK, result.report, now.caller)
 }
 
 // look returns a recent result, or asks the registry once for all who want to know.
@@ -156,9 +166,12 @@ func obstacle(err error) string {
 	return "the connection fails; the proxy's log says how"
 }
 
-func write(w http.ResponseWriter, status int, result report) error {
+func write(w http.ResponseWriter, status int, result report, to *caller) error {
 	result.Message = url.QueryEscape(result.Message)
-	body, err := json.Marshal(result)
+	body, err := json.Marshal(struct {
+		report
+		*caller
+	}{result, to})
 	if err != nil {
 		return err
 	}

@@ -78,6 +78,8 @@ type admission struct {
 	*Upstream
 	// namespace is that of the path in the namespaced API; empty behind the service proxy.
 	namespace string
+	// caller is who asks, for /health; nil behind the service proxy, which does not say.
+	caller *caller
 	// prefix is what was taken off the client's path; base is that of a Location (see [engine.Target]).
 	prefix, base string
 }
@@ -104,7 +106,11 @@ func (a admission) Admit(r *http.Request, operation oci.Route) (engine.Target, e
 	if err != nil {
 		return engine.Target{}, err
 	}
-	if err := errors.Join(a.allowed(operation), a.separate(operation)); err != nil {
+	if err := a.allowed(operation); err != nil {
+		return engine.Target{}, err
+	}
+	content, err := a.separate(operation)
+	if err != nil {
 		return engine.Target{}, err
 	}
 	if a.Registry == nil {
@@ -115,12 +121,21 @@ func (a admission) Admit(r *http.Request, operation oci.Route) (engine.Target, e
 		Repository: repository,
 		Prefix:     a.prefix,
 		Base:       a.base,
+		Content:    content,
 		Scope:      upstream.Push(repository),
 		Download:   a.AllowPull,
 		Source:     a.source,
 		Refused:    refused,
-		Callers:    callersOf(r),
+		Callers:    a.callers(r),
 	}, nil
+}
+
+// callers are whom a transfer is counted for: the API server is the one address of all who use the namespaced API.
+func (a admission) callers(r *http.Request) []string {
+	if a.caller != nil {
+		return []string{a.namespace, a.caller.User}
+	}
+	return callersOf(r)
 }
 
 func (a admission) repository(name string) (string, error) {

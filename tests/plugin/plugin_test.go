@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
@@ -68,7 +67,7 @@ func (p *place) command(ctx context.Context, program string, args ...string) *ex
 // run runs a program to its end and returns what it prints on each stream.
 func (p *place) run(t *testing.T, program string, args ...string) (stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	cmd := p.command(ctx, program, args...)
 	var out, errOut bytes.Buffer

@@ -4,7 +4,6 @@ package proxy
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
@@ -121,7 +120,6 @@ func startEmbedded(ctx context.Context, cfg Config) (adjust func(*settings.Value
 // countReloads counts changes of the settings; what makes no difference is none.
 func countReloads(m *metrics.Metrics) func(what, result string, err error) {
 	return func(what, result string, _ error) {
-		what = strings.ReplaceAll(what, " ", "_")
 		if result == settings.Unchanged {
 			m.InForce(what)
 			return

@@ -13,6 +13,8 @@ type Values struct {
 	PushSecret PushSecret `yaml:"push_secret"`
 	// PullSecret is the credential that may only read.
 	PullSecret PullSecret `yaml:"pull_secret"`
+	// ImagePullSecret is the credential that the kubelet pulls the pods' image with.
+	ImagePullSecret ImagePullSecret `yaml:"image_pull_secret"`
 	// RBACSubjects are the users and groups who may push.
 	RBACSubjects []Subject `yaml:"rbac_subjects_for_proxy_access"`
 	// ProxyConfiguration sizes the Deployment.
@@ -27,6 +29,10 @@ type Values struct {
 	KubernetesDistribution string `yaml:"kubernetes_distribution"`
 	// KubernetesVersion is the version of the cluster, such as "1.34".
 	KubernetesVersion string `yaml:"kubernetes_version"`
+	// NamespacedAPI is the way in behind the API server's aggregation layer.
+	NamespacedAPI NamespacedAPI `yaml:"namespaced_api"`
+	// ServiceProxy is that of existing clients.
+	ServiceProxy ServiceProxy `yaml:"service_proxy"`
 	// AllowPull lets callers download blobs.
 	AllowPull bool `yaml:"allow_pull"`
 	// AllowDelete lets callers delete content.
@@ -68,6 +74,13 @@ type PullSecret struct {
 	ToNamespaces []string `yaml:"to_namespaces"`
 }
 
+// ImagePullSecret is the value image_pull_secret.
+type ImagePullSecret struct {
+	Name         string `yaml:"name"`
+	Namespace    string `yaml:"namespace"`
+	CreateExport bool   `yaml:"create_export"`
+}
+
 // Subject is a subject of a RoleBinding, in the spelling of the Kubernetes API.
 type Subject struct {
 	Kind      string `yaml:"kind"`
@@ -95,6 +108,21 @@ type Quantity string
 func (q *Quantity) UnmarshalText(text []byte) error {
 	*q = Quantity(text)
 	return nil
+}
+
+// NamespacedAPI is the value namespaced_api. A flag has the server serve it; Enabled says which values go
+// together.
+type NamespacedAPI struct {
+	Enabled bool `yaml:"enabled"`
+	// Tenancy is [TenancyRepositories], which is the default, or [TenancyTags].
+	Tenancy                string `yaml:"tenancy"`
+	MetricsByNamespace     bool   `yaml:"metrics_by_namespace"`
+	CreateClusterResources bool   `yaml:"create_cluster_resources"`
+}
+
+// ServiceProxy is the value service_proxy.
+type ServiceProxy struct {
+	Enabled bool `yaml:"enabled"`
 }
 
 // NetworkPolicy is the value network_policy.

@@ -47,7 +47,7 @@ func (o *healthOptions) validate(cmd *cobra.Command, _ []string) error {
 }
 
 func (o *healthOptions) run(ctx context.Context) error {
-	health, err := o.check(ctx)
+	health, err := o.checkHealth(ctx, false)
 	if _, mistake := errors.AsType[usageError](err); mistake || err != nil && !o.always {
 		return err
 	}
@@ -60,9 +60,9 @@ func (o *healthOptions) run(ctx context.Context) error {
 	return nil
 }
 
-// check returns what there is to print, with or without an error.
-func (o *healthOptions) check(ctx context.Context) (doctor.Health, error) {
-	client, err := o.client(false)
+// checkHealth returns what there is to print, with or without an error. quiet is that of [app.client].
+func (a *app) checkHealth(ctx context.Context, quiet bool) (doctor.Health, error) {
+	client, err := a.client(quiet)
 	if err != nil {
 		return doctor.Unreachable(err), err
 	}

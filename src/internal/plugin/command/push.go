@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -136,7 +137,11 @@ func (o *pushOptions) run(ctx context.Context) error {
 	}
 	err := o.pushWithin(within)
 	if _, said := errors.AsType[silent](err); !said && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return fmt.Errorf("push: it did not end within --timeout %s", o.timeout)
+		why := ""
+		if stopped, ok := errors.AsType[*push.Interrupted](err); ok && stopped.LastTry != nil {
+			why = ": " + stopped.LastTry.Error()
+		}
+		return fmt.Errorf("push: it did not end within --timeout %s%s", o.timeout, why)
 	}
 	return err
 }
@@ -186,12 +191,22 @@ func (o *pushOptions) pushWithin(ctx context.Context) error {
 func (o *pushOptions) sendTagged(
 	ctx context.Context, client *apiserver.Client, img *pack.Image, tag, repository string,
 ) (push.Result, error) {
-	opts := push.Options{Tag: tag, Also: o.tags, Repository: repository}
+	opts := push.Options{Tag: tag, Also: o.also(tag), Repository: repository}
 	result, err := o.send(ctx, client, img, opts, o.source.quiet)
 	if err != nil {
 		return push.Result{}, err
 	}
 	return result, writeLock(o.lockOutput, result)
+}
+
+// also returns the further tags, each once, without that of the workload.
+func (o *pushOptions) also(tag string) (further []string) {
+	for _, each := range o.tags {
+		if each != tag && !slices.Contains(further, each) {
+			further = append(further, each)
+		}
+	}
+	return further
 }
 
 // imageAnnotations are those that were asked for. What is named counts before what git says.

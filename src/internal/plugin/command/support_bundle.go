@@ -161,16 +161,7 @@ func (o *supportOptions) collect(
 func (o *supportOptions) health(ctx context.Context) (doctor.Health, error) {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	client, err := o.client(true)
-	if err != nil {
-		return doctor.Unreachable(err), err
-	}
-	defer client.CloseIdle()
-	health, err := doctor.CheckHealth(ctx, client)
-	if err != nil {
-		return doctor.Unreachable(err), err
-	}
-	return health, nil
+	return o.checkHealth(ctx, true)
 }
 
 // knowCredentials teaches the redactor the user's own.

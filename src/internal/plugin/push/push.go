@@ -52,7 +52,8 @@ type Options struct {
 	Pause func(context.Context, time.Duration) error
 	// StopGrace is how long an interrupted upload may take to have what was sent so far confirmed. Zero means
 	// ten seconds: on a slow line megabytes wait in buffers, and some registries lose an upload that breaks
-	// off.
+	// off. It is a part of the time that the context leaves, and a quarter of it at most: uploads stop ahead of
+	// a deadline.
 	StopGrace time.Duration
 	// Patience is how long nothing may happen before Notify hears what is waited for; zero means five
 	// seconds.
@@ -80,6 +81,8 @@ func (r Result) Reference() string { return r.Repository + ":" + r.Tag + "@" + r
 type Interrupted struct {
 	// Cause is the context's error.
 	Cause error
+	// LastTry is why the last try failed that nothing has mended since; nil: none did.
+	LastTry error
 	// Resumable says that the next push of the same image continues the upload: the registry has confirmed a
 	// part of it.
 	Resumable bool
@@ -88,10 +91,14 @@ type Interrupted struct {
 }
 
 func (i *Interrupted) Error() string {
+	text := "interrupted before everything was sent"
 	if errors.Is(i.Cause, context.DeadlineExceeded) {
-		return "the time was up before everything was sent"
+		text = "the time was up before everything was sent"
 	}
-	return "interrupted before everything was sent"
+	if i.LastTry != nil {
+		text += fmt.Sprintf(" (%v)", i.LastTry)
+	}
+	return text
 }
 
 // Unwrap returns the context's error.
@@ -108,6 +115,10 @@ type pusher struct {
 	total  atomic.Int64
 	fresh  atomic.Int64 // bytes of blobs that were not there
 	open   openUploads
+	// failed is why the last try failed, until a later one of the same step does not.
+	failed atomic.Pointer[error]
+	// deadline of the push; zero: none.
+	deadline time.Time
 	// stopping is for what is said once, however many uploads are under way.
 	stopping sync.Once
 }
@@ -152,7 +163,7 @@ func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (doc
 		return true, nil
 	})
 	if err != nil {
-		return doctor.Report{}, err
+		return doctor.Report{}, p.interruption(ctx, err)
 	}
 	var report doctor.Report
 	err = p.retry(ctx, "ask for the registry's health", preflightTries, func(ctx context.Context) (_ bool, err error) {
@@ -163,7 +174,7 @@ func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (doc
 		return false, err
 	})
 	report.Target = target
-	return report, err
+	return report, p.interruption(ctx, err)
 }
 
 // Push uploads what the registry does not have of img, and makes opts.Tag name it. A second tag, as imgpkg
@@ -178,7 +189,7 @@ func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Opti
 	if result.Repository == "" {
 		report, err := Preflight(ctx, client, opts)
 		if err != nil {
-			return Result{}, p.interruption(ctx, err)
+			return Result{}, err
 		}
 		result.Repository = report.Target
 	}
@@ -190,8 +201,10 @@ func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Opti
 	if err != nil {
 		return Result{}, err
 	}
-	if err := p.sendAll(ctx, blobs); err != nil {
-		return Result{}, p.interruption(ctx, err)
+	uploading, cancel := p.aheadOfDeadline(ctx)
+	defer cancel()
+	if err := p.sendAll(uploading, blobs); err != nil {
+		return Result{}, p.interruption(uploading, err)
 	}
 	missing = append(missing, strings.Replace(digest.String(), ":", "-", 1)+".imgpkg")
 	if err := p.tag(ctx, img, missing...); err != nil {
@@ -204,9 +217,23 @@ func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Opti
 func (p *pusher) interruption(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		resumable, unconfirmed := p.open.state()
-		return &Interrupted{ctx.Err(), resumable, unconfirmed}
+		stopped := &Interrupted{Cause: ctx.Err(), Resumable: resumable, Unconfirmed: unconfirmed}
+		if why := p.failed.Load(); why != nil {
+			stopped.LastTry = *why
+		}
+		return stopped
 	}
 	return err
+}
+
+// aheadOfDeadline returns the context of uploads. It leaves the registry time to confirm what was sent.
+func (p *pusher) aheadOfDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	p.deadline = deadline
+	return context.WithDeadline(ctx, deadline.Add(-min(p.opts.StopGrace, time.Until(deadline)/4)))
 }
 
 func (p *pusher) sendAll(ctx context.Context, blobs []blob) error {

@@ -47,7 +47,8 @@ func newPush(a *app) *cobra.Command {
 		Short: "Push a source tree and print the image that it became",
 		Long: `Push a source tree and print the image that it became, as repository:tag@digest.
 
-The tag is <namespace>-<name>. The same tree has the same digest on every machine. A tree that has not changed
+The tag is <namespace>-<name>. Where namespaces share a repository by tags, a name with "-" or "_" has the tag
+<namespace>_<name>. The same tree has the same digest on every machine. A tree that has not changed
 uploads nothing. After an interruption, run the same command again: it continues the upload where it stopped.
 
 The push leaves ".git" out, unless the exclude file takes it back with "!.git". It refuses symbolic links,

@@ -25,8 +25,10 @@ const gcPercent = 40
 // temporary is what --embedded-registry means without a directory.
 const temporary = "temporary"
 
-func serveCommand(stderr io.Writer) *cobra.Command {
-	var cfg proxy.Config
+func serveCommand(stderr io.Writer) *cobra.Command { return serveWith(stderr, new(proxy.Config)) }
+
+// serveWith is the command whose flags go into cfg.
+func serveWith(stderr io.Writer, cfg *proxy.Config) *cobra.Command {
 	var format, level, embedded string
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -85,7 +87,7 @@ server does nothing else. Licenses and registries are YAML files (--image-proxy-
 		if cfg.Memory, err = proxy.LimitMemory(os.Getenv(proxy.MemoryLimitVariable), os.DirFS("/")); err != nil {
 			return usageError{err}
 		}
-		return proxy.Run(cmd.Context(), cfg)
+		return proxy.Run(cmd.Context(), *cfg)
 	}
 	return cmd
 }

@@ -85,29 +85,23 @@ type Store struct {
 	source  source
 	// statuses writes into the cluster; nil with a directory.
 	statuses *statuses
-	changed  chan struct{} // holds one: something has changed since the last look
-	loaded   chan struct{}
-	ended    chan struct{}
-	err      error // once ended
+	// decided, if set, is told what each look has shown.
+	decided func(reading, moment)
+	changed chan struct{} // holds one: something has changed since the last look
+	loaded  chan struct{}
+	ended   chan struct{}
+	err     error // once ended
 }
 
 // Follow begins to follow the objects, until ctx ends. A directory has been read when it returns, and an
 // error means that it cannot be; a cluster may be away, and is waited for.
 func Follow(ctx context.Context, cfg Config) (*Store, error) {
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	s := &Store{
-		cfg: cfg, catalog: catalog.NewStore(),
-		changed: make(chan struct{}, 1), loaded: make(chan struct{}), ended: make(chan struct{}),
-	}
-	if cfg.Dir == "" {
-		c := newCluster(cfg.Cluster, cfg.Log)
-		s.source, s.statuses = c, newStatuses(c, cfg.Log)
+	s := newStore(cfg)
+	if c, ok := s.source.(*cluster); ok {
+		s.statuses = newStatuses(c, s.cfg.Log)
 		go s.run(ctx)
 		return s, nil
 	}
-	s.source = newDirectory(cfg.Dir)
 	go s.run(ctx)
 	select {
 	case <-s.loaded:
@@ -115,6 +109,20 @@ func Follow(ctx context.Context, cfg Config) (*Store, error) {
 	case <-s.ended:
 		return nil, s.err
 	}
+}
+
+func newStore(cfg Config) *Store {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{
+		cfg: cfg, catalog: catalog.NewStore(),
+		changed: make(chan struct{}, 1), loaded: make(chan struct{}), ended: make(chan struct{}),
+	}
+	if s.source = newDirectory(cfg.Dir); cfg.Dir == "" {
+		s.source = newCluster(cfg.Cluster, cfg.Log)
+	}
+	return s
 }
 
 // Catalog returns the store of the catalog in force.
@@ -222,6 +230,9 @@ func (s *Store) put(read reading, keys credentials, before moment) moment {
 	decided := resolve(read.objects, before.standings, keys, time.Now())
 	now := moment{decided.standings, connect(decided, keys, before.links, s.cfg.Upstream), read.faults}
 	report(s.cfg.Log, read, now.standings, before.standings, before.faults)
+	if s.decided != nil {
+		s.decided(read, now)
+	}
 	s.catalog.Replace(decided.catalog)
 	for which, link := range before.links {
 		if now.links[which] != link {

@@ -111,7 +111,7 @@ func (v *visit) inForce(credential *catalog.Credential) error {
 
 // over says how a credential has ended, if it has.
 func over(c *catalog.Credential, now time.Time) (Reason, *oci.Error) {
-	switch ended := end(c); {
+	switch ended := c.Ends(); {
 	case c.License.Revoked && c.License.RevokedAt.IsZero():
 		return Revoked, oci.Errorf(oci.Denied, "this license was revoked; ask the vendor")
 	case c.License.Revoked:
@@ -126,14 +126,6 @@ func over(c *catalog.Credential, now time.Time) (Reason, *oci.Error) {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// end is when a credential ends by the clock, itself or with its license; zero: never.
-func end(c *catalog.Credential) time.Time {
-	if c.Expires.IsZero() || !c.License.Expires.IsZero() && c.License.Expires.Before(c.Expires) {
-		return c.License.Expires
-	}
-	return c.Expires
-}
 
 // errClosed answers for another application and for a registry that is not open to this one: nothing is there
 // to be probed.

@@ -12,7 +12,7 @@ import (
 // opens anything.
 func Describe(credentials []*catalog.Credential, now time.Time) (text string, opens bool) {
 	license := credentials[0].License
-	ended := End(credentials)
+	ended := catalog.End(credentials)
 	switch {
 	case license.Revoked && license.RevokedAt.IsZero():
 		return "was revoked, and opens nothing", false
@@ -25,19 +25,4 @@ func Describe(credentials []*catalog.Credential, now time.Time) (text string, op
 	default:
 		return "expired at " + stamp(ended) + ", and opens nothing", false
 	}
-}
-
-// End is when the last credential of a license ends by the clock; zero: never.
-func End(credentials []*catalog.Credential) time.Time {
-	var last time.Time
-	for _, each := range credentials {
-		ended := end(each)
-		if ended.IsZero() {
-			return ended
-		}
-		if ended.After(last) {
-			last = ended
-		}
-	}
-	return last
 }

@@ -187,6 +187,7 @@ func (s *Store) keep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.changed:
+		case <-now.nextEnd(): // nothing is edited, and a line of the log is due
 		}
 		read := s.source.current()
 		keys, complete := reader.follow(ctx, places(read.objects, now.standings))
@@ -220,6 +221,7 @@ func places(read []*object, now map[id]*standing) []string {
 
 // moment is what was in force, and said, at one.
 type moment struct {
+	at        time.Time
 	standings map[id]*standing
 	links     map[id]link
 	faults    map[string]fault
@@ -227,9 +229,13 @@ type moment struct {
 
 // put decides about what was read, and brings it into force.
 func (s *Store) put(read reading, keys credentials, before moment) moment {
-	decided := resolve(read.objects, before.standings, keys, time.Now())
-	now := moment{decided.standings, connect(decided, keys, before.links, s.cfg.Upstream), read.faults}
+	at := time.Now()
+	decided := resolve(read.objects, before.standings, keys, at)
+	now := moment{at, decided.standings, connect(decided, keys, before.links, s.cfg.Upstream), read.faults}
 	report(s.cfg.Log, read, now.standings, before.standings, before.faults)
+	if isClosed(s.loaded) {
+		audit(s.cfg.Log, read, now, before)
+	}
 	if s.decided != nil {
 		s.decided(read, now)
 	}

@@ -19,8 +19,12 @@ import (
 // Admit implements [engine.Side]. A request that had to wait for a place is decided about anew.
 func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, error) {
 	target, credential, err := v.decide(r, operation)
-	if err != nil || operation.Kind == oci.Ping {
+	if err != nil {
 		return target, err
+	}
+	if operation.Kind == oci.Ping {
+		v.admitted(r.Context(), credential, "the License is in force")
+		return target, nil
 	}
 	waited, noPlace := v.await(r.Context(), operation, credential)
 	if waited {
@@ -31,6 +35,7 @@ func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, erro
 	if noPlace != nil {
 		return engine.Target{}, noPlace
 	}
+	v.admitted(r.Context(), credential, "the License is in force, of this application, and the ExternalRegistry is open to it")
 	v.credential = credential.Hash
 	v.downloads.watch(&v.download)
 	return target, nil
@@ -84,6 +89,7 @@ func (v *visit) decide(r *http.Request, operation oci.Route) (engine.Target, *ca
 	if err != nil {
 		return engine.Target{}, nil, err
 	}
+	v.registry = registry.Name
 	if scope != nil && !slices.Contains(scope, operation.Name) {
 		return engine.Target{}, nil, v.deny(Unauthenticated, v.challenge(r, oci.Errorf(oci.Unauthorized, "the token does not cover this repository"),
 			operation.Name, "insufficient_scope"))

@@ -64,7 +64,7 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 	}
 	m.Pushes(source.Side)
 	side := source.New(cfg.engine(source.Side, sealer, m), c.upstream.Load)
-	side.Software = "local-source-proxy/" + cfg.Version
+	side.Software, side.Log = "local-source-proxy/"+cfg.Version, cfg.Logger
 	p.listener = httpserver.Listener{
 		Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address", Connections: cfg.connections(source.Side, nil, m),
 		Handler: httpserver.AccessLog{Side: source.Side, Logger: cfg.Logger, Recorder: m}.Handler(side.Serve),

@@ -3,8 +3,10 @@
 package source
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -42,6 +44,8 @@ type Proxy struct {
 	// Software is the Server header of every response (RFC 9110, 10.2.4), such as local-source-proxy/0.3.0,
 	// so that "kubectl lsp version" can tell; empty for none.
 	Software string
+	// Log gets a debug line with each decision; nil discards.
+	Log *slog.Logger
 
 	engine  *engine.Engine
 	current func() *Upstream
@@ -64,11 +68,14 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
 	if strings.TrimSuffix(r.URL.EscapedPath(), "/") == "/health" {
 		return now.health.serve(w, r, now)
 	}
-	return p.engine.Serve(w, r, admission{now})
+	return p.engine.Serve(w, r, admission{now, p.Log})
 }
 
 // admission is the side as one request sees it: with the configuration that was in force when it came.
-type admission struct{ *Upstream }
+type admission struct {
+	*Upstream
+	log *slog.Logger
+}
 
 // Name implements [engine.Side].
 func (admission) Name() string { return Side }
@@ -80,6 +87,32 @@ func (admission) Read(r *http.Request) (oci.Route, error) {
 
 // Admit implements [engine.Side].
 func (a admission) Admit(r *http.Request, operation oci.Route) (engine.Target, error) {
+	target, err := a.admit(r, operation)
+	a.explain(r.Context(), operation, target, err)
+	return target, err
+}
+
+// explain logs at debug why a request was admitted or refused.
+func (a admission) explain(ctx context.Context, operation oci.Route, target engine.Target, refused error) {
+	if a.log == nil || !a.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	decision, rule := "admitted", "the name stands for the repository in the values, and the API server has let the caller in"
+	switch {
+	case refused != nil:
+		decision, rule = "refused", refused.Error()
+	case operation.Kind == oci.Ping:
+		rule = "the greeting is open to all"
+	}
+	attrs := []slog.Attr{
+		slog.String("door", Side), slog.String("id", httpserver.EntryOf(ctx).ID), slog.String("rule", rule),
+		slog.String("name", operation.Name), slog.String("operation", operation.Operation()), slog.String("repository", target.Repository),
+		slog.Bool("allow_pull", a.AllowPull), slog.Bool("allow_delete", a.AllowDelete), slog.Bool("allow_sub_repositories", a.AllowSubRepositories),
+	}
+	a.log.LogAttrs(ctx, slog.LevelDebug, decision, attrs...)
+}
+
+func (a admission) admit(r *http.Request, operation oci.Route) (engine.Target, error) {
 	if operation.Kind == oci.Ping {
 		return engine.Target{}, nil
 	}

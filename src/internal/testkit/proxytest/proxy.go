@@ -156,6 +156,7 @@ func New(t testing.TB, network *registrytest.Network, cfg Config) *Proxy {
 	}
 	side := source.New(forwarding, func() *source.Upstream { return p.Upstream })
 	logger := slog.New(slog.NewJSONHandler(p.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	side.Log = logger
 	server := httptest.NewServer(httpserver.AccessLog{Side: source.Side, Logger: logger, Recorder: cfg.Recorder}.Handler(side.Serve))
 	t.Cleanup(func() {
 		server.Close()

@@ -41,6 +41,8 @@ type Config struct {
 	Observer Observer
 	// Log gets a line for each object that cannot be used; nil discards.
 	Log *slog.Logger
+	// Ask has each registry asked now and then whether it takes its credential.
+	Ask bool
 }
 
 // Observer counts objects.
@@ -85,6 +87,8 @@ type Store struct {
 	source  source
 	// statuses writes into the cluster; nil with a directory.
 	statuses *statuses
+	// asker asks registries about their credentials; nil: none does.
+	asker *asker
 	// decided, if set, is told what each look has shown.
 	decided func(reading, moment)
 	changed chan struct{} // holds one: something has changed since the last look
@@ -97,7 +101,11 @@ type Store struct {
 // error means that it cannot be; a cluster may be away, and is waited for.
 func Follow(ctx context.Context, cfg Config) (*Store, error) {
 	s := newStore(cfg)
-	if c, ok := s.source.(*cluster); ok {
+	c, inCluster := s.source.(*cluster)
+	if cfg.Ask {
+		s.asker = newAsker(c, s.cfg.Log)
+	}
+	if inCluster {
 		s.statuses = newStatuses(c, s.cfg.Log)
 		go s.run(ctx)
 		return s, nil
@@ -160,6 +168,9 @@ func (s *Store) run(ctx context.Context) {
 	keeping.Go(func() { s.keep(ctx) })
 	if s.statuses != nil {
 		keeping.Go(func() { s.statuses.run(ctx) })
+	}
+	if s.asker != nil {
+		keeping.Go(func() { s.asker.run(ctx) })
 	}
 	s.err = s.source.run(ctx, s.look)
 	cancel()
@@ -253,6 +264,9 @@ func (s *Store) put(read reading, keys credentials, before moment) moment {
 	}
 	if s.statuses != nil {
 		s.statuses.follow(now.standings, before.standings)
+	}
+	if s.asker != nil {
+		s.asker.follow(now, before)
 	}
 	if !isClosed(s.loaded) {
 		s.cfg.Log.Info("objects loaded", "licenses", numbers[v1alpha1.LicenseKind].valid,

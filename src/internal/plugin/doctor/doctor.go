@@ -112,7 +112,7 @@ func (w *walk) rbac(ctx context.Context) (diagnosis.Step, error) {
 			}, err
 		}
 		if !review.Status.Allowed {
-			return diagnosis.Step{Remedy: "ask the operator to list you or a group of yours in rbac_subjects_for_proxy_access, or to install the package if it is not in this cluster"},
+			return diagnosis.Step{Remedy: apiserver.NoAccess},
 				fmt.Errorf("you may not %s services/proxy %s in namespace %s", verb, apiserver.ServiceName, apiserver.Namespace)
 		}
 	}

@@ -92,7 +92,9 @@ func fromError(e *apiserver.Error) (Health, error) {
 		message = http.StatusText(e.Status)
 	}
 	switch {
-	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
+	case e.Status == http.StatusForbidden:
+		return Health{Message: because(noPermission, message+"; "+apiserver.NoAccess)}, nil
+	case e.Status == http.StatusUnauthorized:
 		return Health{Message: because(noPermission, message)}, nil
 	case e.Status == http.StatusNotFound:
 		return Health{UserHasPermission: true, Message: because(notInstalled, message)}, nil

@@ -67,7 +67,7 @@ server does nothing else. Licenses and registries are YAML files (--image-proxy-
 	imagesFlags(flags, &cfg.Images)
 	flags.BoolVar(&cfg.Profiles, "pprof", false, "serve the Go runtime's profiles on the admin address, below /debug/pprof/")
 	flags.StringVar(&format, "log-format", "json", "json or text")
-	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error; debug has why each request was admitted or refused, and what registries were asked")
 	flags.DurationVar(&cfg.ShutdownTimeout, "shutdown-timeout", 5*time.Minute, "how long uploads under way may take to finish after SIGTERM")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		logger, err := newLogger(stderr, format, level)

@@ -3,6 +3,7 @@
 package imageproxy
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 
@@ -42,28 +43,25 @@ func (r Reason) rule() string {
 // is in it.
 func (v *visit) admitted(ctx context.Context, credential *catalog.Credential, rule string) {
 	v.passed = true
-	v.explain(ctx, "admitted", rule, slog.String("credential", credential.Name), slog.String("registry", v.registry))
+	if v.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
+		v.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "admitted", append(v.about(ctx, rule), slog.String("credential", credential.Name))...)
+	}
 }
 
 // explainRefusal logs at debug why a request was refused, if it was. What is only counted is not explained either.
 func (v *visit) explainRefusal(ctx context.Context, err error) {
-	rule := v.record.Reason.rule()
-	switch {
-	case v.silent, err == nil, v.passed && v.record.Reason == "":
+	if v.silent || err == nil || v.passed && v.record.Reason == "" || !v.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
 		return
-	case rule == "":
-		rule = err.Error()
 	}
-	v.explain(ctx, "refused", rule, slog.String("reason", string(v.record.Reason)))
+	rule := cmp.Or(v.record.Reason.rule(), err.Error())
+	v.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "refused", append(v.about(ctx, rule), slog.String("reason", string(v.record.Reason)))...)
 }
 
-func (v *visit) explain(ctx context.Context, decision, rule string, more ...slog.Attr) {
-	if !v.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
-		return
-	}
-	v.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, decision, append([]slog.Attr{
+// about is what such a line says.
+func (v *visit) about(ctx context.Context, rule string) []slog.Attr {
+	return []slog.Attr{
 		slog.String("door", Side), slog.String("id", httpserver.EntryOf(ctx).ID), slog.String("rule", rule),
-		slog.String("license", v.record.License), slog.String("app", v.record.App),
+		slog.String("license", v.record.License), slog.String("app", v.record.App), slog.String("registry", v.registry),
 		slog.String("image", v.record.Image), slog.String("reference", v.record.Reference),
-	}, more...)...)
+	}
 }

@@ -92,12 +92,12 @@ const nameCredential = "name a credential for this registry in spec.credentials"
 func (c *puller) pull(ctx context.Context, image Image) (diagnosis.Step, error) {
 	content, err := c.get(ctx, image, "/manifests/"+image.Reference, false)
 	if err != nil {
-		return diagnosis.Step{Remedy: c.pullRemedy(ctx, err)}, fmt.Errorf("%s: read the manifest: %w", image, err)
+		return diagnosis.Step{Remedy: c.pullRemedy(err)}, fmt.Errorf("%s: read the manifest: %w", image, err)
 	}
 	digest, list := firstOf(content)
 	if list {
 		if content, err = c.get(ctx, image, "/manifests/"+digest, false); err != nil {
-			return diagnosis.Step{Remedy: c.pullRemedy(ctx, err)}, fmt.Errorf("%s: read the manifest of its first platform: %w", image, err)
+			return diagnosis.Step{Remedy: c.pullRemedy(err)}, fmt.Errorf("%s: read the manifest of its first platform: %w", image, err)
 		}
 		digest, _ = firstOf(content)
 	}
@@ -163,7 +163,7 @@ func firstOf(manifest []byte) (digest string, list bool) {
 	return content.Config.Digest, false
 }
 
-func (c *puller) pullRemedy(ctx context.Context, err error) string {
+func (c *puller) pullRemedy(err error) string {
 	status := 0
 	if answer, ok := errors.AsType[*Failure](err); ok {
 		status = answer.Status

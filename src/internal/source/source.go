@@ -97,19 +97,20 @@ func (a admission) explain(ctx context.Context, operation oci.Route, target engi
 	if a.log == nil || !a.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	decision, rule := "admitted", "the name stands for the repository in the values, and the API server has let the caller in"
-	switch {
-	case refused != nil:
-		decision, rule = "refused", refused.Error()
-	case operation.Kind == oci.Ping:
-		rule = "the greeting is open to all"
-	}
 	attrs := []slog.Attr{
-		slog.String("door", Side), slog.String("id", httpserver.EntryOf(ctx).ID), slog.String("rule", rule),
+		slog.String("door", Side), slog.String("id", httpserver.EntryOf(ctx).ID),
 		slog.String("name", operation.Name), slog.String("operation", operation.Operation()), slog.String("repository", target.Repository),
 		slog.Bool("allow_pull", a.AllowPull), slog.Bool("allow_delete", a.AllowDelete), slog.Bool("allow_sub_repositories", a.AllowSubRepositories),
 	}
-	a.log.LogAttrs(ctx, slog.LevelDebug, decision, attrs...)
+	rule := "the name stands for the repository in the values, and the API server has let the caller in"
+	switch {
+	case refused != nil:
+		a.log.LogAttrs(ctx, slog.LevelDebug, "refused", append(attrs, slog.String("rule", refused.Error()))...)
+		return
+	case operation.Kind == oci.Ping:
+		rule = "the greeting is open to all"
+	}
+	a.log.LogAttrs(ctx, slog.LevelDebug, "admitted", append(attrs, slog.String("rule", rule))...)
 }
 
 func (a admission) admit(r *http.Request, operation oci.Route) (engine.Target, error) {

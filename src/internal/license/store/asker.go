@@ -77,7 +77,7 @@ func (a *asker) follow(now, before moment) {
 			was.generation = s.object.generation
 			continue
 		}
-		next := &inquiry{link: link, generation: s.object.generation, due: now.at.Add(rand.N(soon))}
+		next := &inquiry{link: link, generation: s.object.generation, due: now.at.Add(within(soon))}
 		if link.registry != nil {
 			next.called = s.force.registry.called()
 		}
@@ -189,7 +189,12 @@ func (a *asker) ask(ctx context.Context, which id, i inquiry) inquiry {
 
 // jittered is a time after some pause, of which replicas do not have the same.
 func jittered(from time.Time, pause time.Duration) time.Time {
-	return from.Add(pause + rand.N(pause/8))
+	return from.Add(pause + within(pause/8))
+}
+
+// within is some time up to that.
+func within(most time.Duration) time.Duration {
+	return rand.N(most) //nolint:gosec // G404: it only keeps replicas apart
 }
 
 // recorded returns what another replica, or this one before it started anew, has learnt of the same credential

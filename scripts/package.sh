@@ -52,7 +52,7 @@ start_registry() {
 	: >"$work/registry.log" # there before it is read for the first time
 	"$root/scripts/tool" crane registry serve --address 127.0.0.1:0 --disk "$work/blobs" >"$work/registry.log" 2>&1 &
 	server=$!
-	for _ in $(seq 100); do
+	for _ in {1..1200}; do
 		port=$(sed -n 's/.*serving on port \([0-9]*\).*/\1/p' "$work/registry.log")
 		[[ -z $port ]] || return 0
 		kill -0 "$server" 2>/dev/null || break

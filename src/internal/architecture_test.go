@@ -30,8 +30,10 @@ func mayImport() map[string][]string {
 		"httpserver":         {"oci", "settings/filewatch", "socket"},
 		"engine":             {"httpserver", "oci", "session", "upstream"},
 		"preflight":          {"diagnosis", "oci", "upstream"},
+		"frontproxy":         {},
+		"apiservice":         {"frontproxy", "kube"},
 		// The source proxy.
-		"source": {"engine", "httpserver", "oci", "preflight", "singleflight", "upstream"},
+		"source": {"engine", "frontproxy", "httpserver", "oci", "preflight", "singleflight", "upstream"},
 		// The image proxy, and what it knows of licenses; not where it is from.
 		"license/catalog": {"upstream"},
 		"imageproxy":      {"engine", "httpserver", "keyfile", "license/catalog", "oci", "upstream"},
@@ -46,7 +48,7 @@ func mayImport() map[string][]string {
 		},
 		"httpserver/metrics": {"httpserver", "imageproxy", "license/catalog"},
 		"proxy": {
-			"diagnosis", "engine", "httpserver", "httpserver/metrics", "imageproxy", "keychain", "keychain/ambient",
+			"apiservice", "diagnosis", "engine", "httpserver", "httpserver/metrics", "imageproxy", "keychain", "keychain/ambient",
 			"keychain/dockerconfig", "keyfile", "kube", "license/catalog", "license/store", "oci", "preflight", "session", "settings", "settings/filewatch", "source", "upstream",
 		},
 		// kubectl-lsp.
@@ -63,7 +65,7 @@ func mayImport() map[string][]string {
 		// Doubles, for tests alone.
 		"testkit/registrytest": {}, "testkit/kubetest": {}, "testkit/lsptest": {},
 		"testkit/proxytest": {
-			"engine", "httpserver", "keychain", "keyfile", "oci", "session", "source", "testkit/registrytest", "upstream",
+			"engine", "frontproxy", "httpserver", "keychain", "keyfile", "oci", "session", "source", "testkit/registrytest", "upstream",
 		},
 	}
 }

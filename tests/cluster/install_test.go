@@ -69,7 +69,7 @@ metadata: {name: local-source-proxy, namespace: %[1]s}
 spec: {fetch: {imgpkgBundle: {image: "%[2]s/package-repository:%[3]s"}}}
 `, installNamespace, here.packages, version))
 	for _, name := range []string{packageName, profilesName} {
-		eventually(t, time.Minute, "package "+name+"."+version, func() error {
+		eventually(t, 2*time.Minute, "package "+name+"."+version, func() error {
 			_, err := try(t.Context(), "", "get", "package", "-n", installNamespace, name+"."+version)
 			return err
 		})
@@ -206,7 +206,7 @@ func installFor(t *testing.T, more values) *upstream {
 	install(t, here.versions[0], valuesFor(t, u, more))
 	setCredential(t, u.dockerConfig(u.user, u.password))
 	admin := as(t, "admin")
-	eventually(t, 30*time.Second, "healthy", func() error { return health(t, admin, 200, "200") })
+	eventually(t, 2*time.Minute, "healthy", func() error { return health(t, admin, 200, "200") })
 	return u
 }
 

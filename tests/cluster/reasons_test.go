@@ -80,7 +80,7 @@ func TestPluginSaysWhy(t *testing.T) {
 
 	step(t, "the registry refuses the operator's credential")
 	setCredential(t, u.dockerConfig(u.user, "not-the-password"))
-	eventually(t, 20*time.Second, "health sees it", func() error {
+	eventually(t, 2*time.Minute, "health sees it", func() error {
 		if got := developer.lsp(t, "health"); got.code == 0 {
 			return errors.New(got.stdout)
 		}

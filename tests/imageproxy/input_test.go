@@ -23,6 +23,8 @@ func TestFlagsThatAreWrong(t *testing.T) {
 		says  string
 	}{
 		"no side":               {[]string{"--listen-address="}, 2, "there is nothing to serve"},
+		"API, no cluster":       {[]string{"--api-address=127.0.0.1:0"}, 2, "--api-address is for a server in a cluster"},
+		"API metrics, no API":   {[]string{"--api-metrics-by-namespace"}, 2, "--api-metrics-by-namespace needs --api-address"},
 		"no objects":            {side, 2, "--image-proxy-dir"},
 		"no address":            {[]string{"--image-proxy-dir=" + dir}, 2, "--image-proxy-address"},
 		"certificate, no key":   {append(side, "--image-proxy-dir="+dir, "--image-proxy-tls-cert="+text), 2, "--image-proxy-tls-key"},

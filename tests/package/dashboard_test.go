@@ -38,7 +38,7 @@ func dashboard(t *testing.T, values string) []panel {
 }
 
 func TestDashboardShowsMetricsOfTheServer(t *testing.T) {
-	panels := dashboard(t, monitored)
+	panels := dashboard(t, allMonitored)
 	seen := map[string]bool{}
 	for i, p := range panels {
 		if p.ID != i+1 || p.Title == "" {

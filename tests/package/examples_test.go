@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
@@ -42,6 +44,12 @@ func TestExamplesApply(t *testing.T) {
 		},
 		"image-proxy-gateway-http.yml": func(t *testing.T, all []object) bool { return leads(t, all, "HTTPRoute", "HTTPS", "Terminate") },
 		"image-proxy-gateway-tls.yml":  func(t *testing.T, all []object) bool { return leads(t, all, "TLSRoute", "TLS", "Passthrough") },
+		// The package's own ClusterRole has no such verb.
+		"namespaced-delete.yml": func(t *testing.T, all []object) bool {
+			role := decode[rbacv1.ClusterRole](t, find(t, all, "/ClusterRole/local-source-proxy-delete"))
+			return slices.Equal(role.Rules[0].Verbs, []string{"delete"}) && slices.Equal(role.Rules[0].Resources, []string{"sources/proxy"}) &&
+				slices.Equal(role.Rules[0].APIGroups, []string{apiGroup}) && role.Labels["rbac.authorization.k8s.io/aggregate-to-admin"] == "true"
+		},
 		"pod-monitor.yml": func(t *testing.T, all []object) bool {
 			monitor := find(t, all, namespace+"/PodMonitor/local-source-proxy")
 			spec := decode[struct {
@@ -84,6 +92,7 @@ func TestDocumentedValuesAreAccepted(t *testing.T) {
 	cases := map[string]string{
 		"bundle/README.md":             productTemplates(t),
 		"bundle/operating.md":          productTemplates(t),
+		"bundle/namespaced-pushes.md":  productTemplates(t),
 		"config/image-proxy.md":        productTemplates(t),
 		"package-repository/README.md": profileTemplates(t),
 	}

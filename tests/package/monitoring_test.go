@@ -21,7 +21,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-const monitored = "{image_proxy: {enabled: true, tls_secret: images-tls}, monitoring: {prometheus_rule: true, grafana_dashboard: true}}"
+const (
+	monitored = "{" + bothMonitored
+	// allMonitored has the namespaced API too.
+	allMonitored = "{namespaced_api: {enabled: true}, " + bothMonitored
+
+	bothMonitored = "image_proxy: {enabled: true, tls_secret: images-tls}, monitoring: {prometheus_rule: true, grafana_dashboard: true}}"
+)
 
 // series are the metrics that the server registers, with their labels: src/internal/httpserver/metrics holds the list
 // against itself.
@@ -108,7 +114,7 @@ func alerts(t *testing.T, values string) map[string]rulefmt.Rule {
 }
 
 func TestAlertsLookAtMetricsOfTheServer(t *testing.T) {
-	all := alerts(t, monitored)
+	all := alerts(t, allMonitored)
 	for name, rule := range all {
 		checkExpression(t, name, rule.Expr)
 		if rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" {
@@ -147,7 +153,7 @@ func TestAlertsHaveRunbooks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := alerts(t, monitored)
+	all := alerts(t, allMonitored)
 	for name, rule := range all {
 		address, anchor, _ := strings.Cut(rule.Annotations["runbook_url"], "#")
 		if !strings.HasSuffix(address, "/bundle/alerts.md") || anchor != strings.ToLower(name) || !strings.Contains(string(page), "\n## "+name+"\n") {
@@ -185,7 +191,8 @@ func usual() map[string]string {
 		`lsp_image_objects{namespace="a",kind="License",state="invalid"}`:                                                          "0x60",
 		`lsp_image_licenses_ending{namespace="a",within="14d"}`:                                                                    "0x60",
 		`lsp_image_licenses_ending{namespace="a",within="7d"}`:                                                                     "0x60",
-		`lsp_certificate_expires_timestamp_seconds{namespace="a"}`:                                                                 "3000000x60",
+		`lsp_certificate_expires_timestamp_seconds{namespace="a",container="image-proxy"}`:                                         "3000000x60",
+		`lsp_certificate_expires_timestamp_seconds{namespace="a",container="local-source-proxy"}`:                                  "1000000x60",
 		`lsp_image_denials_total{namespace="a",app="",customer="",reason="unauthenticated"}`:                                       "0+100x60",
 		`lsp_image_denials_total{namespace="a",app="",customer="",reason="unknown_license"}`:                                       "0+5x60",
 		`lsp_image_denials_total{namespace="a",app="shop",customer="Acme",reason="revoked"}`:                                       "0+0.5x60",
@@ -230,10 +237,14 @@ func faults() []struct {
 			map[string]string{`lsp_image_licenses_ending{namespace="a",within="14d"}`: "2x60", `lsp_image_licenses_ending{namespace="a",within="7d"}`: "1x60"},
 			[]string{"ImageProxyLicensesEndWithin14d", "ImageProxyLicensesEndWithin7d"},
 		},
-		{map[string]string{`lsp_certificate_expires_timestamp_seconds{namespace="a"}`: "1000000x60"}, []string{"ImageProxyCertificateEndsWithin14d"}},
+		{map[string]string{`lsp_certificate_expires_timestamp_seconds{namespace="a",container="image-proxy"}`: "1000000x60"}, []string{"ImageProxyCertificateEndsWithin14d"}},
 		{
-			map[string]string{`lsp_certificate_expires_timestamp_seconds{namespace="a"}`: "500000x60"},
+			map[string]string{`lsp_certificate_expires_timestamp_seconds{namespace="a",container="image-proxy"}`: "500000x60"},
 			[]string{"ImageProxyCertificateEndsWithin14d", "ImageProxyCertificateEndsWithin7d"},
+		},
+		{ // those of the two sides are told apart
+			map[string]string{`lsp_certificate_expires_timestamp_seconds{namespace="a",container="local-source-proxy"}`: "500000x60"},
+			[]string{"LocalSourceProxyCertificateEndsWithin7d"},
 		},
 		{
 			map[string]string{`lsp_image_denials_total{namespace="a",app="shop",customer="Acme",reason="upstream_refused"}`: "0+1x60"},
@@ -246,7 +257,7 @@ func faults() []struct {
 
 // TestAlertsFire in promtool: each for its fault, none as usual, and none for the fault of another.
 func TestAlertsFire(t *testing.T) {
-	all := slices.Sorted(maps.Keys(alerts(t, monitored)))
+	all := slices.Sorted(maps.Keys(alerts(t, allMonitored)))
 	type object = map[string]any
 	var tests []object
 	fired := map[string]bool{}
@@ -273,7 +284,7 @@ func TestAlertsFire(t *testing.T) {
 			t.Errorf("no fault makes %s fire", alert)
 		}
 	}
-	content, err := json.Marshal(object{"rule_files": []string{rules(t, monitored)}, "evaluation_interval": "1m", "tests": tests})
+	content, err := json.Marshal(object{"rule_files": []string{rules(t, allMonitored)}, "evaluation_interval": "1m", "tests": tests})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +296,7 @@ func TestAlertsFire(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), promtool, "test", "rules", file).CombinedOutput(); err != nil {
 		t.Errorf("promtool: %v\n%s", err, out)
 	}
-	if out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", rules(t, monitored)).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", rules(t, allMonitored)).CombinedOutput(); err != nil {
 		t.Errorf("promtool: %v\n%s", err, out)
 	}
 }

@@ -132,6 +132,9 @@ func TestProfileRefusesOurMistakesAndIgnoresOthers(t *testing.T) {
 		{"what the profile decides for the image proxy", "local_source_proxy: {image_proxy: {create_crds: true}}", "image_proxy.create_crds is set by the profile"},
 		{"wrong value for the image proxy", "local_source_proxy: {image_proxy: {ingress: {enabled: true}}}", "image_proxy.domains is empty"},
 		{"the image proxy as a list", "local_source_proxy: {image_proxy: [a]}", "local_source_proxy.image_proxy must be a mapping"},
+		{"what the profile decides for the API", "local_source_proxy: {namespaced_api: {create_cluster_resources: false}}", "namespaced_api.create_cluster_resources is set by the profile"},
+		{"the API as a list", "local_source_proxy: {namespaced_api: [a]}", "local_source_proxy.namespaced_api must be a mapping"},
+		{"wrong value for the API", "local_source_proxy: {allow_pull: true, namespaced_api: {enabled: true, tenancy: tags}}", "allow_pull is true, and"},
 		{"what the profile decides", "local_source_proxy: {create_namespace: true}", "are set by the profile"},
 	}
 	templates := profileTemplates(t)
@@ -165,6 +168,36 @@ func TestProfileHasTheImageProxysDefinitions(t *testing.T) {
 	for _, values := range []string{"{}", "local_source_proxy: {image_proxy: {enabled: false}}", "{profile: run, local_source_proxy: {" + values + "}}"} {
 		if found := definitions(mustRender(t, profile, values)); len(found) > 0 {
 			t.Errorf("%s: %v", values, ids(found))
+		}
+	}
+}
+
+// What the namespaced API needs outside of the package's namespace is the profile's, for the same reason: who
+// may create APIServices could take over every API of the cluster.
+func TestProfileHasWhatTheAPINeedsOfTheCluster(t *testing.T) {
+	profile, product := profileTemplates(t), productTemplates(t)
+	outside := func(all []object) []object {
+		return slices.DeleteFunc(slices.Clone(all), func(o object) bool {
+			return o.text("kind") == "Namespace" || o.text("metadata", "namespace") != "" && o.text("metadata", "namespace") != "kube-system"
+		})
+	}
+	const values = "namespaced_api: {enabled: true}, push_secret: {name: a, namespace: kube-system, create_export: true}"
+	all := mustRender(t, profile, "local_source_proxy: {"+values+"}")
+	want := slices.DeleteFunc(outside(mustRender(t, product, "{"+values+"}")), ofOthers)
+	roles := func(o object) bool { return o.text("metadata", "name") == installer+"-exports" }
+	if diff := cmp.Diff(want, slices.DeleteFunc(outside(all), roles)); diff != "" || len(want) != 5 {
+		t.Errorf("outside of the namespace (-package +profile):\n%s", diff)
+	}
+	passed := mustRender(t, product, passedOn(t, all))
+	find(t, passed, namespace+"/Service/local-source-proxy-api")
+	if left := slices.DeleteFunc(outside(passed), ofOthers); len(left) > 0 {
+		t.Errorf("the package creates them too: %v", ids(left))
+	}
+	for _, values := range []string{"{}", "local_source_proxy: {namespaced_api: {enabled: false}}", "{profile: run, local_source_proxy: {" + values + "}}"} {
+		for _, o := range mustRender(t, profile, values) {
+			if o.text("kind") == "APIService" || strings.Contains(o.text("kind"), "ClusterRole") {
+				t.Errorf("%s: %s", values, o.id())
+			}
 		}
 	}
 }
@@ -220,6 +253,7 @@ func TestInstallerMayDoWhatTheInstallationNeeds(t *testing.T) {
 		checkInstaller(t, name, mustRender(t, profile, section), product, resources)
 	}
 	checkInstaller(t, "the image proxy", mustRender(t, profile, withImageProxy), product, resources)
+	checkInstaller(t, "the namespaced API", mustRender(t, profile, withAPI), product, resources)
 	checkInstaller(t, "platform", mustRender(t, profile, platformValues(t)), product, resources)
 }
 
@@ -234,6 +268,14 @@ const withImageProxy = `local_source_proxy:
     domains: [images.example.com]
     trusted_proxies: [10.244.0.0/16]
     ingress: {enabled: true}
+`
+
+// withAPI has everything of the namespaced API that a profile can have.
+const withAPI = `local_source_proxy:
+  push_secret: {name: lsp-push-credentials, namespace: tap-install}
+  network_policy: {enabled: true}
+  service_proxy: {enabled: false}
+  namespaced_api: {enabled: true, tenancy: tags}
 `
 
 func checkInstaller(t *testing.T, name string, all []object, product string, resources map[string]string) {
@@ -266,7 +308,7 @@ func checkInstaller(t *testing.T, name string, all []object, product string, res
 
 func TestInstallerMayDoNoMore(t *testing.T) {
 	profile := profileTemplates(t)
-	for name, values := range map[string]string{"platform": platformValues(t), "the image proxy": withImageProxy} {
+	for name, values := range map[string]string{"platform": platformValues(t), "the image proxy": withImageProxy, "the namespaced API": withAPI} {
 		checkInstallerIsLimited(t, name, mustRender(t, profile, values))
 	}
 }
@@ -274,8 +316,8 @@ func TestInstallerMayDoNoMore(t *testing.T) {
 func checkInstallerIsLimited(t *testing.T, name string, all []object) {
 	t.Helper()
 	for _, o := range all {
-		if kind := o.text("kind"); kind == "ClusterRole" || kind == "ClusterRoleBinding" {
-			t.Errorf("%s: %s reaches beyond namespaces", name, o.id())
+		if o.text("kind") == "ClusterRoleBinding" && !cmp.Equal(o.at("subjects"), []any{map[string]any{"kind": "ServiceAccount", "name": "proxy-manager", "namespace": namespace}}) {
+			t.Errorf("%s: %s reaches beyond namespaces: %v", name, o.id(), o.at("subjects"))
 		}
 		for _, rule := range rulesIn(t, []object{o}, o.text("metadata", "namespace")) {
 			for _, list := range [][]string{rule.APIGroups, rule.Resources, rule.Verbs} {
@@ -297,6 +339,7 @@ func checkInstallerIsLimited(t *testing.T, name string, all []object) {
 		{"change other Secrets", namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"lsp-push-credentials"}, Verbs: []string{"update"}}},
 		{"read Secrets to export", "developer-secrets", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}}},
 		{"write licenses", namespace, rbacv1.PolicyRule{APIGroups: []string{"imageproxy.apps.tanzu.vmware.com"}, Resources: []string{"licenses"}, Verbs: []string{"update"}}},
+		{"create APIs of the cluster", namespace, rbacv1.PolicyRule{APIGroups: []string{"apiregistration.k8s.io"}, Resources: []string{"apiservices"}, Verbs: []string{"create"}}},
 		{"run commands in pods", namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/exec"}, Verbs: []string{"create"}}},
 	}
 	for _, c := range cases {

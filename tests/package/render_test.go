@@ -106,8 +106,24 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 		"/CustomResourceDefinition/licenses.imageproxy.apps.tanzu.vmware.com",
 		"/CustomResourceDefinition/externalregistries.imageproxy.apps.tanzu.vmware.com",
 	}
-	without := func(id string) []string {
-		return slices.DeleteFunc(slices.Clone(always), func(other string) bool { return other == id })
+	serviceProxy := []string{
+		"tap-local-source-system/Service/local-source-proxy",
+		"tap-local-source-system/Role/push-artifact",
+		"tap-local-source-system/RoleBinding/service-proxy-role-binding",
+	}
+	api := []string{
+		"tap-local-source-system/Service/local-source-proxy-api",
+		"tap-local-source-system/Secret/local-source-proxy-api-certificate",
+	}
+	beyond := []string{
+		"/APIService/v1alpha1.localsource.apps.tanzu.vmware.com",
+		"/ClusterRole/local-source-proxy-push",
+		"/ClusterRole/local-source-proxy-api-service",
+		"/ClusterRoleBinding/local-source-proxy-api-service",
+		"kube-system/RoleBinding/local-source-proxy-authentication-reader",
+	}
+	without := func(ids ...string) []string {
+		return slices.DeleteFunc(slices.Clone(always), func(other string) bool { return slices.Contains(ids, other) })
 	}
 	cases := map[string][]string{
 		"default": always,
@@ -137,6 +153,26 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 			"tap-local-source-system/PrometheusRule/local-source-proxy",
 			"tap-local-source-system/ConfigMap/local-source-proxy-dashboard",
 		}),
+		"namespaced-api": slices.Concat(always, api, beyond, []string{
+			"tap-local-source-system/NetworkPolicy/local-source-proxy",
+			"tap-local-source-system/SecretImport/lsp-push-credentials",
+			"tap-local-source-system/PrometheusRule/local-source-proxy",
+			"tap-local-source-system/ConfigMap/local-source-proxy-dashboard",
+			"tap-local-source-system/PodDisruptionBudget/local-source-proxy",
+		}),
+		// One replica, because somebody says so, and no Service and Roles of existing clients.
+		"namespaced-api-alone": slices.Concat(without(serviceProxy...), api, beyond, []string{
+			"tap-local-source-system/NetworkPolicy/local-source-proxy",
+			"tap-local-source-system/SecretImport/lsp-push-credentials",
+		}),
+		// Nothing that pushes: no credential for it, either.
+		"image-proxy-alone": slices.Concat([]string{
+			"/Namespace/tap-local-source-system",
+			"tap-local-source-system/Secret/local-source-proxy-registry",
+			"tap-local-source-system/PodDisruptionBudget/image-proxy",
+			"tap-local-source-system/PrometheusRule/local-source-proxy",
+			"tap-local-source-system/ConfigMap/local-source-proxy-dashboard",
+		}, images, definitions),
 		"secret-in-place": append(slices.Clone(always), "tap-install/SecretExport/pull"),
 	}
 	templates := productTemplates(t)
@@ -193,6 +229,9 @@ func TestValuesReachTheServer(t *testing.T) {
 		})},
 		{"own repository before the shared", "repository: a.example.com/own\nshared: {image_registry: {project_path: b.example.com/x}}",
 			with(map[string]any{"repository": "a.example.com/own"})},
+		{"the namespaced API", "namespaced_api: {enabled: true}", with(map[string]any{"namespaced_api": map[string]any{"enabled": true, "tenancy": "repositories"}})},
+		{"tags", "namespaced_api: {enabled: true, tenancy: tags}", with(map[string]any{"namespaced_api": map[string]any{"enabled": true, "tenancy": "tags"}})},
+		{"tags of an API that is off", "namespaced_api: {tenancy: tags}", off},
 		{"shared CA alone, without its last line break", "shared: {ca_cert_data: \"" + strings.ReplaceAll(strings.TrimSpace(shared), "\n", "\\n") + "\"}",
 			with(map[string]any{"ca_cert_data": shared})},
 	}

@@ -64,6 +64,8 @@ server does nothing else. Licenses and registries are YAML files (--image-proxy-
 	flags.StringVar(&embedded, "embedded-registry", "", "start a registry in this process and push to it; `directory` keeps its blobs")
 	flags.Lookup("embedded-registry").NoOptDefVal = temporary
 	flags.BoolVar(&cfg.PassRedirects, "pass-redirects", false, "pass redirects of downloads on to clients, instead of following them")
+	flags.StringVar(&cfg.API.Address, "api-address", "", "`address` of the namespaced push API, for the API server's aggregation layer, in a cluster; empty turns it off")
+	flags.BoolVar(&cfg.API.MetricsByNamespace, "api-metrics-by-namespace", false, "count the requests of that API by namespace: each adds series to lsp_requests_total")
 	imagesFlags(flags, &cfg.Images)
 	flags.BoolVar(&cfg.Profiles, "pprof", false, "serve the Go runtime's profiles on the admin address, below /debug/pprof/")
 	flags.StringVar(&format, "log-format", "json", "json or text")

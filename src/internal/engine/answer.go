@@ -112,6 +112,7 @@ func (x *exchange) stored(resp *http.Response, upstream http.Header) {
 			resp.Header.Set(contentDigest, digest)
 		}
 	}
+	x.entry.Digest = resp.Header.Get(contentDigest)
 	reference := x.route.Reference
 	if location, err := url.Parse(upstream.Get("Location")); err == nil {
 		_, named, found := strings.Cut(location.Path, "/manifests/")
@@ -119,7 +120,7 @@ func (x *exchange) stored(resp *http.Response, upstream http.Header) {
 			reference = named
 		}
 	}
-	resp.Header.Set("Location", "/v2/"+x.route.Name+"/manifests/"+reference)
+	resp.Header.Set("Location", x.target.Base+"/v2/"+x.route.Name+"/manifests/"+reference)
 }
 
 // mapNext maps the link to a list's next page (quirk D4). The API server puts its prefix in front of a

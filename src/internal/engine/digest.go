@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
@@ -90,22 +92,41 @@ func (x *exchange) twice(req *http.Request, first *http.Response, content []byte
 		return nil, err
 	}
 	resp.Header.Set(contentDigest, digest)
-	stream(resp, &checked{newDigester(resp.Body, ""), digest}) // without a length, so that the client sees it break off
+	changed := errors.New("read manifest: it has changed meanwhile")
+	stream(resp, newVerified(newDigester(resp.Body, ""), digest, changed)) // without a length, so that the client sees it break off
 	return resp, nil
 }
 
-// checked is a manifest that must have a digest.
-type checked struct {
-	*digester
-	want string
+// verified is a manifest that must have a digest. Its last byte is held back until all of it has been read, so
+// that nobody receives another one whole.
+type verified struct {
+	buffered *bufio.Reader // of the digester
+	digester *digester
+	want     string
+	other    error // for one with another digest
 }
 
-func (c *checked) Read(p []byte) (int, error) {
-	n, err := c.digester.Read(p)
-	if got, whole := c.digest(); whole && got != c.want {
-		err = errors.New("read manifest: it has changed meanwhile")
+func newVerified(manifest *digester, want string, other error) *verified {
+	return &verified{bufio.NewReader(manifest), manifest, want, other}
+}
+
+func (v *verified) Read(p []byte) (int, error) {
+	_, err := v.buffered.Peek(2)
+	switch {
+	case err == nil:
+		return v.buffered.Read(p[:min(len(p), v.buffered.Buffered()-1)])
+	case !errors.Is(err, io.EOF):
+		return 0, err
 	}
-	return n, err
+	if sum := v.digester.sum.Load(); sum == nil || *sum != v.want {
+		return 0, v.other
+	}
+	return v.buffered.Read(p)
+}
+
+// errContent is for a manifest that is pushed to where another one belongs.
+func errContent(want string) error {
+	return oci.Errorf(oci.DigestInvalid, "the manifest is not %s, which the tag is for", want)
 }
 
 func (x *exchange) headByGet(head *http.Response, req *http.Request) (*http.Response, error) {

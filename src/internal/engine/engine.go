@@ -35,6 +35,11 @@ type Target struct {
 	// Prefix is what was taken off the client's path on the way here; links get it back (quirk K1). Empty:
 	// nothing was.
 	Prefix string
+	// Base is what the path of a Location begins with; empty where something on the way puts the prefix there,
+	// as the API server's service proxy does.
+	Base string
+	// Content is the digest that a manifest on its way up must have; empty: any.
+	Content string
 	// Scope that the registry has to grant for it.
 	Scope upstream.Scope
 	// Download lets the content of a blob be fetched from wherever the registry keeps it.
@@ -105,8 +110,11 @@ func (e *Engine) forward(w http.ResponseWriter, r *http.Request, side Side, oper
 		sessions: e.sessions, side: side.Name(), route: operation, target: target,
 		entry: httpserver.EntryOf(r.Context()), path: r.URL.Path,
 	}
-	if x.tags, err = tags(r, operation, side); err != nil {
+	if x.tags, err = x.furtherTags(r, side); err != nil {
 		return err
+	}
+	if x.target.Content != "" && r.Method == http.MethodPut && r.Body == http.NoBody {
+		return errContent(x.target.Content)
 	}
 	if err := x.prepare(r); err != nil {
 		return x.explain(err)

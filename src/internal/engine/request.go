@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/http/httputil"
@@ -57,10 +58,10 @@ func (x *exchange) locate(r *http.Request) (path, query string, err error) {
 	}
 }
 
-// tags returns the tags that a manifest is to get by its query (quirk U13). Each has to be one that the
-// caller may write.
-func tags(r *http.Request, operation oci.Route, side Side) ([]string, error) {
-	if operation.Kind != oci.Manifest || operation.Method != http.MethodPut {
+// furtherTags returns the tags that a manifest is to get by its query (quirk U13). Each has to be one that the
+// caller may write, and with this content.
+func (x *exchange) furtherTags(r *http.Request, side Side) ([]string, error) {
+	if x.route.Kind != oci.Manifest || r.Method != http.MethodPut {
 		return nil, nil
 	}
 	named := r.URL.Query()["tag"]
@@ -68,10 +69,14 @@ func tags(r *http.Request, operation oci.Route, side Side) ([]string, error) {
 		if !oci.IsTag(tag) {
 			return nil, oci.ErrTag()
 		}
-		one := operation
+		one := x.route
 		one.Reference = tag
-		if _, err := side.Admit(r, one); err != nil {
+		target, err := side.Admit(r, one)
+		if err != nil {
 			return nil, err
+		}
+		if x.target.Content = cmp.Or(x.target.Content, target.Content); target.Content != "" && target.Content != x.target.Content {
+			return nil, errContent(target.Content)
 		}
 	}
 	return named, nil
@@ -182,6 +187,9 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	if x.route.Kind == oci.Manifest {
 		x.pushed = newDigester(pr.Out.Body, x.route.Reference)
 		pr.Out.Body = upstream.NewBody(x.pushed)
+		if want := x.target.Content; want != "" {
+			pr.Out.Body = upstream.NewBody(newVerified(x.pushed, want, errContent(want)))
+		}
 		return
 	}
 	pr.Out.Body = upstream.NewBody(pr.Out.Body)

@@ -114,7 +114,7 @@ func (x *exchange) seal(header http.Header, record session.Record) error {
 	if err != nil {
 		return err
 	}
-	header.Set("Location", "/v2/"+x.route.Name+"/blobs/uploads/"+token)
+	header.Set("Location", x.target.Base+"/v2/"+x.route.Name+"/blobs/uploads/"+token)
 	header.Set("Range", "0-"+strconv.FormatInt(max(record.Offset-1, 0), 10))
 	return nil
 }
@@ -125,7 +125,7 @@ func (x *exchange) finished(resp *http.Response) error {
 		resp.Header.Set(contentDigest, x.digest)
 	}
 	empty(resp, http.StatusCreated)
-	resp.Header.Set("Location", "/v2/"+x.route.Name+"/blobs/"+x.digest)
+	resp.Header.Set("Location", x.target.Base+"/v2/"+x.route.Name+"/blobs/"+x.digest)
 	return nil
 }
 

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"sync/atomic"
@@ -30,6 +29,13 @@ type Entry struct {
 	// Name of the repository as the client writes it, and Reference, a tag or digest, never an upload
 	// session.
 	Name, Reference string
+	// User is who the request is from, by the API server's word, in how many groups, and for which namespace;
+	// empty where nobody says so.
+	User      string
+	Groups    int
+	Namespace string
+	// Digest of a manifest that was stored.
+	Digest string
 	// Status of the answer, and UpstreamStatus of the registry's, 0 when it was not asked or did not answer.
 	Status, UpstreamStatus int
 	// In and Out are the bytes of the bodies that were read from and written to the client.
@@ -62,12 +68,8 @@ const stallLimit = time.Second
 // reads on before it sends one. The writer calls it when an answer begins. A handler that has decided earlier,
 // and has more to do before it answers, calls it itself.
 func (e *Entry) StopReading() {
-	switch {
-	case e.body == nil || e.body.complete():
-	case e.body.conn != nil:
-		e.body.conn.stopBody(time.Now().Add(stallLimit))
-	default:
-		e.body.stop()
+	if e.body != nil && !e.body.complete() {
+		e.body.stop(time.Now().Add(stallLimit))
 	}
 }
 
@@ -127,6 +129,15 @@ func Started(ctx context.Context, operation, name, reference string) {
 	}
 }
 
+// By notes who a request is from, and for which namespace.
+func By(ctx context.Context, user string, groups int, namespace string) {
+	e := EntryOf(ctx)
+	e.User, e.Groups, e.Namespace = user[:min(len(user), maxUser)], groups, namespace
+}
+
+// maxUser is how much of a user's name the log has, in bytes.
+const maxUser = 256
+
 // known returns a method as the log has it: it is any word that a client likes, of any length.
 func known(method string) string {
 	switch method {
@@ -149,9 +160,7 @@ func (l AccessLog) Handler(handle HandlerFunc) http.Handler {
 		out.Stamp("X-Content-Type-Options", "nosniff")
 		r = r.WithContext(context.WithValue(r.Context(), entryKey{}, t))
 		if r.Body != nil && r.Body != http.NoBody {
-			e.body = &countedBody{ReadCloser: r.Body, length: r.ContentLength, conn: clientOf(r.Context()), stop: func() {
-				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(stallLimit))
-			}}
+			e.body = newCountedBody(w, r)
 			r.Body = e.body
 		}
 		defer l.finish(r, t, out, start)
@@ -208,6 +217,12 @@ func (l AccessLog) write(ctx context.Context, e *Entry) {
 		slog.Int64("bytes_in", e.In), slog.Int64("bytes_out", e.Out),
 		slog.Duration("duration", e.Duration), slog.String("remote", e.remote),
 	}
+	if e.Namespace != "" {
+		attrs = append(attrs, slog.String("namespace", e.Namespace), slog.String("user", e.User), slog.Int("groups", e.Groups))
+	}
+	if e.Digest != "" {
+		attrs = append(attrs, slog.String("digest", e.Digest))
+	}
 	level := slog.LevelInfo
 	if e.Err != nil {
 		attrs = append(attrs, slog.String("error", e.Err.Error()))
@@ -220,10 +235,7 @@ func (l AccessLog) write(ctx context.Context, e *Entry) {
 
 // remote is the address of the client, which the API server passes on, and of who passed it on.
 func remote(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
+	host := Peer(r)
 	if forwarded := r.Header.Get("X-Forwarded-For"); forwarded != "" && len(forwarded) < 256 {
 		return forwarded + ", " + host
 	}
@@ -234,11 +246,22 @@ type countedBody struct {
 	io.ReadCloser
 	length int64 // as announced; negative: it was not
 	// conn is where it comes from; nil: not from a [Group].
-	conn  *clientConn
-	stop  func()
+	conn *clientConn
+	// stop ends the reading by then.
+	stop  func(by time.Time)
 	read  atomic.Int64
 	ended atomic.Bool
 	err   atomic.Value
+}
+
+func newCountedBody(w http.ResponseWriter, r *http.Request) *countedBody {
+	b := &countedBody{ReadCloser: r.Body, length: r.ContentLength, conn: clientOf(r.Context())}
+	if b.conn != nil {
+		b.stop = b.conn.stopBody
+	} else {
+		b.stop = func(by time.Time) { _ = http.NewResponseController(w).SetReadDeadline(by) }
+	}
+	return b
 }
 
 func (b *countedBody) complete() bool {

@@ -3,6 +3,7 @@
 package kube
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -26,9 +27,12 @@ func (b Binding) String() string {
 // secretKind is how messages call a Secret.
 const secretKind = "Secret"
 
-// AccessError is something that could not be read. Its text is one line.
+// AccessError is something that could not be read or written. Its text is one line.
 type AccessError struct {
+	// Attempt is what was done with it, such as "write"; empty: it was read.
+	Attempt string
 	// Kind is "Secret", or a custom resource's in the plural. Name is empty for all of a kind.
+	// Namespace is empty for what belongs to none.
 	Kind, Namespace, Name string
 	// Err is the API server's answer, or why there was none.
 	Err error
@@ -36,8 +40,14 @@ type AccessError struct {
 	binding Binding
 }
 
-func (c *Client) accessError(kind, name string, err error) error {
+func (c *Client) accessError(kind, name string, err error) *AccessError {
 	return &AccessError{Kind: kind, Namespace: c.Namespace, Name: name, Err: err, binding: c.Binding}
+}
+
+// during says what was attempted.
+func (e *AccessError) during(attempt string) error {
+	e.Attempt = attempt
+	return e
 }
 
 // Error implements error.
@@ -57,7 +67,10 @@ func (e *AccessError) Error() string {
 	if e.Name != "" {
 		what += " " + e.Name
 	}
-	return fmt.Sprintf("read %s in namespace %s: %s", what, e.Namespace, text)
+	if e.Namespace != "" {
+		what += " in namespace " + e.Namespace
+	}
+	return fmt.Sprintf("%s %s: %s", cmp.Or(e.Attempt, "read"), what, text)
 }
 
 // Unwrap returns the cause.

@@ -14,6 +14,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 )
 
@@ -25,18 +26,22 @@ type Client struct {
 	Secrets Secrets
 	// Licenses and Registries are the custom resources of that namespace; nil where they are not needed.
 	Licenses, Registries Resources
+	// ConfigMaps are those of [SystemNamespace], and APIServices the cluster's; nil where they are not needed.
+	ConfigMaps  ConfigMaps
+	APIServices APIServices
 	// Binding is the object that grants the server its rights, for messages.
 	Binding Binding
 	// Log gets outages that change nothing; nil discards.
 	Log *slog.Logger
 }
 
-// Secrets is what is used of client-go's SecretInterface, which satisfies it. Nothing here can create one.
+// Secrets is what is used of client-go's SecretInterface, which satisfies it.
 type Secrets interface {
 	Update(context.Context, *corev1.Secret, metav1.UpdateOptions) (*corev1.Secret, error)
 	Get(context.Context, string, metav1.GetOptions) (*corev1.Secret, error)
 	List(context.Context, metav1.ListOptions) (*corev1.SecretList, error)
 	Watch(context.Context, metav1.ListOptions) (watch.Interface, error)
+	Patch(ctx context.Context, name string, kind types.PatchType, data []byte, options metav1.PatchOptions, sub ...string) (*corev1.Secret, error)
 }
 
 // serviceAccount is where the kubelet mounts what a pod knows of itself.

@@ -21,12 +21,25 @@ func New(namespace string, log *slog.Logger) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the API server of the cluster: %w", err)
 	}
+	return NewAt(config, namespace, log)
+}
+
+// NewAt returns the same for an API server elsewhere.
+func NewAt(config *rest.Config, namespace string, log *slog.Logger) (*Client, error) {
 	secrets, err := newSecrets(config, namespace)
 	if err != nil {
 		return nil, err
 	}
+	maps, err := newConfigMaps(config)
+	if err != nil {
+		return nil, err
+	}
+	services, err := newAPIServices(config)
+	if err != nil {
+		return nil, err
+	}
 	binding := Binding{Role: "local-source-proxy-manager", Account: "proxy-manager"}
-	return &Client{Namespace: namespace, Secrets: secrets, Binding: binding, Log: log}, nil
+	return &Client{Namespace: namespace, Secrets: secrets, ConfigMaps: maps, APIServices: services, Binding: binding, Log: log}, nil
 }
 
 // NewImageProxy returns the image proxy's client for a namespace, with the pod's own service account.

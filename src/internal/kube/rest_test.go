@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 )
@@ -49,6 +50,11 @@ func apiServer(t *testing.T, requests *[]string) *rest.Config {
 	}
 	mux.HandleFunc("POST /api/v1/namespaces/ns/secrets", written)
 	mux.HandleFunc("PUT /api/v1/namespaces/ns/secrets/"+SessionKeySecret, written)
+	mux.HandleFunc("PATCH /api/v1/namespaces/ns/secrets/s", func(w http.ResponseWriter, r *http.Request) {
+		*requests = append(*requests, "as "+r.Header.Get("Content-Type"))
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, one)
+	})
 	mux.HandleFunc("GET /api/v1/namespaces/ns/secrets", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if r.URL.Query().Get("watch") != "" {
@@ -96,6 +102,9 @@ func exercise(t *testing.T, s Secrets) {
 	check("get", got, err)
 	updated, err := s.Update(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: SessionKeySecret}}, metav1.UpdateOptions{})
 	check("update", updated, err)
+	force := true
+	applied, err := s.Patch(ctx, "s", types.ApplyPatchType, []byte(`{}`), metav1.PatchOptions{FieldManager: "m", Force: &force})
+	check("apply", applied, err)
 	list, err := s.List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=s"})
 	if err != nil || len(list.Items) != 1 || list.ResourceVersion != "7" {
 		t.Fatalf("list: %+v, error %v", list, err)

@@ -4,6 +4,7 @@ package kube
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -26,6 +27,8 @@ type Secret struct {
 	Type string
 	// Data are the decoded values.
 	Data map[string][]byte
+	// Version is the one that was read; every change makes another.
+	Version string
 }
 
 // Watch calls deliver with the Secret of this name, at once and after every change, until ctx ends; with nil
@@ -35,18 +38,43 @@ type Secret struct {
 // goes on trying. An outage of the API server after the first reading is only logged: what was read last is
 // still the best there is.
 func (c *Client) Watch(ctx context.Context, name string, deliver func(*Secret, error)) {
-	t := &target{client: c, name: name, deliver: deliver}
+	explain := func(err error) error { return c.accessError(secretKind, name, err) }
+	watchOne(ctx, c, c.Secrets, name, &corev1.Secret{}, explain, func(secret *corev1.Secret, err error) {
+		if secret == nil {
+			deliver(nil, err)
+			return
+		}
+		deliver(&Secret{Type: string(secret.Type), Data: secret.Data, Version: secret.ResourceVersion}, nil)
+	})
+}
+
+// named is a pointer to an object with a name.
+type named interface {
+	comparable
+	runtime.Object
+	metav1.Object
+}
+
+// lister is what is used of client-go's interface of a kind, L being a list.
+type lister[L runtime.Object] interface {
+	List(context.Context, metav1.ListOptions) (L, error)
+	Watch(context.Context, metav1.ListOptions) (watch.Interface, error)
+}
+
+// watchOne is [Client.Watch] for an object of any kind.
+func watchOne[T named, L runtime.Object](ctx context.Context, c *Client, in lister[L], name string, kind T, explain func(error) error, deliver func(T, error)) {
+	t := &target[T]{log: c.log(), name: name, explain: explain, deliver: deliver}
 	only := fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			options.FieldSelector = only
-			list, err := c.Secrets.List(ctx, options)
+			list, err := in.List(ctx, options)
 			t.failed(ctx, err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			options.FieldSelector = only
-			w, err := c.Secrets.Watch(ctx, options)
+			w, err := in.Watch(ctx, options)
 			if err != nil {
 				t.failed(ctx, err)
 				return nil, err
@@ -55,7 +83,7 @@ func (c *Client) Watch(ctx context.Context, name string, deliver func(*Secret, e
 			return w, nil
 		},
 	}
-	reflect(ctx, lw, &corev1.Secret{}, t)
+	reflect(ctx, lw, kind, t)
 }
 
 // reflect keeps a store in step with what is listed and watched, until ctx ends.
@@ -85,79 +113,80 @@ type plainList struct{}
 
 func (plainList) IsWatchListSemanticsUnSupported() bool { return true }
 
-// target is where a reflector puts the one Secret it looks after.
-type target struct {
-	client  *Client
+// target is where a reflector puts the one object it looks after.
+type target[T named] struct {
+	log     *slog.Logger
 	name    string
-	deliver func(*Secret, error)
+	explain func(error) error
+	deliver func(T, error)
 
 	outage Outage
 
 	mu    sync.Mutex // held while deliver runs
-	known bool       // the Secret, or its absence, has been read
+	known bool       // the object, or its absence, has been read
 }
 
 // failed takes note of an error of the API server.
-func (t *target) failed(ctx context.Context, err error) {
+func (t *target[T]) failed(ctx context.Context, err error) {
 	if err == nil || ctx.Err() != nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
-		return
-	}
-	err = t.client.accessError(secretKind, t.name, err)
-	if !t.outage.New(err) {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.known || refused(err) {
-		t.deliver(nil, err)
+	err = t.explain(err)
+	if !t.outage.New(err) {
 		return
 	}
-	t.client.log().Warn("a Secret cannot be watched now, what was read last stays in use", "error", err)
+	if !t.known || refused(err) {
+		var none T
+		t.deliver(none, err)
+		return
+	}
+	t.log.Warn("an object cannot be watched now, what was read last stays in use", "error", err)
 }
 
-func (t *target) set(object any) error {
+// set delivers the object, or that there is none.
+func (t *target[T]) set(object T) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.known = true
 	t.outage.Over()
-	if secret, ok := object.(*corev1.Secret); ok {
-		t.deliver(&Secret{Type: string(secret.Type), Data: secret.Data}, nil)
-	} else {
-		t.deliver(nil, nil)
+	t.deliver(object, nil)
+	return nil
+}
+
+// own returns our object; false for another, which a server that honours the selector never sends.
+func (t *target[T]) own(object any) (T, bool) {
+	own, ok := object.(T)
+	return own, ok && own.GetName() == t.name
+}
+
+// Add implements [cache.ReflectorStore], as do the methods below.
+func (t *target[T]) Add(object any) error {
+	if own, ok := t.own(object); ok {
+		return t.set(own)
 	}
 	return nil
 }
 
-// own tells our Secret from others, which a server that honours the selector never sends.
-func (t *target) own(object any) bool {
-	secret, ok := object.(*corev1.Secret)
-	return ok && secret.Name == t.name
-}
+func (t *target[T]) Update(object any) error { return t.Add(object) }
 
-// Add implements [cache.ReflectorStore], as do the methods below.
-func (t *target) Add(object any) error {
-	if !t.own(object) {
-		return nil
+func (t *target[T]) Delete(object any) error {
+	if _, ok := t.own(object); ok {
+		var none T
+		return t.set(none)
 	}
-	return t.set(object)
+	return nil
 }
 
-func (t *target) Update(object any) error { return t.Add(object) }
-
-func (t *target) Delete(object any) error {
-	if !t.own(object) {
-		return nil
-	}
-	return t.set(nil)
-}
-
-func (t *target) Replace(objects []any, _ string) error {
+func (t *target[T]) Replace(objects []any, _ string) error {
+	var found T
 	for _, object := range objects {
-		if t.own(object) {
-			return t.set(object)
+		if own, ok := t.own(object); ok {
+			found = own
 		}
 	}
-	return t.set(nil)
+	return t.set(found)
 }
 
-func (t *target) Resync() error { return nil }
+func (t *target[T]) Resync() error { return nil }

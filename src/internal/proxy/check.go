@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/diagnosis"
@@ -87,7 +86,7 @@ func unfiled(now *settings.Snapshot, up *source.Upstream, place string) string {
 	if err != nil || config.KnowsRepository(host, up.Repository) || len(config.Hosts()) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("the docker config has no credential for %s/%s: it has some for %q", host, up.Repository, config.Hosts())
+	return config.NoneFor(host+"/"+up.Repository, "the docker config").Error()
 }
 
 func failedSettings(err error, report func(diagnosis.Step)) error {

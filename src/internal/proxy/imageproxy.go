@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
@@ -139,14 +137,11 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 		_ = followed.Wait() // its error has been told by stopped
 		return nil
 	}
-	inFront := func(peer netip.Addr) bool {
-		return slices.ContainsFunc(proxies, func(network netip.Prefix) bool { return network.Contains(peer) })
-	}
-	p.listener = httpserver.Listener{
+	p.listeners = []httpserver.Listener{{
 		Name: imageproxy.Side, Address: cfg.Images.Address, Setting: "--image-proxy-address", TLS: secured,
-		Connections: cfg.connections(imageproxy.Side, inFront, m),
+		Connections: cfg.connections(imageproxy.Side, proxies.Trust, m),
 		Handler:     httpserver.AccessLog{Side: imageproxy.Side, Logger: cfg.Logger, Recorder: m}.Handler(once(followed.Loaded(), side.Serve)),
-	}
+	}}
 	return p, nil
 }
 
@@ -198,7 +193,7 @@ func openTLS(ctx context.Context, cfg Config, m *metrics.Metrics) (*tls.Config, 
 	if err != nil {
 		return nil, fmt.Errorf("%w: mend the files, or --image-proxy-tls-cert and --image-proxy-tls-key", err)
 	}
-	m.Certificate(pair.Until)
+	m.Certificate(imageproxy.Side, pair.Until)
 	m.InForce(certificate)
 	go func() {
 		if err := pair.Follow(ctx, func(err error) { m.Reload(certificate, err == nil) }); err != nil {

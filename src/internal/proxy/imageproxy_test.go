@@ -52,7 +52,7 @@ func TestAStartCanBeGivenUp(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		opened := make(chan error)
 		go func() {
-			p, err := openImagesOf(ctx, &kube.Client{Secrets: hanging{}}, Config{Logger: slog.New(slog.DiscardHandler)}, metrics.New(""))
+			p, err := openImagesOf(ctx, &kube.Client{Secrets: hanging{}}, Config{Logger: slog.New(slog.DiscardHandler)}, metrics.New("", metrics.Options{}))
 			opened <- errors.Join(err, p.close())
 		}()
 		synctest.Wait()

@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -28,6 +29,8 @@ type Config struct {
 	Embedded *Embedded
 	// PassRedirects sends the source proxy's clients to the storage that a registry redirects downloads to.
 	PassRedirects bool
+	// API is the namespaced way into the source proxy.
+	API API
 	// Images is the image proxy.
 	Images Images
 	// Memory is how many bytes Go may use; what is taken on at once follows from it.
@@ -42,25 +45,27 @@ type Config struct {
 // check reports flags that do not go together.
 func (c Config) check(inCluster bool) error {
 	switch {
-	case c.ListenAddress == "" && c.Images.Address == "":
-		return errors.New("--listen-address and --image-proxy-address are both empty: there is nothing to serve; pass at least one")
+	case c.addresses() == 0:
+		return errors.New("--listen-address, --api-address and --image-proxy-address are all empty: there is nothing to serve; pass at least one")
 	case c.ListenAddress == "" && c.Embedded != nil:
 		return errors.New("--embedded-registry needs --listen-address: pass the address that pushes arrive on")
 	default:
-		return c.Images.check(inCluster)
+		return cmp.Or(c.API.check(inCluster), c.Images.check(inCluster))
 	}
 }
 
-// capacity is what each of the sides takes on.
-func (c Config) capacity() httpserver.Capacity {
-	sides := 0
-	for _, address := range []string{c.ListenAddress, c.Images.Address} {
+// addresses is how many are served, without that of the probes.
+func (c Config) addresses() (n int) {
+	for _, address := range []string{c.ListenAddress, c.API.Address, c.Images.Address} {
 		if address != "" {
-			sides++
+			n++
 		}
 	}
-	return httpserver.CapacityOf(c.Memory, sides)
+	return n
 }
+
+// capacity is what is taken on at each address.
+func (c Config) capacity() httpserver.Capacity { return httpserver.CapacityOf(c.Memory, c.addresses()) }
 
 // engine makes a side's. It takes on no more transfers than memory holds.
 func (c Config) engine(side string, sessions *session.Sealer, m *metrics.Metrics) *engine.Engine {
@@ -80,7 +85,7 @@ func (c Config) connections(side string, inFront func(netip.Addr) bool, m *metri
 
 // part is one side, open for being served.
 type part struct {
-	listener httpserver.Listener
+	listeners []httpserver.Listener
 	// note is for the log, once it is served; may be empty.
 	note string
 	// about is for the line that says what starts: attributes of slog.
@@ -106,13 +111,13 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	m := metrics.New(cfg.Version)
+	m := metrics.New(cfg.Version, metrics.Options{ByNamespace: cfg.API.MetricsByNamespace})
 	var parts []*part
 	for _, side := range []struct {
-		address string
-		open    func(context.Context, Config, *metrics.Metrics) (*part, error)
-	}{{cfg.ListenAddress, openSource}, {cfg.Images.Address, openImages}} {
-		if side.address == "" {
+		addresses string
+		open      func(context.Context, Config, *metrics.Metrics) (*part, error)
+	}{{cfg.ListenAddress + cfg.API.Address, openSource}, {cfg.Images.Address, openImages}} {
+		if side.addresses == "" {
 			continue
 		}
 		p, openErr := side.open(ctx, cfg, m)
@@ -154,7 +159,7 @@ func serve(ctx context.Context, cfg Config, m *metrics.Metrics, parts []*part) e
 	}
 	listeners := []httpserver.Listener{{Name: "admin", Address: cfg.AdminAddress, Setting: "--admin-address", Handler: admin, Connections: httpserver.NewConnections(adminConnections, nil)}}
 	for _, p := range parts {
-		listeners = append(listeners, p.listener)
+		listeners = append(listeners, p.listeners...)
 	}
 	g, err := httpserver.Listen(ctx, cfg.Logger, listeners...)
 	if err != nil {
@@ -172,7 +177,7 @@ func serve(ctx context.Context, cfg Config, m *metrics.Metrics, parts []*part) e
 	cfg.Logger.Info("starting", about...)
 	for _, p := range parts {
 		if p.note != "" {
-			cfg.Logger.Info("this process has a key of its own", "door", p.listener.Name, "note", p.note)
+			cfg.Logger.Info("this process has a key of its own", "door", p.listeners[0].Name, "note", p.note)
 		}
 	}
 	return g.Serve(ctx, cfg.ShutdownTimeout)

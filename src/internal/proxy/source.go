@@ -4,7 +4,6 @@ package proxy
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
@@ -25,7 +24,7 @@ type Embedded struct {
 // embeddedRepository is where pushes go in the registry in this process.
 const embeddedRepository = "source"
 
-// openSource opens the source proxy, with settings that have been read.
+// openSource opens the source proxy, by one way in or both, with settings that have been read.
 func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, error) {
 	cluster, err := cfg.Sources.cluster(kube.New, cfg.Logger)
 	if err != nil {
@@ -62,14 +61,29 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 	if shared.alone() {
 		p.note = "upload sessions end with it, and no other replica can continue them; see --session-key-file"
 	}
-	m.Pushes(source.Side)
-	side := source.New(cfg.engine(source.Side, sealer, m), c.upstream.Load)
-	side.Software, side.Log = "local-source-proxy/"+cfg.Version, cfg.Logger
-	p.listener = httpserver.Listener{
-		Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address", Connections: cfg.connections(source.Side, nil, m),
-		Handler: httpserver.AccessLog{Side: source.Side, Logger: cfg.Logger, Recorder: m}.Handler(side.Serve),
+	if cfg.ListenAddress != "" {
+		p.listeners = append(p.listeners, httpserver.Listener{
+			Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address", Connections: cfg.connections(source.Side, nil, m),
+			Handler: httpserver.AccessLog{Side: source.Side, Logger: cfg.Logger, Recorder: m}.
+				Handler(cfg.sourceProxy(source.Side, c, sealer, m).Serve),
+		})
+	}
+	if cfg.API.Address != "" {
+		listener, wait, err := openAPI(ctx, cluster, cfg, cfg.sourceProxy(source.APISide, c, sealer, m), m)
+		if err != nil {
+			return p, err
+		}
+		p.listeners, p.close = append(p.listeners, listener), func() error { wait(); return stop() }
 	}
 	return p, nil
+}
+
+// sourceProxy makes the source proxy of one way in, which has places of its own for transfers.
+func (c Config) sourceProxy(side string, from *connector, sealer *session.Sealer, m *metrics.Metrics) *source.Proxy {
+	m.Pushes(side)
+	made := source.New(c.engine(side, sealer, m), from.upstream.Load)
+	made.Software, made.Log = "local-source-proxy/"+c.Version, c.Logger
+	return made
 }
 
 // openSessions makes what seals upload sessions, with keys that are followed until the context ends.
@@ -106,7 +120,6 @@ func startEmbedded(ctx context.Context, cfg Config) (adjust func(*settings.Value
 // countReloads counts changes of the settings; what makes no difference is none.
 func countReloads(m *metrics.Metrics) func(what, result string, err error) {
 	return func(what, result string, _ error) {
-		what = strings.ReplaceAll(what, " ", "_")
 		if result == settings.Unchanged {
 			m.InForce(what)
 			return

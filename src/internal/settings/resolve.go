@@ -29,6 +29,9 @@ type Settings struct {
 	CACertData []byte
 	// AllowPull, AllowDelete and AllowSubRepositories are the values of these names.
 	AllowPull, AllowDelete, AllowSubRepositories bool
+	// Tenancy is how namespaces share the repository in the namespaced API: [TenancyRepositories] or
+	// [TenancyTags].
+	Tenancy string
 	// Problem is why nothing can be pushed with these settings; nil when they are good. It wraps
 	// [ErrNoRepository] when that is all, or else holds an [*Error] for each invalid value. The text is fit
 	// for /health: it shows no values.
@@ -53,7 +56,7 @@ func (s Settings) Equal(t Settings) bool {
 	}
 	return s.Registry == t.Registry && s.Repository == t.Repository && s.PlainHTTP == t.PlainHTTP &&
 		slices.Equal(s.TokenRealms, t.TokenRealms) && bytes.Equal(s.CACertData, t.CACertData) && s.AllowPull == t.AllowPull && s.AllowDelete == t.AllowDelete &&
-		s.AllowSubRepositories == t.AllowSubRepositories && text(s.Problem) == text(t.Problem)
+		s.AllowSubRepositories == t.AllowSubRepositories && s.Tenancy == t.Tenancy && text(s.Problem) == text(t.Problem)
 }
 
 // Resolve makes settings of the values, with the platform's as fallbacks. The place is where the values are
@@ -88,6 +91,12 @@ func (v Values) Resolve(place string) Settings {
 		s.TokenRealms = append(s.TokenRealms, strings.ToLower(host))
 	}
 
+	tenancy, err := v.tenancy(place)
+	if err != nil {
+		problems = append(problems, err)
+	}
+	s.Tenancy = tenancy
+
 	key := "repository"
 	if v.Repository == "" {
 		key = "shared.image_registry.project_path"
@@ -95,6 +104,9 @@ func (v Values) Resolve(place string) Settings {
 	switch repository := v.WithShared().Repository; {
 	case repository != "":
 		registry, path, err := parseRepository(place, key, repository)
+		if err == nil && v.NamespacedAPI.Enabled && tenancy == TenancyRepositories {
+			err = checkRoom(place, key, registry, path)
+		}
 		if err != nil {
 			problems = append(problems, err)
 			break

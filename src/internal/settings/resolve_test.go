@@ -215,6 +215,7 @@ func TestEqual(t *testing.T) {
 		"pull":       func(v *settings.Values) { v.AllowPull = true },
 		"delete":     func(v *settings.Values) { v.AllowDelete = true },
 		"sub":        func(v *settings.Values) { v.AllowSubRepositories = true },
+		"tenancy":    func(v *settings.Values) { v.NamespacedAPI.Tenancy = "tags" },
 		"realms":     func(v *settings.Values) { v.TokenRealms = []string{"auth.example.net"} },
 	} {
 		other := base

@@ -27,6 +27,10 @@ type Values struct {
 	KubernetesDistribution string `yaml:"kubernetes_distribution"`
 	// KubernetesVersion is the version of the cluster, such as "1.34".
 	KubernetesVersion string `yaml:"kubernetes_version"`
+	// NamespacedAPI is the way in behind the API server's aggregation layer.
+	NamespacedAPI NamespacedAPI `yaml:"namespaced_api"`
+	// ServiceProxy is that of existing clients.
+	ServiceProxy ServiceProxy `yaml:"service_proxy"`
 	// AllowPull lets callers download blobs.
 	AllowPull bool `yaml:"allow_pull"`
 	// AllowDelete lets callers delete content.
@@ -95,6 +99,21 @@ type Quantity string
 func (q *Quantity) UnmarshalText(text []byte) error {
 	*q = Quantity(text)
 	return nil
+}
+
+// NamespacedAPI is the value namespaced_api. A flag has the server serve it; Enabled says which values go
+// together.
+type NamespacedAPI struct {
+	Enabled bool `yaml:"enabled"`
+	// Tenancy is [TenancyRepositories], which is the default, or [TenancyTags].
+	Tenancy                string `yaml:"tenancy"`
+	MetricsByNamespace     bool   `yaml:"metrics_by_namespace"`
+	CreateClusterResources bool   `yaml:"create_cluster_resources"`
+}
+
+// ServiceProxy is the value service_proxy.
+type ServiceProxy struct {
+	Enabled bool `yaml:"enabled"`
 }
 
 // NetworkPolicy is the value network_policy.

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/preflight"
@@ -37,57 +39,86 @@ type report struct {
 	Message    string `json:"message"`
 }
 
+// caller is what the namespaced API knows of who asks.
+type caller struct {
+	Namespace string `json:"namespace"`
+	User      string `json:"user"`
+	// Groups is how many groups the user is in.
+	Groups  int     `json:"groups"`
+	Tenancy Tenancy `json:"tenancy"`
+}
+
 // health answers /health for one configuration: whether a push would succeed, as far as the registry is
 // concerned. The status of the answer itself is never 401, 403 or 404, which clients read as a missing
-// permission or a missing installation.
+// permission or a missing installation. The zero value is ready.
 type health struct {
 	mu    sync.Mutex
-	last  outcome
-	until time.Time
+	last  *simplelru.LRU[string, outcome] // by repository
 	group singleflight.Group[outcome]
 }
+
+// remembered is how many repositories have their last outcome kept.
+const remembered = 1024
 
 // outcome is what a look at the registry has shown: what callers are told, and for the log, why.
 type outcome struct {
 	report
-	err error
+	err   error
+	until time.Time
 }
 
-func (h *health) serve(w http.ResponseWriter, r *http.Request, now *Upstream) error {
+func (h *health) serve(w http.ResponseWriter, r *http.Request, now admission) error {
 	httpserver.Started(r.Context(), "health", "", "")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return oci.Errorf(oci.Unsupported, "/health can only be read").With("Allow", "GET, HEAD")
 	}
 	if now.Registry == nil {
-		return write(w, http.StatusInternalServerError, report{"500", "registry server configuration in the cluster is invalid: " + now.Problem.Error()})
+		invalid := report{"500", "registry server configuration in the cluster is invalid: " + now.Problem.Error()}
+		return write(w, http.StatusInternalServerError, invalid, now.caller)
 	}
 	result, err := h.look(r.Context(), now)
 	if err != nil {
 		return oci.Errorf(oci.ClientClosed, "the client went away").Because(err)
 	}
 	httpserver.EntryOf(r.Context()).Err = result.err
-	return write(w, http.StatusOK, result.report)
+	return write(w, http.StatusOK, result.report, now.caller)
 }
 
 // look returns a recent result, or asks the registry once for all who want to know.
-func (h *health) look(ctx context.Context, now *Upstream) (outcome, error) {
-	h.mu.Lock()
-	if time.Now().Before(h.until) {
-		defer h.mu.Unlock()
-		return h.last, nil
+func (h *health) look(ctx context.Context, now admission) (outcome, error) {
+	repository := now.root()
+	if recent, ok := h.recent(repository); ok {
+		return recent, nil
 	}
-	h.mu.Unlock()
-	return h.group.Do(ctx, "", healthTimeout, func(ctx context.Context) (outcome, error) {
-		err := preflight.TryPush(ctx, now.Registry, now.Repository)
-		result, keep := outcome{describe(err), explained(err)}, healthyFor
+	return h.group.Do(ctx, repository, healthTimeout, func(ctx context.Context) (outcome, error) {
+		err := preflight.TryPush(ctx, now.Registry, repository)
+		keep := healthyFor
 		if err != nil {
 			keep = unhealthyFor
 		}
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.last, h.until = result, time.Now().Add(keep)
+		result := outcome{describe(err), explained(err), time.Now().Add(keep)}
+		h.keep(repository, result)
 		return result, nil
 	})
+}
+
+func (h *health) recent(repository string) (outcome, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.last == nil {
+		return outcome{}, false
+	}
+	last, ok := h.last.Get(repository)
+	return last, ok && time.Now().Before(last.until)
+}
+
+func (h *health) keep(repository string, result outcome) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.last == nil {
+		h.last, _ = simplelru.NewLRU[string, outcome](remembered, nil) // only a size that is not positive is an error
+	}
+	h.last.Add(repository, result)
 }
 
 // describe puts the outcome of a handshake in the words of the report. What the network says names
@@ -135,15 +166,22 @@ func obstacle(err error) string {
 	return "the connection fails; the proxy's log says how"
 }
 
-func write(w http.ResponseWriter, status int, result report) error {
+func write(w http.ResponseWriter, status int, result report, to *caller) error {
 	result.Message = url.QueryEscape(result.Message)
-	body, err := json.Marshal(result)
+	body, err := json.Marshal(struct {
+		report
+		*caller
+	}{result, to})
 	if err != nil {
 		return err
 	}
+	return writeJSON(w, status, body)
+}
+
+func writeJSON(w http.ResponseWriter, status int, body []byte) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, err = w.Write(body)
+	_, err := w.Write(body)
 	return err
 }

@@ -35,6 +35,8 @@ type Upstream struct {
 	// AllowPull lets clients download blobs, AllowDelete delete content, AllowSubRepositories use names below
 	// "source".
 	AllowPull, AllowDelete, AllowSubRepositories bool
+	// Tenancy is how namespaces share the repository in the namespaced API.
+	Tenancy Tenancy
 
 	health health
 }
@@ -58,27 +60,44 @@ func New(e *engine.Engine, current func() *Upstream) *Proxy {
 
 // Serve answers a request; it is an [httpserver.HandlerFunc].
 func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request) error {
-	now := p.current()
+	return p.serve(w, r, admission{Upstream: p.current(), prefix: prefixOf(r)})
+}
+
+func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, a admission) error {
 	if p.Software != "" {
 		httpserver.Stamp(w, "Server", p.Software)
 	}
-	if now.Registry != nil {
-		httpserver.Stamp(w, PathHeader, now.Registry.Host()+"/"+now.Repository)
+	if a.Registry != nil {
+		httpserver.Stamp(w, PathHeader, a.Registry.Host()+"/"+a.root())
 	}
 	if strings.TrimSuffix(r.URL.EscapedPath(), "/") == "/health" {
-		return now.health.serve(w, r, now)
+		return a.health.serve(w, r, a)
 	}
-	return p.engine.Serve(w, r, admission{now, p.Log})
+	a.log = p.Log
+	return p.engine.Serve(w, r, a)
 }
 
-// admission is the side as one request sees it: with the configuration that was in force when it came.
+// admission is the side as one request sees it: with the configuration that was in force when it came, and
+// the namespace that it is for.
 type admission struct {
 	*Upstream
+	// namespace is that of the path in the namespaced API; empty behind the service proxy.
+	namespace string
+	// caller is who asks, for /health; nil behind the service proxy, which does not say.
+	caller *caller
+	// prefix is what was taken off the client's path; base is that of a Location (see [engine.Target]).
+	prefix, base string
+	// log gets its decision; may be nil.
 	log *slog.Logger
 }
 
-// Name implements [engine.Side].
-func (admission) Name() string { return Side }
+// Name implements [engine.Side]. An upload session of one namespace does not open for another.
+func (a admission) Name() string {
+	if a.namespace != "" {
+		return Side + "/" + a.namespace
+	}
+	return Side
+}
 
 // Read implements [engine.Side].
 func (admission) Read(r *http.Request) (oci.Route, error) {
@@ -124,29 +143,43 @@ func (a admission) admit(r *http.Request, operation oci.Route) (engine.Target, e
 	if err := a.allowed(operation); err != nil {
 		return engine.Target{}, err
 	}
+	content, err := a.separate(operation)
+	if err != nil {
+		return engine.Target{}, err
+	}
 	if a.Registry == nil {
 		return engine.Target{}, oci.Errorf(oci.Misconfigured, "the proxy has no valid repository to push to: ask the operator to set one: %w", a.Problem)
 	}
 	return engine.Target{
 		Registry:   a.Registry,
 		Repository: repository,
-		Prefix:     prefixOf(r),
+		Prefix:     a.prefix,
+		Base:       a.base,
+		Content:    content,
 		Scope:      upstream.Push(repository),
 		Download:   a.AllowPull,
 		Source:     a.source,
 		Refused:    refused,
-		Callers:    callersOf(r),
+		Callers:    a.callers(r),
 	}, nil
+}
+
+// callers are whom a transfer is counted for: the API server is the one address of all who use the namespaced API.
+func (a admission) callers(r *http.Request) []string {
+	if a.caller != nil {
+		return []string{a.namespace, a.caller.User}
+	}
+	return callersOf(r)
 }
 
 func (a admission) repository(name string) (string, error) {
 	if name == Name {
-		return a.Repository, nil
+		return a.root(), nil
 	}
 	sub, below := strings.CutPrefix(name, Name+"/")
 	switch {
 	case below && a.AllowSubRepositories:
-		return a.Repository + "/" + sub, nil
+		return a.root() + "/" + sub, nil
 	case below:
 		return "", oci.Errorf(oci.NameUnknown, "the repository is always %q here: names below it exist only when the operator sets allow_sub_repositories", Name)
 	default:

@@ -13,7 +13,7 @@ import (
 )
 
 func TestImages(t *testing.T) {
-	m := metrics.New("dev")
+	m := metrics.New("dev", metrics.Options{})
 	images := m.Images()
 	for _, r := range []imageproxy.Record{
 		{App: "app", Customer: "Acme", Action: imageproxy.Manifest, Status: 200, Bytes: 7, Image: "quay.io/team/api", Reference: "v1", Remote: "192.0.2.1", License: "acme"},
@@ -59,7 +59,7 @@ func TestImages(t *testing.T) {
 
 // A repository that a customer mistyped raises no alert (quirk D13).
 func TestATokenThatACustomerIsDeniedIsNotRefused(t *testing.T) {
-	m := metrics.New("dev")
+	m := metrics.New("dev", metrics.Options{})
 	images := m.Images()
 	images.TokenFetch("refused")
 	images.TokenFetch("ok")

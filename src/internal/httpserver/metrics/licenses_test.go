@@ -30,7 +30,7 @@ func TestLicensesThatEnd(t *testing.T) {
 			credentials = append(credentials, &catalog.Credential{License: each, Name: id, Hash: sha256.Sum256([]byte(each.Name + id))})
 		}
 	}
-	m := metrics.New("dev")
+	m := metrics.New("dev", metrics.Options{})
 	m.Images().Licenses(catalog.New(credentials, nil).Licenses)
 	var got []string
 	for _, line := range scrape(t, m) {

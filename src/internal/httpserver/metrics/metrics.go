@@ -5,6 +5,7 @@ package metrics
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,8 @@ import (
 
 // Metrics implements the observers of the other packages. It is safe for concurrent use.
 type Metrics struct {
+	byNamespace bool
+
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
@@ -27,16 +30,29 @@ type Metrics struct {
 	inForce  *prometheus.GaugeVec
 }
 
+// Options are what is measured on request only.
+type Options struct {
+	// ByNamespace counts requests of the namespaced API by namespace as well. Each namespace is a series for
+	// every operation and status.
+	ByNamespace bool
+}
+
 // scrapes is how many requests for the metrics are answered at once; further ones are 503. All series of an
 // answer are in memory.
 const scrapes = 4
 
 // New makes the metrics, with those of the process and of the Go runtime.
-func New(version string) *Metrics {
+func New(version string, options Options) *Metrics {
 	seconds := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+	requests := []string{"door", "operation", "status"}
+	if options.ByNamespace {
+		requests = append(requests, "source_namespace")
+	}
 	m := &Metrics{
+		byNamespace: options.ByNamespace,
+
 		registry: prometheus.NewRegistry(),
-		requests: counter("lsp_requests_total", "Requests, by door, operation and status of the answer.", "door", "operation", "status"),
+		requests: counter("lsp_requests_total", "Requests, by door, operation and status of the answer; with --api-metrics-by-namespace also by source_namespace.", requests...),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "lsp_request_duration_seconds", Help: "Time from a request's header to the end of the answer, in seconds.", Buckets: seconds,
 		}, []string{"door", "operation"}),
@@ -50,7 +66,7 @@ func New(version string) *Metrics {
 		tokens:  counter("lsp_token_fetches_total", "Tokens asked of the registry's token server, by result: ok, refused, denied (for a repository that a customer named), error.", "result"),
 		reloads: counter("lsp_settings_reloads_total", "Changes of the settings, by result: applied, refused.", "result"),
 		inForce: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "lsp_settings_in_force", Help: "1 while what was read last is in force, 0 while it is refused: values, docker_config, session_keys, token_keys, certificate.",
+			Name: "lsp_settings_in_force", Help: "1 while what was read last is in force, 0 while it is refused: values, docker_config, session_keys, token_keys, certificate, api_certificate, front_proxy.",
 		}, []string{"settings"}),
 	}
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -78,51 +94,6 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes})
 }
 
-// Transfers shows a side's places for transfers.
-func (m *Metrics) Transfers(side string, transfers *httpserver.Transfers) {
-	door := prometheus.Labels{"door": side}
-	gauge := func(name, help string, value func(httpserver.TransferCounts) int) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: door},
-			func() float64 { return float64(value(transfers.Counts())) })
-	}
-	m.registry.MustRegister(
-		gauge("lsp_transfers_limit", "Transfers that the memory limit holds at once, by door.",
-			func(c httpserver.TransferCounts) int { return c.Places }),
-		gauge("lsp_transfers_in_flight", "Requests that are being forwarded, by door.",
-			func(c httpserver.TransferCounts) int { return c.InFlight }),
-		gauge("lsp_transfers_waiting", "Requests that wait for a place among the transfers in flight, by door.",
-			func(c httpserver.TransferCounts) int { return c.Waiting }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "lsp_transfers_refused_total", Help: "Requests that got no place among the transfers in flight, by door.", ConstLabels: door,
-		}, func() float64 { return float64(transfers.Counts().Refused) }),
-	)
-}
-
-// Connections shows a side's places for connections.
-func (m *Metrics) Connections(side string, places *httpserver.Connections) {
-	door := prometheus.Labels{"door": side}
-	gauge := func(name, help string, value func(httpserver.ConnectionCounts) int) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: door},
-			func() float64 { return float64(value(places.Counts())) })
-	}
-	count := func(name, help string, value func(httpserver.ConnectionCounts) int) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: door},
-			func() float64 { return float64(value(places.Counts())) })
-	}
-	m.registry.MustRegister(
-		gauge("lsp_connections_limit", "Connections that the memory limit holds at once, by door.",
-			func(c httpserver.ConnectionCounts) int { return c.Places }),
-		gauge("lsp_connections_open", "Open connections of clients, by door.",
-			func(c httpserver.ConnectionCounts) int { return c.Open }),
-		gauge("lsp_connections_idle", "Open connections that serve no request, by door.",
-			func(c httpserver.ConnectionCounts) int { return c.Idle }),
-		count("lsp_connections_gave_way_total", "Idle connections that were closed for newer ones, by door.",
-			func(c httpserver.ConnectionCounts) int { return c.GaveWay }),
-		count("lsp_connections_refused_total", "Connections that were closed because their address had too many, by door.",
-			func(c httpserver.ConnectionCounts) int { return c.Refused }),
-	)
-}
-
 // RequestStarted implements [httpserver.Recorder].
 func (m *Metrics) RequestStarted(e *httpserver.Entry) {
 	if uploads(e.Operation) {
@@ -139,10 +110,17 @@ func (m *Metrics) RequestFinished(e *httpserver.Entry, started bool) {
 	if operation == "" {
 		operation = "unknown"
 	}
-	m.requests.WithLabelValues(e.Side, operation, strconv.Itoa(e.Status)).Inc()
+	m.requestsOf(e.Side, operation, strconv.Itoa(e.Status), e.Namespace).Inc()
 	m.duration.WithLabelValues(e.Side, operation).Observe(e.Duration.Seconds())
 	m.bytes.WithLabelValues(e.Side, "in").Add(float64(e.In))
 	m.bytes.WithLabelValues(e.Side, "out").Add(float64(e.Out))
+}
+
+func (m *Metrics) requestsOf(side, operation, status, namespace string) prometheus.Counter {
+	if m.byNamespace {
+		return m.requests.WithLabelValues(side, operation, status, namespace)
+	}
+	return m.requests.WithLabelValues(side, operation, status)
 }
 
 func uploads(operation string) bool {
@@ -171,23 +149,29 @@ func (m *Metrics) Reload(settings string, applied bool) {
 		return
 	}
 	m.reloads.WithLabelValues("refused").Inc()
-	m.inForce.WithLabelValues(settings).Set(0)
+	m.inForceOf(settings).Set(0)
 }
 
 // InForce notes that what was read last of some settings is in force.
-func (m *Metrics) InForce(settings string) { m.inForce.WithLabelValues(settings).Set(1) }
+func (m *Metrics) InForce(settings string) { m.inForceOf(settings).Set(1) }
+
+// inForceOf returns the series of some settings: "docker config" is docker_config there.
+func (m *Metrics) inForceOf(settings string) prometheus.Gauge {
+	return m.inForce.WithLabelValues(strings.ReplaceAll(settings, " ", "_"))
+}
 
 // Pushes makes the series of a side that takes pushes, which alerts look at before anybody has pushed.
 func (m *Metrics) Pushes(side string) {
 	for _, operation := range []string{"upload-start", "upload-chunk", "upload-finish", "manifest-put"} {
-		m.requests.WithLabelValues(side, operation, "403")
-		m.requests.WithLabelValues(side, operation, "500")
+		m.requestsOf(side, operation, "403", "")
+		m.requestsOf(side, operation, "500", "")
 	}
 }
 
-// Certificate shows when the certificate in force ends.
-func (m *Metrics) Certificate(until func() time.Time) {
+// Certificate shows when a side's certificate in force ends.
+func (m *Metrics) Certificate(side string, until func() time.Time) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "lsp_certificate_expires_timestamp_seconds", Help: "When the image proxy's certificate ends, in seconds since 1970.",
+		Name: "lsp_certificate_expires_timestamp_seconds", Help: "When the certificate in force ends, in seconds since 1970, by door.",
+		ConstLabels: prometheus.Labels{"door": side},
 	}, func() float64 { return float64(until().Unix()) }))
 }

@@ -33,7 +33,7 @@ func scrape(t *testing.T, m *metrics.Metrics) []string {
 
 // TestAPush is what a push leaves behind: names, labels and values.
 func TestAPush(t *testing.T) {
-	m := metrics.New("1.2.3")
+	m := metrics.New("1.2.3", metrics.Options{})
 	p, registry := proxytest.Simple(t, proxytest.Config{Observer: m, Recorder: m})
 	realm := &registrytest.Realm{URL: "https://auth.example.com/token", User: proxytest.User, Password: proxytest.Password}
 	p.Network.Serve("auth.example.com", realm)
@@ -77,7 +77,7 @@ func TestAPush(t *testing.T) {
 
 // TestUploadsInFlight counts what pushes content, from the moment that it is known, and nothing else.
 func TestUploadsInFlight(t *testing.T) {
-	m := metrics.New("dev")
+	m := metrics.New("dev", metrics.Options{})
 	in := func() string {
 		for _, line := range scrape(t, m) {
 			if value, ok := strings.CutPrefix(line, `lsp_uploads_in_flight{door="source"} `); ok {
@@ -97,5 +97,21 @@ func TestUploadsInFlight(t *testing.T) {
 	m.RequestFinished(upload, false)
 	if in() != "0" {
 		t.Errorf("in flight: %s, want 0", in())
+	}
+}
+
+// TestByNamespace is on request only: each namespace is a series.
+func TestByNamespace(t *testing.T) {
+	entry := &httpserver.Entry{Side: "api", Operation: "manifest-put", Status: 201, Namespace: "team-a"}
+	for by, want := range map[bool]string{
+		false: `lsp_requests_total{door="api",operation="manifest-put",status="201"} 1`,
+		true:  `lsp_requests_total{door="api",operation="manifest-put",source_namespace="team-a",status="201"} 1`,
+	} {
+		m := metrics.New("dev", metrics.Options{ByNamespace: by})
+		m.Pushes("api")
+		m.RequestFinished(entry, false)
+		if got := scrape(t, m); !slices.Contains(got, want) {
+			t.Errorf("by namespace %v: %s", by, strings.Join(got, "\n"))
+		}
 	}
 }

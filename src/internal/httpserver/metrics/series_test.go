@@ -24,14 +24,14 @@ var update = flag.Bool("update", false, "write testdata/series.txt")
 
 // everything is a server's metrics once something has happened.
 func everything() *metrics.Metrics {
-	m := metrics.New("1.2.3")
+	m := metrics.New("1.2.3", metrics.Options{})
 	entry := &httpserver.Entry{Side: "source", Operation: "upload-chunk", Status: 202}
 	m.RequestStarted(entry)
 	m.RequestFinished(entry, true)
 	m.UpstreamRequest("blob-get", 200, time.Second)
 	m.TokenFetch("ok")
 	m.Reload("values", true)
-	m.Certificate(time.Now)
+	m.Certificate("images", time.Now)
 	m.Transfers("source", httpserver.NewTransfers(1))
 	m.Connections("source", httpserver.NewConnections(1, nil))
 	images := m.Images()

@@ -16,7 +16,7 @@ import (
 // TestTransfers shows what memory holds, what of it is in use, who waits, and who was refused.
 func TestTransfers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, transfers := metrics.New(""), httpserver.NewTransfers(1)
+		m, transfers := metrics.New("", metrics.Options{}), httpserver.NewTransfers(1)
 		m.Transfers("source", transfers)
 		m.Transfers("images", httpserver.NewTransfers(7))
 		if _, err := transfers.Begin(t.Context()); err != nil {

@@ -28,7 +28,7 @@ func get(target string) apiserver.Request {
 func TestQuirkK3HTTP1EvenWhereHTTP2IsOffered(t *testing.T) {
 	cluster := lsptest.NewCluster(t, lsptest.NewRegistry())
 	config := cluster.Config(lsptest.Developer)
-	client, err := apiserver.New(config)
+	client, err := apiserver.New(config, apiserver.Options{Via: apiserver.ViaService})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestQuirkK5Errors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			cluster := lsptest.NewCluster(t, tt.backend)
 			cluster.Set(tt.state)
-			client, err := apiserver.New(cluster.Config(tt.token))
+			client, err := apiserver.New(cluster.Config(tt.token), apiserver.Options{Via: apiserver.ViaService})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -206,7 +206,7 @@ func TestRequestTimeoutSparesUploads(t *testing.T) {
 	}))
 	config := cluster.Config(lsptest.Developer)
 	config.Timeout = 50 * time.Millisecond
-	client, err := apiserver.New(config)
+	client, err := apiserver.New(config, apiserver.Options{Via: apiserver.ViaService})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestRequestTimeoutSparesUploads(t *testing.T) {
 
 func TestLocate(t *testing.T) {
 	cluster := lsptest.NewCluster(t, http.NotFoundHandler())
-	client, err := apiserver.New(cluster.Config(lsptest.Developer))
+	client, err := apiserver.New(cluster.Config(lsptest.Developer), apiserver.Options{Via: apiserver.ViaService})
 	if err != nil {
 		t.Fatal(err)
 	}

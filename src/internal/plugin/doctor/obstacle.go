@@ -35,26 +35,26 @@ const (
 )
 
 func checkCommand(client *apiserver.Client) string {
-	if client.IsDirect() {
+	if client.Via() == apiserver.ViaServer {
 		return checkHere
 	}
 	return checkInPod
 }
 
 // Ready asks the proxy whether the registry behind it takes a push, and returns an [*Obstacle] when it does
-// not. It returns nil when the proxy cannot say: then the push itself finds out.
-func Ready(ctx context.Context, client *apiserver.Client) error {
-	status, message, err := askHealth(ctx, client)
+// not. Where the proxy cannot say, there is no error: then the push itself finds out.
+func Ready(ctx context.Context, client *apiserver.Client) (Report, error) {
+	report, err := askHealth(ctx, client)
 	if answer, ok := errors.AsType[*apiserver.Error](err); ok {
 		if answer.Status == http.StatusInternalServerError && answer.Origin != apiserver.Cluster && answer.Message != "" {
-			return &Obstacle{Cause: plain(answer.Message), Remedy: checkValues, Lasting: true}
+			return report, &Obstacle{Cause: plain(answer.Message), Remedy: checkValues, Lasting: true}
 		}
-		return nil
+		return report, nil
 	}
-	if err != nil || status == http.StatusOK {
-		return nil //nolint:nilerr // an answer that is no verdict
+	if err != nil || report.Status == http.StatusOK {
+		return report, nil //nolint:nilerr // an answer that is no verdict
 	}
-	return obstacle(status, message, checkCommand(client))
+	return report, obstacle(report.Status, report.Message, checkCommand(client))
 }
 
 // obstacle is what another status than 200 means; check is the command that tells more. Its message names no address.

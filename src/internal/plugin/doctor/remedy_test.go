@@ -58,14 +58,16 @@ func TestRemediesCanBeTyped(t *testing.T) {
 				cluster.API = &lsptest.API{}
 				cluster.Set(state)
 				for _, step := range doctor.Examine(t.Context(), doctor.Options{
-					Config: func() (*rest.Config, string, error) { return cluster.Config(token), "context test", nil },
+					Config: func() (*rest.Config, string, string, error) {
+						return cluster.Config(token), "dev", "context test", nil
+					},
 				}) {
 					see(step.Remedy)
 				}
 			}
 		}
 	}
-	for _, step := range doctor.Examine(t.Context(), doctor.Options{Config: func() (*rest.Config, string, error) { return nil, "", os.ErrNotExist }}) {
+	for _, step := range doctor.Examine(t.Context(), doctor.Options{Config: func() (*rest.Config, string, string, error) { return nil, "", "", os.ErrNotExist }}) {
 		see(step.Remedy)
 	}
 	// Without a cluster there is no pod to look into.

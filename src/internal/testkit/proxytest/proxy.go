@@ -4,6 +4,8 @@ package proxytest
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"log/slog"
 	"net/http"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/frontproxy"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keyfile"
@@ -52,6 +55,8 @@ type Config struct {
 	Transfers int
 	// PassRedirects, AllowPull, AllowDelete and AllowSubRepositories are the operator's switches.
 	PassRedirects, AllowPull, AllowDelete, AllowSubRepositories bool
+	// Tenancy of the namespaced API.
+	Tenancy source.Tenancy
 	// Key of the upload sessions, as in a key file; random when empty.
 	Key []byte
 	// Now is the clock of the upload sessions.
@@ -89,6 +94,8 @@ type Proxy struct {
 	Upstream *source.Upstream
 	// Log is what was logged so far.
 	Log *Log
+
+	side *source.Proxy
 }
 
 // Log collects what is logged.
@@ -149,21 +156,48 @@ func New(t testing.TB, network *registrytest.Network, cfg Config) *Proxy {
 	p := &Proxy{Network: network, Log: &Log{}, Upstream: &source.Upstream{
 		Registry: registry, Repository: Repository,
 		AllowPull: cfg.AllowPull, AllowDelete: cfg.AllowDelete, AllowSubRepositories: cfg.AllowSubRepositories,
+		Tenancy: cfg.Tenancy,
 	}}
 	forwarding := engine.New(session.NewSealer(keys, cfg.Now))
 	if cfg.Transfers > 0 {
 		forwarding.Transfers = httpserver.NewTransfers(cfg.Transfers)
 	}
-	side := source.New(forwarding, func() *source.Upstream { return p.Upstream })
+	p.side = source.New(forwarding, func() *source.Upstream { return p.Upstream })
 	logger := slog.New(slog.NewJSONHandler(p.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	side.Log = logger
-	server := httptest.NewServer(httpserver.AccessLog{Side: source.Side, Logger: logger, Recorder: cfg.Recorder}.Handler(side.Serve))
+	p.side.Log = logger
+	server := httptest.NewServer(httpserver.AccessLog{Side: source.Side, Logger: logger, Recorder: cfg.Recorder}.Handler(p.side.Serve))
 	t.Cleanup(func() {
 		server.Close()
 		registry.Close()
 	})
 	p.Caller = NewCaller(t, server.URL)
 	return p
+}
+
+// API starts the namespaced API of the proxy, for an API server that the authority knows. The callers that it
+// makes show a certificate; nil: none.
+func (p *Proxy) API(authority *Authority) (caller func(shown *tls.Certificate) *Caller) {
+	p.t.Helper()
+	front, err := frontproxy.Parse(authority.Data())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	api := p.side.API(func() *frontproxy.Verifier { return front })
+	logger := slog.New(slog.NewJSONHandler(p.Log, nil))
+	server := httptest.NewUnstartedServer(httpserver.AccessLog{Side: source.APISide, Logger: logger}.Handler(api.Serve))
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	server.StartTLS()
+	p.t.Cleanup(server.Close)
+	return func(shown *tls.Certificate) *Caller {
+		caller := NewCaller(p.t, server.URL)
+		config := &tls.Config{RootCAs: x509.NewCertPool()}
+		config.RootCAs.AddCert(server.Certificate())
+		if shown != nil {
+			config.Certificates = []tls.Certificate{*shown}
+		}
+		caller.Client.Transport.(*http.Transport).TLSClientConfig = config
+		return caller
+	}
 }
 
 // Simple starts a proxy before a registry that deviates in nothing.

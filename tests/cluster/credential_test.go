@@ -39,7 +39,7 @@ func TestMissingCredentialFailsTheInstallation(t *testing.T) {
 		step(t, "%s", name)
 		applyInstall(t, "local-source-proxy", packageName, here.versions[0], valuesFor(t, u, c.values))
 		var message string
-		eventually(t, 2*time.Minute, "the installation fails", func() error {
+		eventually(t, 4*time.Minute, "the installation fails", func() error {
 			message = kubectl(t, "get", "packageinstall", "-n", installNamespace, "local-source-proxy", "-o", "jsonpath={.status.usefulErrorMessage}")
 			for _, want := range append(c.want, "ReconcileFailed") {
 				if !strings.Contains(message, want) {

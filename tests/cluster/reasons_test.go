@@ -58,8 +58,8 @@ func TestPluginSaysWhy(t *testing.T) {
 	}
 	unlisted := reason{
 		message: "The current user does not have permission to access the local source proxy.",
-		line:    "ask the cluster's operator to list you in rbac_subjects_for_proxy_access", step: "RBAC",
-		remedy: "ask the operator to list you or a group of yours in rbac_subjects_for_proxy_access",
+		line:    "ask the cluster's operator to list you or a group of yours in rbac_subjects_for_proxy_access", step: "RBAC",
+		remedy: "ask the cluster's operator to list you or a group of yours in rbac_subjects_for_proxy_access",
 	}
 
 	uninstall(t)

@@ -98,7 +98,7 @@ func TestQuirkK5Errors(t *testing.T) {
 		{
 			name: "no RBAC", token: lsptest.Stranger,
 			want: apiserver.Error{Status: 403, Origin: apiserver.Cluster, Code: "Forbidden"},
-			line: "ask the cluster's operator to list you in rbac_subjects_for_proxy_access, or to install the package if it is not there",
+			line: "ask the cluster's operator to list you or a group of yours in rbac_subjects_for_proxy_access, or to install the package if it is not in this cluster",
 		},
 		{
 			name: "credential not accepted", token: "old",

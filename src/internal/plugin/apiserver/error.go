@@ -42,6 +42,11 @@ type Error struct {
 	Passed string
 }
 
+// NoAccess is what to do about a 403. Who has no rights cannot see whether the package is there, so it names both
+// causes.
+const NoAccess = "ask the cluster's operator to list you or a group of yours in rbac_subjects_for_proxy_access, " +
+	"or to install the package if it is not in this cluster"
+
 // Error says on one line what happened and what to do.
 func (e *Error) Error() string {
 	message := e.text()
@@ -73,7 +78,7 @@ func (e *Error) ofService(message string) string {
 	case http.StatusUnauthorized:
 		return fmt.Sprintf("the API server does not accept your credential: %s; log in again, or choose another --context", message)
 	case http.StatusForbidden:
-		return fmt.Sprintf("you may not use the local source proxy: %s; ask the cluster's operator to list you in rbac_subjects_for_proxy_access, or to install the package if it is not there", message)
+		return fmt.Sprintf("you may not use the local source proxy: %s; %s", message, NoAccess)
 	case http.StatusNotFound:
 		return fmt.Sprintf("the local source proxy is not installed in this cluster: %s; check --context, or ask the cluster's operator", message)
 	case http.StatusServiceUnavailable:

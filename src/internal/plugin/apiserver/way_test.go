@@ -148,7 +148,7 @@ func TestFindsTheWayIn(t *testing.T) {
 		},
 		{
 			name: "the Service's own refusal", discovery: reply{status: 404}, service: &reply{status: 403, body: kubernetes(403, "Forbidden", "no").body},
-			via: apiserver.ViaService, err: "you may not use the local source proxy: no; ask the cluster's operator to list you in rbac_subjects_for_proxy_access",
+			via: apiserver.ViaService, err: "you may not use the local source proxy: no; ask the cluster's operator to list you or a group of yours in rbac_subjects_for_proxy_access",
 		},
 	}
 	for _, tt := range tests {

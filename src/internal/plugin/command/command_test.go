@@ -168,7 +168,7 @@ func TestMistakes(t *testing.T) {
 		{"wrong context", []string{"push", "--name", "a", "--context", "nowhere", "--local-path", w.tree}, 1, "context was not found for specified context: nowhere"},
 		{"no valid tag", []string{"push", "--name", "a/b", "--local-path", w.tree}, 1, `"dev-a/b" is no valid tag`},
 		{"too long for a tag", []string{"push", "--name", strings.Repeat("a", 128), "--local-path", w.tree}, 1, "at most 128 letters"},
-		{"no RBAC", []string{"push", "--name", "a", "--context", "stranger", "--local-path", w.tree}, 1, "list you in rbac_subjects_for_proxy_access"},
+		{"no RBAC", []string{"push", "--name", "a", "--context", "stranger", "--local-path", w.tree}, 1, "list you or a group of yours in rbac_subjects_for_proxy_access, or to install the package"},
 		{"not logged in", []string{"push", "--name", "a", "--context", "expired", "--local-path", w.tree}, 1, "log in again"},
 		{"no kubeconfig there", []string{"push", "--name", "a", "--kubeconfig", "/no/such", "--local-path", w.tree}, 1, "/no/such"},
 		{"broken kubeconfig", []string{"push", "--name", "a", "--kubeconfig", broken, "--local-path", w.tree}, 1, "read the kubeconfig"},

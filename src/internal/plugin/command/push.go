@@ -15,7 +15,6 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/pack"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/push"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/workload"
 )
 
 // pushOptions are those of "push".
@@ -48,7 +47,8 @@ func newPush(a *app) *cobra.Command {
 		Short: "Push a source tree and print the image that it became",
 		Long: `Push a source tree and print the image that it became, as repository:tag@digest.
 
-The tag is <namespace>-<name>. The same tree has the same digest on every machine. A tree that has not changed
+The tag is <namespace>-<name>. Where namespaces share a repository by tags, a name with "-" or "_" has the tag
+<namespace>_<name>. The same tree has the same digest on every machine. A tree that has not changed
 uploads nothing. After an interruption, run the same command again: it continues the upload where it stopped.
 
 The push leaves ".git" out, unless the exclude file takes it back with "!.git". It refuses symbolic links,
@@ -119,10 +119,8 @@ func (o *pushOptions) validate(cmd *cobra.Command, _ []string) error {
 			return usageError{fmt.Errorf("--tag %q: %s", tag, tagGrammar)}
 		}
 	}
-	for _, text := range o.annotations {
-		if change, err := workload.ParseChange(text); err != nil || change.Remove {
-			return usageError{fmt.Errorf("--annotation %q: write name=value", text)}
-		}
+	if _, err := readAnnotations(o.annotations); err != nil {
+		return err
 	}
 	return o.source.validate(cmd)
 }
@@ -218,12 +216,10 @@ func (o *pushOptions) imageAnnotations(ctx context.Context) (map[string]string, 
 		}
 		maps.Copy(all, origin)
 	}
-	for _, text := range o.annotations {
-		change, err := workload.ParseChange(text)
-		if err != nil {
-			return nil, err
-		}
-		all[change.Name] = change.Value
+	named, err := readAnnotations(o.annotations)
+	if err != nil {
+		return nil, err
 	}
+	maps.Copy(all, named)
 	return all, nil
 }

@@ -40,7 +40,8 @@ func newRegistry(a *app) *cobra.Command {
 		Long: `Open a registry on this machine that leads to the proxy, until Ctrl-C.
 
 Every tool that pushes to a registry can then push to localhost:<port>/source:<tag>, without a registry
-credential. The command prints the address on standard output once the registry works.
+credential. The command prints the address on standard output once the registry works. Through the namespaced
+API, they push for the namespace of -n or of the context.
 
 Whoever reaches the port acts as you. The registry listens on loopback only, and refuses requests of web
 pages.`,

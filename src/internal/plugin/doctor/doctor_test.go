@@ -48,7 +48,7 @@ func TestHealth(t *testing.T) {
 		},
 		{
 			"no permission", lsptest.Stranger, lsptest.Installed, nil,
-			doctor.Health{Message: "The current user does not have permission to access the local source proxy.\nErrors:\n- services \"http:local-source-proxy:5001\" is forbidden: User \"stranger\" cannot get resource \"services/proxy\" in API group \"\" in the namespace \"tap-local-source-system\""},
+			doctor.Health{Message: "The current user does not have permission to access the local source proxy.\nErrors:\n- services \"http:local-source-proxy:5001\" is forbidden: User \"stranger\" cannot get resource \"services/proxy\" in API group \"\" in the namespace \"tap-local-source-system\"; ask the cluster's operator to list you or a group of yours in rbac_subjects_for_proxy_access, or to install the package if it is not in this cluster"},
 		},
 		{
 			"not logged in", "old", lsptest.Installed, nil,

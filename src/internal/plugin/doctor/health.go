@@ -125,7 +125,10 @@ func (h Health) failed(e *apiserver.Error) (Health, error) {
 		message = http.StatusText(e.Status)
 	}
 	switch {
-	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
+	case e.Status == http.StatusForbidden:
+		h.Message = because(noPermission, message+"; "+apiserver.NoAccess)
+		return h, nil
+	case e.Status == http.StatusUnauthorized:
 		h.Message = because(noPermission, message)
 		return h, nil
 	case e.Status == http.StatusNotFound:

@@ -112,10 +112,9 @@ func (w *walk) right(verb string) (right authorizationv1.ResourceAttributes, rem
 		}, apiserver.Grant + "; `" + apiserver.CanI(verb, w.namespace) + "` shows whether it has helped"
 	}
 	return authorizationv1.ResourceAttributes{
-			Namespace: apiserver.Namespace, Verb: verb,
-			Resource: "services", Subresource: "proxy", Name: apiserver.ServiceName,
-		}, "ask the operator to list you or a group of yours in rbac_subjects_for_proxy_access, " +
-			"or to install the package if it is not in this cluster"
+		Namespace: apiserver.Namespace, Verb: verb,
+		Resource: "services", Subresource: "proxy", Name: apiserver.ServiceName,
+	}, apiserver.NoAccess
 }
 
 func (w *walk) rbac(ctx context.Context) (diagnosis.Step, error) {

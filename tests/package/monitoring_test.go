@@ -191,8 +191,8 @@ func usual() map[string]string {
 		`lsp_image_objects{namespace="a",kind="License",state="invalid"}`:                                                          "0x60",
 		`lsp_image_licenses_ending{namespace="a",within="14d"}`:                                                                    "0x60",
 		`lsp_image_licenses_ending{namespace="a",within="7d"}`:                                                                     "0x60",
-		`lsp_certificate_expires_timestamp_seconds{namespace="a",container="image-proxy"}`:                                         "3000000x60",
-		`lsp_certificate_expires_timestamp_seconds{namespace="a",container="local-source-proxy"}`:                                  "1000000x60",
+		`lsp_certificate_expires_timestamp_seconds{namespace="a",door="images"}`:                                                   "3000000x60",
+		`lsp_certificate_expires_timestamp_seconds{namespace="a",door="api"}`:                                                      "1000000x60",
 		`lsp_image_denials_total{namespace="a",app="",customer="",reason="unauthenticated"}`:                                       "0+100x60",
 		`lsp_image_denials_total{namespace="a",app="",customer="",reason="unknown_license"}`:                                       "0+5x60",
 		`lsp_image_denials_total{namespace="a",app="shop",customer="Acme",reason="revoked"}`:                                       "0+0.5x60",
@@ -237,13 +237,13 @@ func faults() []struct {
 			map[string]string{`lsp_image_licenses_ending{namespace="a",within="14d"}`: "2x60", `lsp_image_licenses_ending{namespace="a",within="7d"}`: "1x60"},
 			[]string{"ImageProxyLicensesEndWithin14d", "ImageProxyLicensesEndWithin7d"},
 		},
-		{map[string]string{`lsp_certificate_expires_timestamp_seconds{namespace="a",container="image-proxy"}`: "1000000x60"}, []string{"ImageProxyCertificateEndsWithin14d"}},
+		{map[string]string{`lsp_certificate_expires_timestamp_seconds{namespace="a",door="images"}`: "1000000x60"}, []string{"ImageProxyCertificateEndsWithin14d"}},
 		{
-			map[string]string{`lsp_certificate_expires_timestamp_seconds{namespace="a",container="image-proxy"}`: "500000x60"},
+			map[string]string{`lsp_certificate_expires_timestamp_seconds{namespace="a",door="images"}`: "500000x60"},
 			[]string{"ImageProxyCertificateEndsWithin14d", "ImageProxyCertificateEndsWithin7d"},
 		},
 		{ // those of the two sides are told apart
-			map[string]string{`lsp_certificate_expires_timestamp_seconds{namespace="a",container="local-source-proxy"}`: "500000x60"},
+			map[string]string{`lsp_certificate_expires_timestamp_seconds{namespace="a",door="api"}`: "500000x60"},
 			[]string{"LocalSourceProxyCertificateEndsWithin7d"},
 		},
 		{

@@ -153,7 +153,7 @@ func newObserved(t *testing.T, id string) *observed {
 rule_files: [%s]
 scrape_configs:
 - job_name: ours
-  static_configs: [{targets: [%q], labels: {namespace: %s, container: image-proxy}}]
+  static_configs: [{targets: [%q], labels: {namespace: %s, container: local-source-proxy}}]
 `, rules(t, monitored), o.admin, namespace)))
 	o.start(exec.CommandContext(t.Context(), program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(o.dir, "data"),
 		"--web.listen-address="+o.prometheus, "--log.level=error"))

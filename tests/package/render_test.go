@@ -119,8 +119,8 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 	beyond := []string{
 		"/APIService/v1alpha1.localsource.apps.tanzu.vmware.com",
 		"/ClusterRole/local-source-proxy-push",
-		"/ClusterRole/local-source-proxy-api-service",
-		"/ClusterRoleBinding/local-source-proxy-api-service",
+		"/ClusterRole/local-source-proxy-api",
+		"/ClusterRoleBinding/local-source-proxy-api",
 		"kube-system/RoleBinding/local-source-proxy-authentication-reader",
 	}
 	without := func(ids ...string) []string {

@@ -205,7 +205,7 @@ func TestTheServerMayKeepItsCertificate(t *testing.T) {
 		t.Errorf("it cannot write its caBundle: %v", onCluster)
 	}
 	for _, verb := range []string{"delete", "deletecollection", "create", "update", "patch"} {
-		for _, name := range []string{"", "push", "local-source-proxy-values", "local-source-proxy-registry", certificate} {
+		for _, name := range []string{"", "push", "local-source-proxy-values", "mirror-credentials", certificate} {
 			if allowed := name == certificate && !strings.HasPrefix(verb, "delete"); may(inNamespace, "", "secrets", name, verb) != allowed {
 				t.Errorf("Secret %q: may %s: %v", name, verb, !allowed)
 			}

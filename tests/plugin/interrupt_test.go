@@ -3,7 +3,6 @@
 package plugin_test
 
 import (
-	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -20,7 +19,9 @@ import (
 func TestInterruptedPushContinues(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	p.interruptAndContinue(t)
+	line := newGate(t, p.server.Host, passes)
+	p.env = append(p.env, "KUBECONFIG="+harness.Kubeconfig(t, t.TempDir(), harness.NewAPIServer(t, line.host).URL))
+	p.interruptAndContinue(t, line)
 }
 
 // The registry inside of the server has no status of an upload, so the plugin goes by what it was told last.
@@ -29,12 +30,19 @@ func TestInterruptedPushContinuesInTheEmbeddedRegistry(t *testing.T) {
 	home := t.TempDir()
 	p := &place{server: harness.Start(t, harness.Options{Flags: []string{"--embedded-registry"}}), tree: t.TempDir()}
 	p.env = append(os.Environ(), "HOME="+home, "XDG_CACHE_HOME="+home)
-	p.interruptAndContinue(t, "--namespace", "dev", "--server", p.server.URL(""))
+	line := newGate(t, p.server.Host, passes)
+	p.interruptAndContinue(t, line, "--namespace", "dev", "--server", "http://"+line.host)
 }
 
-func (p *place) interruptAndContinue(t *testing.T, extra ...string) {
+const (
+	// size of the source that is pushed, and how much of it passes ahead of the interruption: more than a tenth,
+	// which is when the push reports first. What all sockets on the way hold is less than the rest.
+	size   = 64 << 20
+	passes = size / 8
+)
+
+func (p *place) interruptAndContinue(t *testing.T, line *gate, extra ...string) {
 	t.Helper()
-	const size = 256 << 20
 	args := append([]string{"push", "--name", "web", "--local-path", p.tree}, extra...)
 	f, err := os.Create(filepath.Join(p.tree, "noise"))
 	if err != nil {
@@ -45,13 +53,10 @@ func (p *place) interruptAndContinue(t *testing.T, extra ...string) {
 		t.Fatal(err)
 	}
 	first := harness.StartProcess(t, "kubectl lsp push", p.command(t.Context(), plugin(), args...))
-	harness.Eventually(t, "a tenth of the source to be on its way", func(context.Context) error {
-		if !strings.Contains(first.Stderr.String(), "uploaded ") {
-			return errors.New("no progress yet")
-		}
-		return nil
-	})
+	first.AwaitLog(t, "uploaded ", 1) // a tenth of the source is on its way
 	first.Signal(t, os.Interrupt)
+	first.AwaitLog(t, "stopping: ", 1)
+	line.open()
 	if code := first.Wait(t); code != 130 || !strings.Contains(first.Stderr.String(), "this continues the upload where it stopped:\n  kubectl lsp push --name web") {
 		t.Fatalf("exit code %d:\n%s%s", code, first.Stdout, first.Stderr)
 	}

@@ -28,20 +28,23 @@ import (
 // TestCtrlCOnASlowLine: on a line that empties its buffers in time, distribution confirms what was sent, as
 // often as the push is interrupted. On a slower one the push says that nothing is confirmed. It continues
 // then where distribution stands, or says that it begins anew. The terminal keeps no part of the bar.
+//
+// The line that is in time is slow until the push stops, and fast then: so no processor is too slow for either.
 func TestCtrlCOnASlowLine(t *testing.T) {
 	t.Parallel()
 	const size = 48 << 20
 	for name, tt := range map[string]struct {
-		rate int // KiB a second
-		says string
+		rate   int // KiB a second
+		inTime bool
+		says   string
 	}{
-		"in time":                  {8 << 10, "this continues the upload where it stopped"},
-		"too slow for its buffers": {64, "this continues the upload"},
+		"in time":                  {1 << 10, true, "this continues the upload where it stopped"},
+		"too slow for its buffers": {64, false, "this continues the upload"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
-			line := slow(t, p, tt.rate)
+			line := newLine(t, p)
 			f, err := os.Create(filepath.Join(p.tree, "noise"))
 			if err != nil {
 				t.Fatal(err)
@@ -51,12 +54,19 @@ func TestCtrlCOnASlowLine(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 2 {
-				shown := p.interruptOnTerminal(t)
+				line.limit(t, tt.rate)
+				shown := p.interruptOnTerminal(t, func() {
+					if tt.inTime {
+						line.unlimited(t)
+					}
+				})
+				if !tt.inTime {
+					line.unlimited(t)
+				}
 				if !strings.Contains(shown, tt.says) || !strings.Contains(shown, ":\n  kubectl lsp push --name web ") {
 					t.Errorf("it does not say that %s:\n%s", tt.says, shown)
 				}
 			}
-			line.unlimited(t)
 			out, said := p.run(t, plugin(), "push", "--name", "web", "--local-path", p.tree)
 			p.upstream.AssertArrived(t, "dev-web", digestOf(t, strings.TrimSpace(out)))
 			if sent := p.lastChunk(t); sent >= size && !strings.Contains(said, "begins anew") {
@@ -91,8 +101,7 @@ func (p *place) lastChunk(t *testing.T) (sent int64) {
 // slowLine lies between the developer and the API server.
 type slowLine struct{ *toxiproxy.Proxy }
 
-// slow limits what the developer sends to so many KiB a second.
-func slow(t *testing.T, p *place, rate int) slowLine {
+func newLine(t *testing.T, p *place) slowLine {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	api := harness.NewAPIServer(t, p.server.Host)
@@ -101,13 +110,18 @@ func slow(t *testing.T, p *place, rate int) slowLine {
 		t.Fatal(err)
 	}
 	t.Cleanup(line.Stop)
-	_, err := line.Toxics.AddToxicJson(strings.NewReader(fmt.Sprintf(
+	p.env = append(p.env, "KUBECONFIG="+harness.Kubeconfig(t, t.TempDir(), "http://"+line.Listen))
+	return line
+}
+
+// limit limits what the developer sends to so many KiB a second.
+func (l slowLine) limit(t *testing.T, rate int) {
+	t.Helper()
+	_, err := l.Toxics.AddToxicJson(strings.NewReader(fmt.Sprintf(
 		`{"name": "slow", "type": "bandwidth", "stream": "upstream", "toxicity": 1, "attributes": {"rate": %d}}`, rate)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.env = append(p.env, "KUBECONFIG="+harness.Kubeconfig(t, t.TempDir(), "http://"+line.Listen))
-	return line
 }
 
 func (l slowLine) unlimited(t *testing.T) {
@@ -117,9 +131,9 @@ func (l slowLine) unlimited(t *testing.T) {
 	}
 }
 
-// interruptOnTerminal runs a push on a terminal, types Ctrl-C when the bar stands, and returns what stays
-// on the screen.
-func (p *place) interruptOnTerminal(t *testing.T) string {
+// interruptOnTerminal runs a push on a terminal, types Ctrl-C when the bar stands, calls stopping when the push
+// says that it stops, and returns what stays on the screen.
+func (p *place) interruptOnTerminal(t *testing.T, stopping func()) string {
 	t.Helper()
 	screen, program := terminal(t)
 	defer screen.Close()
@@ -148,17 +162,22 @@ func (p *place) interruptOnTerminal(t *testing.T) string {
 			}
 		}
 	}()
-	harness.Eventually(t, "the bar to stand on the terminal", func(context.Context) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if !strings.Contains(text.String(), "uploading") {
-			return fmt.Errorf("the screen has %q", text.String())
-		}
-		return nil
-	})
+	await := func(part string) {
+		harness.Eventually(t, fmt.Sprintf("%q on the terminal", part), func(context.Context) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if !strings.Contains(text.String(), part) {
+				return fmt.Errorf("the screen has %q", text.String())
+			}
+			return nil
+		})
+	}
+	await("uploading")
 	if _, err := screen.WriteString("\x03"); err != nil {
 		t.Fatal(err)
 	}
+	await("stopping: ")
+	stopping()
 	err := cmd.Wait()
 	<-read
 	exit, ok := errors.AsType[*exec.ExitError](err)

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
 // withoutHosts takes the names and addresses of other hosts out of a registry's words: its storage, its proxies,
@@ -21,6 +23,8 @@ func withoutHosts(message, own string) string {
 		return "[address]" + word[len(trimmed):]
 	})
 }
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 // namesHost reports whether a word is a host, with or without a port or a path.
 func namesHost(word string) bool {
@@ -40,7 +44,5 @@ func namesHost(word string) bool {
 	if len(labels) < 2 || len(last) < 2 || slices.Contains([]string{"go", "gz", "html", "json", "tar", "txt", "yaml", "yml", "zip"}, last) {
 		return false
 	}
-	label := regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
-	return regexp.MustCompile(`^[A-Za-z]+$`).MatchString(last) && strings.ContainsAny(labels[0], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") &&
-		!slices.ContainsFunc(labels, func(l string) bool { return !label.MatchString(l) })
+	return strings.Trim(last, letters) == "" && strings.ContainsAny(labels[0], letters) && oci.IsHost(name)
 }

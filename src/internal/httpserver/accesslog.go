@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"sync/atomic"
@@ -69,12 +68,8 @@ const stallLimit = time.Second
 // reads on before it sends one. The writer calls it when an answer begins. A handler that has decided earlier,
 // and has more to do before it answers, calls it itself.
 func (e *Entry) StopReading() {
-	switch {
-	case e.body == nil || e.body.complete():
-	case e.body.conn != nil:
-		e.body.conn.stopBody(time.Now().Add(stallLimit))
-	default:
-		e.body.stop()
+	if e.body != nil && !e.body.complete() {
+		e.body.stop(time.Now().Add(stallLimit))
 	}
 }
 
@@ -165,9 +160,7 @@ func (l AccessLog) Handler(handle HandlerFunc) http.Handler {
 		out.Stamp("X-Content-Type-Options", "nosniff")
 		r = r.WithContext(context.WithValue(r.Context(), entryKey{}, t))
 		if r.Body != nil && r.Body != http.NoBody {
-			e.body = &countedBody{ReadCloser: r.Body, length: r.ContentLength, conn: clientOf(r.Context()), stop: func() {
-				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(stallLimit))
-			}}
+			e.body = newCountedBody(w, r)
 			r.Body = e.body
 		}
 		defer l.finish(r, t, out, start)
@@ -242,10 +235,7 @@ func (l AccessLog) write(ctx context.Context, e *Entry) {
 
 // remote is the address of the client, which the API server passes on, and of who passed it on.
 func remote(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
+	host := Peer(r)
 	if forwarded := r.Header.Get("X-Forwarded-For"); forwarded != "" && len(forwarded) < 256 {
 		return forwarded + ", " + host
 	}
@@ -256,11 +246,22 @@ type countedBody struct {
 	io.ReadCloser
 	length int64 // as announced; negative: it was not
 	// conn is where it comes from; nil: not from a [Group].
-	conn  *clientConn
-	stop  func()
+	conn *clientConn
+	// stop ends the reading by then.
+	stop  func(by time.Time)
 	read  atomic.Int64
 	ended atomic.Bool
 	err   atomic.Value
+}
+
+func newCountedBody(w http.ResponseWriter, r *http.Request) *countedBody {
+	b := &countedBody{ReadCloser: r.Body, length: r.ContentLength, conn: clientOf(r.Context())}
+	if b.conn != nil {
+		b.stop = b.conn.stopBody
+	} else {
+		b.stop = func(by time.Time) { _ = http.NewResponseController(w).SetReadDeadline(by) }
+	}
+	return b
 }
 
 func (b *countedBody) complete() bool {

@@ -39,9 +39,10 @@ type Connections struct {
 	exempt          func(netip.Addr) bool
 	silence, settle time.Duration
 
-	mu sync.Mutex
-	// room is signalled when a connection becomes idle or ends.
-	room    sync.Cond
+	// room has a value after a connection has become idle, or has ended.
+	room chan struct{}
+
+	mu      sync.Mutex
 	open    map[*clientConn]struct{}
 	held    map[netip.Prefix]int
 	gaveWay int
@@ -55,12 +56,10 @@ func NewConnections(places int, exempt func(netip.Addr) bool) *Connections {
 	if exempt == nil {
 		exempt = func(netip.Addr) bool { return false }
 	}
-	c := &Connections{
+	return &Connections{
 		places: cmp.Or(places, mostConnections), exempt: exempt, silence: silence, settle: settle,
-		open: map[*clientConn]struct{}{}, held: map[netip.Prefix]int{},
+		room: make(chan struct{}, 1), open: map[*clientConn]struct{}{}, held: map[netip.Prefix]int{},
 	}
-	c.room.L = &c.mu
-	return c
 }
 
 // ConnectionCounts are numbers of connections.
@@ -113,7 +112,7 @@ func (l *placeListener) Accept() (net.Conn, error) {
 func (l *placeListener) Close() error {
 	l.places.mu.Lock()
 	l.places.closed = true
-	l.places.room.Broadcast()
+	l.places.signal()
 	l.places.mu.Unlock()
 	return l.Listener.Close()
 }
@@ -162,11 +161,22 @@ func (c *Connections) admit(conn *clientConn) bool {
 }
 
 // wait returns once there may be room, by a connection that ended or became idle, or that has settled. The lock
-// is held.
+// is held, but not meanwhile: neither the signal nor the time is missed by who is late to wait.
 func (c *Connections) wait() {
-	soon := time.AfterFunc(c.settle/4, c.room.Broadcast)
-	defer soon.Stop()
-	c.room.Wait()
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	select {
+	case <-c.room:
+	case <-time.After(c.settle / 4):
+	}
+}
+
+// signal ends a wait, or the next one.
+func (c *Connections) signal() {
+	select {
+	case c.room <- struct{}{}:
+	default:
+	}
 }
 
 // giveWay closes the connection that has been idle for the longest, of those that may be closed. The lock is
@@ -203,7 +213,7 @@ func (c *Connections) remove(conn *clientConn) {
 	if c.held[conn.from]--; c.held[conn.from] == 0 {
 		delete(c.held, conn.from)
 	}
-	c.room.Signal()
+	c.signal()
 }
 
 // serve marks the connection of a request as served, while next runs and until its answer is on its way.
@@ -224,7 +234,7 @@ func (c *Connections) rest(conn *clientConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	conn.busy, conn.spared, conn.since = false, false, time.Now()
-	c.room.Signal()
+	c.signal()
 }
 
 // follow is told what becomes of a connection.

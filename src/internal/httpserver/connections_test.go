@@ -3,109 +3,24 @@
 package httpserver
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/socket"
 )
-
-// crowd is a server with few places, and clients of many addresses: all of 127.0.0.0/8 is loopback.
-type crowd struct {
-	*testing.T
-	places *Connections
-	server *Group
-	// held are requests to /held that are being served; each ends with a value of finish.
-	held   chan struct{}
-	finish chan struct{}
-}
-
-func newCrowd(t *testing.T, places *Connections) *crowd {
-	t.Helper()
-	if places.settle == settle {
-		places.settle = 10 * time.Millisecond
-	}
-	c := &crowd{T: t, places: places, held: make(chan struct{}, 100), finish: make(chan struct{})}
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/held" {
-			c.held <- struct{}{}
-			<-c.finish
-		}
-		_, _ = io.WriteString(w, "ok")
-	})
-	server, err := Listen(t.Context(), quiet(), Listener{Name: "test", Address: "127.0.0.1:0", Handler: handler, Connections: places})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.server = server
-	start(t, server, time.Second)
-	return c
-}
-
-// client is a connection from an address.
-type client struct {
-	net.Conn
-	answers *bufio.Reader
-}
-
-func (c *crowd) from(address string) *client {
-	c.Helper()
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}, Timeout: 10 * time.Second}
-	conn, err := dialer.DialContext(c.Context(), "tcp", c.server.listeners[0].Addr().String())
-	if err != nil {
-		c.Fatal(err)
-	}
-	c.Cleanup(func() { _ = conn.Close() })
-	return &client{conn, bufio.NewReader(conn)}
-}
-
-func (cl *client) send(path string) error {
-	_, err := fmt.Fprintf(cl, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
-	return err
-}
-
-func (cl *client) answered() error {
-	response, err := http.ReadResponse(cl.answers, nil)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, response.Body)
-	return err
-}
-
-// ask makes a request that has to be answered.
-func (c *crowd) ask(from string) *client {
-	c.Helper()
-	cl := c.from(from)
-	if err := errors.Join(cl.send("/"), cl.answered()); err != nil {
-		c.Fatalf("from %s: %v", from, err)
-	}
-	return cl
-}
-
-// gone reports whether the server has closed the connection.
-func (cl *client) gone() bool {
-	_ = cl.SetReadDeadline(time.Now().Add(5 * time.Second))
-	_, err := cl.answers.ReadByte()
-	return err != nil && !errors.Is(err, context.DeadlineExceeded) && !isTimeout(err)
-}
-
-func isTimeout(err error) bool {
-	timeout, ok := errors.AsType[net.Error](err)
-	return ok && timeout.Timeout()
-}
 
 // TestIdleConnectionsGiveWay: the one that has been idle for the longest, whatever it has sent so far.
 func TestIdleConnectionsGiveWay(t *testing.T) {
 	for name, begin := range map[string]string{
-		"after an answer":  "",
-		"without a word":   "-",
+		"after an answer":  "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"without a word":   "",
 		"half a header":    "GET / HTTP/1.1\r\nHost: x\r\n",
 		"half a request":   "GE",
 		"half a handshake": "\x16\x03\x01\x00",
@@ -114,17 +29,23 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 			c := newCrowd(t, NewConnections(4, nil))
 			var idle []*client
 			for i := range 4 {
-				from := fmt.Sprintf("127.0.1.%d", i+1)
-				if begin == "" {
-					idle = append(idle, c.ask(from))
-					continue
-				}
-				cl := c.from(from)
-				_, _ = io.WriteString(cl, strings.TrimPrefix(begin, "-"))
+				cl := c.from(fmt.Sprintf("127.0.1.%d", i+1))
 				idle = append(idle, cl)
-				await(t, "the connection is there", func() bool { return c.places.Counts().Open == i+1 })
+				if _, err := io.WriteString(cl, begin); err != nil {
+					t.Fatal(err)
+				}
+				if strings.HasSuffix(begin, "\r\n\r\n") {
+					if err := cl.answered(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				// A connection on which something has arrived that is not read yet is spared once.
+				sent := int64((i + 1) * len(begin))
+				await(t, "the connection is idle", func() bool {
+					counts := c.places.Counts()
+					return counts.Open == i+1 && counts.Idle == i+1 && c.read.Load() == sent
+				})
 			}
-			await(t, "all are idle", func() bool { return c.places.Counts().Idle == 4 })
 			c.ask("127.0.2.1")
 			if !idle[0].gone() {
 				t.Error("the oldest idle connection is still there")
@@ -254,14 +175,36 @@ func TestSourceOf(t *testing.T) {
 	}
 }
 
-// await polls until something is so.
-func await(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !so() {
-		if time.Now().After(deadline) {
-			t.Fatalf("in vain: %s", what)
+// TestNobodyWaitsForEver: a connection that came before the idle one had settled is let in once it has, also
+// where nothing else happens, and however late the server gets to wait: its processor is taken from it.
+func TestNobodyWaitsForEver(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8 * runtime.NumCPU()))
+	const servers, rounds = 16, 20
+	admitted := make(chan struct{}, servers)
+	for range servers {
+		go func() {
+			places := NewConnections(1, nil)
+			places.settle = 0                     // so that it looks often
+			network := func(i int) netip.Prefix { // not the one of the connection before
+				return netip.PrefixFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(i % 2)}), 32)
+			}
+			for i := range rounds {
+				ours, theirs := net.Pipe()
+				_ = theirs.Close()
+				conn := &clientConn{ProgressConn: &socket.ProgressConn{Conn: ours}, places: places, from: network(i)}
+				places.admit(conn)
+				places.mu.Lock()
+				conn.since = time.Now().Add(time.Millisecond)
+				places.mu.Unlock()
+			}
+			admitted <- struct{}{}
+		}()
+	}
+	for range servers {
+		select {
+		case <-admitted:
+		case <-time.After(time.Minute):
+			t.Fatal("a connection waits, and the only other one has been idle for long")
 		}
-		time.Sleep(time.Millisecond)
 	}
 }

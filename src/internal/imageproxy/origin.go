@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 )
 
 // TrustedProxies are the networks whose word is taken.
@@ -33,7 +35,8 @@ func ParseTrustedProxies(list string) (TrustedProxies, error) {
 	return all, nil
 }
 
-func (p TrustedProxies) trust(address netip.Addr) bool {
+// Trust says whether an address is in one of the networks.
+func (p TrustedProxies) Trust(address netip.Addr) bool {
 	return slices.ContainsFunc(p, func(network netip.Prefix) bool { return network.Contains(address) })
 }
 
@@ -49,18 +52,17 @@ type Origin struct {
 func (p TrustedProxies) Of(r *http.Request) Origin {
 	peer := read(r.RemoteAddr)
 	o := Origin{Address: peer, TLS: r.TLS != nil}
-	if !p.trust(peer) {
+	if !p.Trust(peer) {
 		return o
 	}
-	// Each proxy adds whom it has seen at the end; the last one that is no proxy of ours is the client.
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for _, hop := range slices.Backward(hops) {
-		address := read(strings.TrimSpace(hop))
+	// The last one that is no proxy of ours is the client.
+	for _, hop := range slices.Backward(httpserver.Hops(r)) {
+		address := read(hop)
 		if !address.IsValid() {
 			break
 		}
 		o.Address = address
-		if !p.trust(address) {
+		if !p.Trust(address) {
 			break
 		}
 	}

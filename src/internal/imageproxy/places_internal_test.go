@@ -39,7 +39,9 @@ func (m *market) put(l catalog.License) {
 }
 
 // come asks for a place, and tells the outcome.
-func (m *market) come(ctx context.Context) <-chan error {
+func (m *market) come() <-chan error { return m.comeWithin(m.t.Context()) }
+
+func (m *market) comeWithin(ctx context.Context) <-chan error {
 	credential, ok := m.store.Current().ByHash(m.hash)
 	if !ok {
 		m.t.Error("there is no license")
@@ -89,88 +91,74 @@ func TestWaitingForAPlace(t *testing.T) {
 	refused := errNoPlace.Error()
 	for name, test := range map[string]func(m *market){
 		"first come, first served": func(m *market) {
-			first, second, third := m.come(m.t.Context()), m.come(m.t.Context()), m.come(m.t.Context())
+			first, second := m.come(), m.come()
+			m.is(first, "waits")
+			m.leave(m.key)
 			m.is(first, "in")
 			m.is(second, "waits")
 			m.leave(m.key)
 			m.is(second, "in")
-			m.is(third, "waits")
-			m.leave(m.key)
-			m.is(third, "in")
-			m.leave(m.key)
 		},
 		"for half a minute": func(m *market) {
-			first, second := m.come(m.t.Context()), m.come(m.t.Context())
+			one := m.come()
 			time.Sleep(maxWait - time.Second)
-			m.is(second, "waits")
+			m.is(one, "waits")
 			time.Sleep(time.Second)
-			m.is(second, refused)
-			m.is(first, "in")
-			m.leave(m.key)
+			m.is(one, refused)
 		},
 		"in a line that is bounded": func(m *market) {
-			m.is(m.come(m.t.Context()), "in")
 			var line []<-chan error
 			for range most * waitingPerPlace {
-				line = append(line, m.come(m.t.Context()))
+				line = append(line, m.come())
 			}
-			m.is(m.come(m.t.Context()), refused)
+			m.is(m.come(), refused)
 			for _, each := range line {
 				m.is(each, "waits")
 				m.leave(m.key)
 				m.is(each, "in")
 			}
-			m.leave(m.key)
 		},
 		"and going away": func(m *market) {
-			m.is(m.come(m.t.Context()), "in")
 			gone, leave := context.WithCancelCause(m.t.Context())
-			second, third := m.come(gone), m.come(m.t.Context())
+			first, second := m.comeWithin(gone), m.come()
 			leave(errors.New("the client is gone"))
-			m.is(second, "the client is gone")
+			m.is(first, "the client is gone")
 			m.leave(m.key)
-			m.is(third, "in")
-			m.leave(m.key)
+			m.is(second, "in")
 		},
 		"until the license has more": func(m *market) {
-			m.is(m.come(m.t.Context()), "in")
-			second, third, fourth := m.come(m.t.Context()), m.come(m.t.Context()), m.come(m.t.Context())
+			first, second, third := m.come(), m.come(), m.come()
 			m.put(catalog.License{ConcurrentPulls: most + 2})
+			m.is(first, "in")
 			m.is(second, "in")
-			m.is(third, "in")
-			m.is(fourth, "waits")
+			m.is(third, "waits")
 			m.put(catalog.License{ConcurrentPulls: most}) // those under way finish
 			m.leave(m.key)
 			m.leave(m.key)
-			m.is(fourth, "waits")
+			m.is(third, "waits")
 			m.leave(m.key)
-			m.is(fourth, "in")
-			m.leave(m.key)
+			m.is(third, "in")
 		},
 		"until the license is revoked": func(m *market) {
-			m.is(m.come(m.t.Context()), "in")
-			second, third := m.come(m.t.Context()), m.come(m.t.Context())
+			first, second := m.come(), m.come()
 			m.put(catalog.License{Revoked: true})
+			m.is(first, refused)
 			m.is(second, refused)
-			m.is(third, refused)
-			m.leave(m.key)
 		},
 		"until the license is gone": func(m *market) {
-			m.is(m.come(m.t.Context()), "in")
-			second := m.come(m.t.Context())
+			one := m.come()
 			m.store.Replace(catalog.New(nil, nil))
-			m.is(second, refused)
-			m.leave(m.key)
+			m.is(one, refused)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := newMarket(t, most, 0)
-				for range most - 1 { // one place is left for the first that comes
-					m.is(m.come(m.t.Context()), "in")
+				for range most {
+					m.is(m.come(), "in")
 				}
-				test(m)
-				for range most - 1 {
+				test(m) // as many are in at its end
+				for range most {
 					m.leave(m.key)
 				}
 				m.empty()
@@ -187,7 +175,7 @@ func TestHowManyPlaces(t *testing.T) {
 			ctx, end := context.WithCancel(t.Context())
 			in, all := 0, []<-chan error{}
 			for range 50 {
-				all = append(all, m.come(ctx))
+				all = append(all, m.comeWithin(ctx))
 			}
 			for _, each := range all {
 				if stands(each) == "in" {

@@ -113,7 +113,7 @@ func (c *Client) apiServiceError(name string, err error) *AccessError {
 }
 
 // apiRole is the ClusterRole that lets the server keep its APIService.
-const apiRole = "local-source-proxy-api"
+const apiRole = "local-source-proxy-api-service"
 
 // SetCABundle has the API server know the server of an API by these certificates.
 func (c *Client) SetCABundle(ctx context.Context, name string, bundle []byte) error {

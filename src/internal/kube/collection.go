@@ -4,6 +4,7 @@ package kube
 
 import (
 	"context"
+	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -16,7 +17,7 @@ import (
 )
 
 // Handler learns of the custom resources of one kind, as another type that has only what is needed of them.
-// Calls do not overlap.
+// Calls do not overlap, those of Convert aside.
 type Handler[T any] struct {
 	// Convert makes the other type. What it does not keep is not kept by anybody.
 	Convert func(v1alpha1.Object) T
@@ -47,9 +48,11 @@ const page = 250
 type collection[T any] struct {
 	client    *Client
 	resources Resources
-	handler   Handler[T]
 	listed    map[string]T // until Replace has them
 	outage    Outage
+
+	mu      sync.Mutex // held while the handler is called, but for Convert
+	handler Handler[T]
 }
 
 // list reads all pages, and returns the reflector an empty list: it would only hand back what it was given.
@@ -97,6 +100,8 @@ func (w *collection[T]) failed(ctx context.Context, err error) {
 	if ctx.Err() != nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
 		return
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if err = w.client.accessError(w.resources.Plural(), "", err); w.outage.New(err) {
 		w.handler.Failed(err)
 	}
@@ -105,7 +110,10 @@ func (w *collection[T]) failed(ctx context.Context, err error) {
 // Add implements [cache.ReflectorStore], as do the methods below.
 func (w *collection[T]) Add(object any) error {
 	if o, ok := object.(v1alpha1.Object); ok {
-		w.handler.Set(w.handler.Convert(o))
+		converted := w.handler.Convert(o)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.handler.Set(converted)
 	}
 	return nil
 }
@@ -114,12 +122,16 @@ func (w *collection[T]) Update(object any) error { return w.Add(object) }
 
 func (w *collection[T]) Delete(object any) error {
 	if o, ok := object.(v1alpha1.Object); ok {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.handler.Delete(o.GetName())
 	}
 	return nil
 }
 
 func (w *collection[T]) Replace([]any, string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.handler.Replace(w.listed)
 	w.listed = nil
 	return nil

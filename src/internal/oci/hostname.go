@@ -4,7 +4,6 @@ package oci
 
 import (
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +23,11 @@ func IsHost(host string) bool {
 		address, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
 		return err == nil && address.Is6() && address.Zone() == "" && strings.HasSuffix(name, "]")
 	}
-	label := regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
-	return !slices.ContainsFunc(strings.Split(name, "."), func(l string) bool { return !label.MatchString(l) })
+	return !slices.ContainsFunc(strings.Split(name, "."), func(label string) bool { return !isLabel(label) })
+}
+
+// isLabel accepts letters, digits and hyphens, with no hyphen at either end.
+func isLabel(s string) bool {
+	const alphanumerics = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	return s != "" && strings.Trim(s, alphanumerics+"-") == "" && s[0] != '-' && s[len(s)-1] != '-'
 }

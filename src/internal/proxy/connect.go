@@ -48,6 +48,7 @@ func connect(now *settings.Snapshot, cfg upstream.Config, place string) *source.
 		AllowPull:            s.AllowPull,
 		AllowDelete:          s.AllowDelete,
 		AllowSubRepositories: s.AllowSubRepositories,
+		Tenancy:              source.Tenancy(s.Tenancy),
 	}
 	if s.Problem != nil {
 		return up

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
@@ -115,7 +113,7 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	}
 	counted := m.Images()
 	followed, err := store.Follow(ctx, store.Config{
-		Dir: cfg.Images.Dir, Cluster: cluster, Observer: counted, Log: cfg.Logger,
+		Dir: cfg.Images.Dir, Cluster: cluster, Observer: counted, Log: cfg.Logger, Ask: true,
 		Upstream: upstream.Config{
 			UserAgent: "local-source-proxy/" + cfg.Version, Observer: counted, Log: cfg.Logger,
 			MaxWaiting: waitingForOne(cfg.capacity()),
@@ -139,12 +137,9 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 		_ = followed.Wait() // its error has been told by stopped
 		return nil
 	}
-	inFront := func(peer netip.Addr) bool {
-		return slices.ContainsFunc(proxies, func(network netip.Prefix) bool { return network.Contains(peer) })
-	}
 	p.listeners = []httpserver.Listener{{
 		Name: imageproxy.Side, Address: cfg.Images.Address, Setting: "--image-proxy-address", TLS: secured,
-		Connections: cfg.connections(imageproxy.Side, inFront, m),
+		Connections: cfg.connections(imageproxy.Side, proxies.Trust, m),
 		Handler:     httpserver.AccessLog{Side: imageproxy.Side, Logger: cfg.Logger, Recorder: m}.Handler(once(followed.Loaded(), side.Serve)),
 	}}
 	return p, nil

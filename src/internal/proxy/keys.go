@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keyfile"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
@@ -67,7 +66,7 @@ func (k keys) read(ctx context.Context) ([]byte, error) {
 func (k keys) follow(ctx context.Context, replace func(place string, content []byte) error) {
 	changed := func(content []byte) {
 		err := replace(k.place(), content)
-		k.reloaded(strings.ReplaceAll(k.what, " ", "_"), err == nil)
+		k.reloaded(k.what, err == nil)
 		if err != nil {
 			k.logger.Error("keys not reloaded, the last good ones stay in use", "keys", k.what, "problem", err.Error())
 		}

@@ -4,7 +4,6 @@ package proxy
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
@@ -83,7 +82,7 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 func (c Config) sourceProxy(side string, from *connector, sealer *session.Sealer, m *metrics.Metrics) *source.Proxy {
 	m.Pushes(side)
 	made := source.New(c.engine(side, sealer, m), from.upstream.Load)
-	made.Software = "local-source-proxy/" + c.Version
+	made.Software, made.Log = "local-source-proxy/"+c.Version, c.Logger
 	return made
 }
 
@@ -121,7 +120,6 @@ func startEmbedded(ctx context.Context, cfg Config) (adjust func(*settings.Value
 // countReloads counts changes of the settings; what makes no difference is none.
 func countReloads(m *metrics.Metrics) func(what, result string, err error) {
 	return func(what, result string, _ error) {
-		what = strings.ReplaceAll(what, " ", "_")
 		if result == settings.Unchanged {
 			m.InForce(what)
 			return

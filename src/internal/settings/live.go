@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
 )
 
 // ErrNotLoaded is the problem of what has not been read yet.
@@ -77,8 +79,7 @@ type Live struct {
 	values       input
 	dockerConfig input
 	// valuesGone and dockerConfigGone run while the source of either is gone.
-	valuesGone, dockerConfigGone withdrawal
-	ended                        bool
+	valuesGone, dockerConfigGone filewatch.Withdrawal
 }
 
 // NewLive returns a Live that waits for its first update.

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
 )
 
 // input is what a source said last, so that what is said twice is heard once.
@@ -30,15 +32,15 @@ func (i *input) repeats(data []byte, err error) bool {
 // UpdateValues takes the package's values from a place, or the error that there is instead of them.
 //
 // Values that cannot be read, or make invalid settings, never replace good ones. Without good ones they are
-// published as the problem. Where their file or Secret is gone, they are withdrawn after [Grace]. An empty
-// repository is no mistake: it replaces what was there.
+// published as the problem. Where their file or Secret is gone, they are withdrawn after [filewatch.Grace]. An
+// empty repository is no mistake: it replaces what was there.
 func (l *Live) UpdateValues(place string, data []byte, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.values.repeats(data, err) {
 		return
 	}
-	l.valuesGone.stop()
+	l.valuesGone.Stop()
 	next := l.resolve(place, data, err)
 	now := l.Current()
 	result := Applied
@@ -46,7 +48,7 @@ func (l *Live) UpdateValues(place string, data []byte, err error) {
 	case next.Invalid():
 		result = Rejected
 		if gone(err) && now.Settings.Configured() {
-			l.withdraw(&l.valuesGone, &l.values, ValuesFile, place, err, func(s *Snapshot) { s.Settings = next })
+			l.withdraw(&l.valuesGone, ValuesFile, place, err, func(s *Snapshot) { s.Settings = next })
 		}
 	case next.Equal(now.Settings):
 		result = Unchanged
@@ -82,13 +84,13 @@ func (l *Live) UpdateDockerConfig(place string, data []byte, err error) {
 	if err == nil {
 		err = l.config.CheckDockerConfig(data)
 	}
-	l.dockerConfigGone.stop()
+	l.dockerConfigGone.Stop()
 	now := l.Current()
 	result := Applied
 	switch {
 	case err != nil && now.DockerConfig != nil && gone(err):
 		result = Rejected
-		l.withdraw(&l.dockerConfigGone, &l.dockerConfig, DockerConfigFile, place, err, func(s *Snapshot) {
+		l.withdraw(&l.dockerConfigGone, DockerConfigFile, place, err, func(s *Snapshot) {
 			s.DockerConfig, s.DockerConfigProblem = nil, err
 		})
 	case err != nil:
@@ -116,7 +118,7 @@ func (l *Live) report(what, place, result string, problem error, hadGood bool) {
 	}
 	switch {
 	case result == Rejected && hadGood && gone(problem):
-		log.Error("settings are gone, the last ones stay in use for a while", "grace", Grace)
+		log.Error("settings are gone, the last ones stay in use for a while", "grace", filewatch.Grace)
 	case result == Rejected && hadGood:
 		log.Error("settings not reloaded, the last good ones stay in use")
 	case result == Rejected:

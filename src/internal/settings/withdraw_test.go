@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
 )
 
 // TestWhatIsGoneIsWithdrawn after a minute, not before, and not when it comes back meanwhile.
@@ -39,17 +40,17 @@ func TestWhatIsGoneIsWithdrawn(t *testing.T) {
 					}
 				}
 				update(b, "", missing)
-				time.Sleep(settings.Grace - time.Second)
+				time.Sleep(filewatch.Grace - time.Second)
 				usable(true)
 				update(b, "repository: r.io/a", nil) // deleted and created
-				time.Sleep(2 * settings.Grace)
+				time.Sleep(2 * filewatch.Grace)
 				usable(true)
 				update(b, "", errors.New("the API server is away"))
-				time.Sleep(2 * settings.Grace)
+				time.Sleep(2 * filewatch.Grace)
 				usable(true)
 				update(b, "", missing)
 				update(b, "", missing) // told again: the minute is the first one's
-				time.Sleep(settings.Grace + time.Second)
+				time.Sleep(filewatch.Grace + time.Second)
 				usable(false)
 				if log := b.log.String(); strings.Count(log, "settings withdrawn") != 1 || !strings.Contains(log, "the Secret push") {
 					t.Errorf("logged %s", log)

@@ -4,7 +4,6 @@ package socket
 
 import (
 	"net"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,17 +14,9 @@ func Pending(conn net.Conn) bool {
 	if m, ok := conn.(*member); ok {
 		conn = m.Conn
 	}
-	tcp, ok := conn.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return false
-	}
 	pending := false
-	_ = raw.Control(func(fd uintptr) {
-		n, err := unix.IoctlGetInt(int(fd), unix.SIOCINQ)
+	control(conn, func(fd int) {
+		n, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
 		pending = err == nil && n > 0
 	})
 	return pending

@@ -4,7 +4,6 @@ package socket
 
 import (
 	"net"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,15 +11,7 @@ import (
 // boundUnsent sets TCP_NOTSENT_LOWAT (tcp(7)). Where the kernel cannot, or conn has no socket, nothing
 // changes.
 func boundUnsent(conn net.Conn, bytes int) {
-	tcp, ok := conn.(syscall.Conn)
-	if !ok {
-		return
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return
-	}
-	_ = raw.Control(func(fd uintptr) {
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, bytes)
+	control(conn, func(fd int) {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, bytes)
 	})
 }

@@ -3,7 +3,6 @@
 package source
 
 import (
-	"fmt"
 	"net/http"
 	"regexp"
 
@@ -20,18 +19,6 @@ const (
 	// [Owner]) and nothing else.
 	Tags Tenancy = "tags"
 )
-
-// ParseTenancy reads what the operator has written; nothing is [Repositories].
-func ParseTenancy(text string) (Tenancy, error) {
-	switch tenancy := Tenancy(text); tenancy {
-	case Repositories, Tags:
-		return tenancy, nil
-	case "":
-		return Repositories, nil
-	default:
-		return "", fmt.Errorf("tenancy is %q: it is %q or %q", text, Repositories, Tags)
-	}
-}
 
 // root is the repository that "source" stands for.
 func (a admission) root() string {

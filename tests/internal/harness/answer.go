@@ -10,11 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 )
-
-// callTimeout bounds one raw request and its answer.
-const callTimeout = 60 * time.Second
 
 // Answer is what a raw request brought.
 type Answer struct {
@@ -46,7 +42,7 @@ func Call(t testing.TB, r Request) Answer {
 
 // Try is [Call] for requests that may fail, and for other goroutines.
 func Try(ctx context.Context, client *http.Client, r Request) (Answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, r.Method, r.URL, r.Body)
 	if err != nil {

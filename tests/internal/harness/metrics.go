@@ -11,13 +11,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // scrape returns /metrics. The test's context may have ended already.
 func (s *Server) scrape(t testing.TB) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), Patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Admin+"/metrics", nil)
 	if err != nil {

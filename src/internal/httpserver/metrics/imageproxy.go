@@ -3,14 +3,11 @@
 package metrics
 
 import (
-	"iter"
 	"strconv"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
 )
 
 // ImageProxy counts what happens at the image proxy. Applications and customers are labels, because the
@@ -48,26 +45,6 @@ func (m *Metrics) Images() *ImageProxy {
 	i.Objects("ExternalRegistry", 0, 0)
 	return i
 }
-
-// Licenses shows how many licenses end soon. Revoked ones do not count, and neither do those that have ended.
-func (i *ImageProxy) Licenses(all func() iter.Seq[*catalog.License]) {
-	for within, ahead := range map[string]time.Duration{"7d": 7 * day, "14d": 14 * day} {
-		i.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "lsp_image_licenses_ending", Help: "Licenses in force that end within 7 or 14 days.",
-			ConstLabels: prometheus.Labels{"within": within},
-		}, func() float64 {
-			now, ending := time.Now(), 0
-			for license := range all() {
-				if !license.Revoked && license.Expires.After(now) && license.Expires.Before(now.Add(ahead)) {
-					ending++
-				}
-			}
-			return float64(ending)
-		}))
-	}
-}
-
-const day = 24 * time.Hour
 
 // Pulled implements [imageproxy.Recorder].
 func (i *ImageProxy) Pulled(r imageproxy.Record) {

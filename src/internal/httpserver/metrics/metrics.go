@@ -5,6 +5,7 @@ package metrics
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -93,51 +94,6 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapes})
 }
 
-// Transfers shows a side's places for transfers.
-func (m *Metrics) Transfers(side string, transfers *httpserver.Transfers) {
-	door := prometheus.Labels{"door": side}
-	gauge := func(name, help string, value func(httpserver.TransferCounts) int) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: door},
-			func() float64 { return float64(value(transfers.Counts())) })
-	}
-	m.registry.MustRegister(
-		gauge("lsp_transfers_limit", "Transfers that the memory limit holds at once, by door.",
-			func(c httpserver.TransferCounts) int { return c.Places }),
-		gauge("lsp_transfers_in_flight", "Requests that are being forwarded, by door.",
-			func(c httpserver.TransferCounts) int { return c.InFlight }),
-		gauge("lsp_transfers_waiting", "Requests that wait for a place among the transfers in flight, by door.",
-			func(c httpserver.TransferCounts) int { return c.Waiting }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "lsp_transfers_refused_total", Help: "Requests that got no place among the transfers in flight, by door.", ConstLabels: door,
-		}, func() float64 { return float64(transfers.Counts().Refused) }),
-	)
-}
-
-// Connections shows a side's places for connections.
-func (m *Metrics) Connections(side string, places *httpserver.Connections) {
-	door := prometheus.Labels{"door": side}
-	gauge := func(name, help string, value func(httpserver.ConnectionCounts) int) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: door},
-			func() float64 { return float64(value(places.Counts())) })
-	}
-	count := func(name, help string, value func(httpserver.ConnectionCounts) int) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: door},
-			func() float64 { return float64(value(places.Counts())) })
-	}
-	m.registry.MustRegister(
-		gauge("lsp_connections_limit", "Connections that the memory limit holds at once, by door.",
-			func(c httpserver.ConnectionCounts) int { return c.Places }),
-		gauge("lsp_connections_open", "Open connections of clients, by door.",
-			func(c httpserver.ConnectionCounts) int { return c.Open }),
-		gauge("lsp_connections_idle", "Open connections that serve no request, by door.",
-			func(c httpserver.ConnectionCounts) int { return c.Idle }),
-		count("lsp_connections_gave_way_total", "Idle connections that were closed for newer ones, by door.",
-			func(c httpserver.ConnectionCounts) int { return c.GaveWay }),
-		count("lsp_connections_refused_total", "Connections that were closed because their address had too many, by door.",
-			func(c httpserver.ConnectionCounts) int { return c.Refused }),
-	)
-}
-
 // RequestStarted implements [httpserver.Recorder].
 func (m *Metrics) RequestStarted(e *httpserver.Entry) {
 	if uploads(e.Operation) {
@@ -193,11 +149,16 @@ func (m *Metrics) Reload(settings string, applied bool) {
 		return
 	}
 	m.reloads.WithLabelValues("refused").Inc()
-	m.inForce.WithLabelValues(settings).Set(0)
+	m.inForceOf(settings).Set(0)
 }
 
 // InForce notes that what was read last of some settings is in force.
-func (m *Metrics) InForce(settings string) { m.inForce.WithLabelValues(settings).Set(1) }
+func (m *Metrics) InForce(settings string) { m.inForceOf(settings).Set(1) }
+
+// inForceOf returns the series of some settings: "docker config" is docker_config there.
+func (m *Metrics) inForceOf(settings string) prometheus.Gauge {
+	return m.inForce.WithLabelValues(strings.ReplaceAll(settings, " ", "_"))
+}
 
 // Pushes makes the series of a side that takes pushes, which alerts look at before anybody has pushed.
 func (m *Metrics) Pushes(side string) {

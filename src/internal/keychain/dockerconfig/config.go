@@ -102,13 +102,17 @@ func (c *Config) Hosts() []string {
 }
 
 // Knows reports whether there is a credential for a host as a whole, or a helper that may have one.
-func (c *Config) Knows(host string) bool {
-	return c.helperFor(host) != "" || c.find(host, "").key.host != ""
-}
+func (c *Config) Knows(host string) bool { return c.KnowsRepository(host, "") }
 
 // KnowsRepository reports the same for one repository of the host.
 func (c *Config) KnowsRepository(host, repository string) bool {
 	return c.helperFor(host) != "" || c.find(host, repository).key.host != ""
+}
+
+// NoneFor returns the error that the config has no credential for a registry, or a repository of it. It names
+// the hosts that it has some for: what is missing may be filed under one of them.
+func (c *Config) NoneFor(what, called string) error {
+	return fmt.Errorf("%s has no credential for %s: it has some for %q", called, what, c.Hosts())
 }
 
 // credential asks, in this order: the entry with a path, the host's helper, the store, the entry of the whole

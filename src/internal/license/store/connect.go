@@ -4,7 +4,6 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -56,8 +55,7 @@ func (c credentials) access(r *registry) access {
 	case found.config == nil:
 		a.problem = found.err
 	case !found.config.Knows(a.wiring.host):
-		a.problem = fmt.Errorf("%s has no credential for %s: it has some for %q",
-			found.called, a.wiring.host, found.config.Hosts())
+		a.problem = found.config.NoneFor(a.wiring.host, found.called)
 	default:
 		a.keychain, a.wiring.config, a.problem = found.config, found.config, found.err
 	}

@@ -10,9 +10,9 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/keychain/dockerconfig"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
 )
 
 // deliver takes what was read of a docker config, which messages call by that name, or why it was not.
@@ -35,23 +35,21 @@ type credentials map[string]credential
 // credentialReader reads docker configs where registries name them.
 type credentialReader struct {
 	// watch reads one, again after each change, until the context ends.
-	watch   func(ctx context.Context, place string, deliver deliver)
+	watch func(ctx context.Context, place string, deliver deliver)
+	// changed is called with the lock held, and does not wait.
 	changed func()
 	running sync.WaitGroup
 
 	mu     sync.Mutex
 	read   credentials
-	cancel map[string]context.CancelFunc // by place
-	gone   map[string]*time.Timer        // by the place of one that was there, and is not
+	cancel map[string]context.CancelFunc    // by place
+	gone   map[string]*filewatch.Withdrawal // by the place of one that was there, and is not
 }
-
-// grace is how long a credential stays in use whose Secret or file is gone: who deletes and creates again means
-// no outage.
-const grace = time.Minute
 
 func newCredentialReader(from source, changed func()) *credentialReader {
 	return &credentialReader{
-		watch: from.credential, changed: changed, read: credentials{}, cancel: map[string]context.CancelFunc{}, gone: map[string]*time.Timer{},
+		watch: from.credential, changed: changed, read: credentials{},
+		cancel: map[string]context.CancelFunc{}, gone: map[string]*filewatch.Withdrawal{},
 	}
 }
 
@@ -84,15 +82,17 @@ func (c *credentialReader) follow(ctx context.Context, places []string) (read cr
 // take keeps what was there before where the new text cannot be used.
 func (c *credentialReader) take(ctx context.Context, place, called string, data []byte, err error) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if ctx.Err() != nil {
-		c.mu.Unlock()
 		return
 	}
-	c.keep(place)
 	known := c.read[place]
 	known.called, known.err = called, err
-	if errors.Is(err, fs.ErrNotExist) && known.config != nil {
-		c.gone[place] = time.AfterFunc(grace, func() { c.withdraw(ctx, place) })
+	if !errors.Is(err, fs.ErrNotExist) {
+		c.keep(place)
+	} else if known.config != nil && c.gone[place] == nil {
+		c.gone[place] = new(filewatch.Withdrawal)
+		c.gone[place].Begin(&c.mu, func() { c.withdraw(place) })
 	}
 	if err == nil && (known.config == nil || !bytes.Equal(known.text, data)) {
 		var config *dockerconfig.Config
@@ -101,30 +101,23 @@ func (c *credentialReader) take(ctx context.Context, place, called string, data 
 		}
 	}
 	c.read[place] = known
-	c.mu.Unlock()
 	c.changed()
 }
 
 // keep ends the withdrawal of a credential, if there is one. The lock is held.
 func (c *credentialReader) keep(place string) {
-	if timer, going := c.gone[place]; going {
-		timer.Stop()
+	if going := c.gone[place]; going != nil {
+		going.Stop()
 		delete(c.gone, place)
 	}
 }
 
-// withdraw takes a credential out of use that did not come back.
-func (c *credentialReader) withdraw(ctx context.Context, place string) {
-	c.mu.Lock()
-	known := c.read[place]
-	if ctx.Err() != nil || !errors.Is(known.err, fs.ErrNotExist) {
-		c.mu.Unlock()
-		return
-	}
+// withdraw takes a credential out of use that did not come back. The lock is held.
+func (c *credentialReader) withdraw(place string) {
 	delete(c.gone, place)
+	known := c.read[place]
 	known.config, known.text = nil, nil
 	c.read[place] = known
-	c.mu.Unlock()
 	c.changed()
 }
 

@@ -18,7 +18,7 @@ func TestACredentialThatIsGoneIsWithdrawn(t *testing.T) {
 		var mu sync.Mutex
 		changes := 0
 		c := &credentialReader{
-			changed: func() { mu.Lock(); defer mu.Unlock(); changes++ }, read: credentials{}, gone: map[string]*time.Timer{},
+			changed: func() { mu.Lock(); defer mu.Unlock(); changes++ }, read: credentials{}, gone: map[string]*filewatch.Withdrawal{},
 		}
 		inUse := func(want bool) {
 			t.Helper()
@@ -34,21 +34,24 @@ func TestACredentialThatIsGoneIsWithdrawn(t *testing.T) {
 		gone := filewatch.Missing(errors.New("the Secret quay does not exist"))
 		take(good, nil)
 		take("", gone)
-		time.Sleep(grace - time.Second)
+		time.Sleep(filewatch.Grace - time.Second)
 		inUse(true)
 		take(good, nil)
-		time.Sleep(2 * grace)
+		time.Sleep(2 * filewatch.Grace)
 		inUse(true)
 		take("", errors.New("the API server is away"))
-		time.Sleep(2 * grace)
+		time.Sleep(2 * filewatch.Grace)
 		inUse(true)
 		take("", gone)
-		time.Sleep(grace + time.Second)
+		time.Sleep(filewatch.Grace / 2)
+		take("", gone) // told again: the minute is the first one's
+		inUse(true)
+		time.Sleep(filewatch.Grace/2 + time.Second)
 		inUse(false)
 		mu.Lock()
 		defer mu.Unlock()
-		if changes != 6 {
-			t.Errorf("%d changes were told, want 6", changes)
+		if changes != 7 {
+			t.Errorf("%d changes were told, want 7", changes)
 		}
 	})
 }

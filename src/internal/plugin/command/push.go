@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,6 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/pack"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/push"
-	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/workload"
 )
 
 // pushOptions are those of "push".
@@ -47,7 +47,8 @@ func newPush(a *app) *cobra.Command {
 		Short: "Push a source tree and print the image that it became",
 		Long: `Push a source tree and print the image that it became, as repository:tag@digest.
 
-The tag is <namespace>-<name>. The same tree has the same digest on every machine. A tree that has not changed
+The tag is <namespace>-<name>. Where namespaces share a repository by tags, a name with "-" or "_" has the tag
+<namespace>_<name>. The same tree has the same digest on every machine. A tree that has not changed
 uploads nothing. After an interruption, run the same command again: it continues the upload where it stopped.
 
 The push leaves ".git" out, unless the exclude file takes it back with "!.git". It refuses symbolic links,
@@ -93,6 +94,7 @@ func (o *pushOptions) addTo(cmd *cobra.Command) {
 		"file to write an ImagesLock of imgpkg with the image into")
 	flags.DurationVar(&o.timeout, "timeout", 0, "how long the whole push may take, such as 10m; 0 is without end")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "list what would be sent; ask nobody and send nothing")
+	o.addVia(cmd)
 	o.source.addTo(cmd, ".")
 	o.output.addTo(cmd, "name", "json", "yaml")
 	markPath(cmd, "lock-output")
@@ -117,10 +119,8 @@ func (o *pushOptions) validate(cmd *cobra.Command, _ []string) error {
 			return usageError{fmt.Errorf("--tag %q: %s", tag, tagGrammar)}
 		}
 	}
-	for _, text := range o.annotations {
-		if change, err := workload.ParseChange(text); err != nil || change.Remove {
-			return usageError{fmt.Errorf("--annotation %q: write name=value", text)}
-		}
+	if _, err := readAnnotations(o.annotations); err != nil {
+		return err
 	}
 	return o.source.validate(cmd)
 }
@@ -134,7 +134,11 @@ func (o *pushOptions) run(ctx context.Context) error {
 	}
 	err := o.pushWithin(within)
 	if _, said := errors.AsType[silent](err); !said && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return fmt.Errorf("push: it did not end within --timeout %s", o.timeout)
+		why := ""
+		if stopped, ok := errors.AsType[*push.Interrupted](err); ok && stopped.LastTry != nil {
+			why = ": " + stopped.LastTry.Error()
+		}
+		return fmt.Errorf("push: it did not end within --timeout %s%s", o.timeout, why)
 	}
 	return err
 }
@@ -144,7 +148,7 @@ func (o *pushOptions) pushWithin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tag, err := tagOf(namespace, o.name)
+	tag, err := tagOf(namespace, o.name, "")
 	if err != nil {
 		return err
 	}
@@ -157,17 +161,20 @@ func (o *pushOptions) pushWithin(ctx context.Context) error {
 	if err := checkLockFile(o.lockOutput); err != nil {
 		return err
 	}
-	client, err := o.client()
+	client, err := o.client(o.source.quiet)
 	if err != nil {
 		return err
 	}
 	defer client.CloseIdle()
-	img, repository, err := o.packAndAsk(ctx, client, &o.source)
+	img, proxy, err := o.packAndAsk(ctx, client, &o.source)
 	if err != nil {
 		return err
 	}
 	defer img.Close()
-	result, err := o.sendTagged(ctx, client, img, tag, repository)
+	if tag, err = tagOf(namespace, o.name, proxy.Tenancy); err != nil {
+		return err
+	}
+	result, err := o.sendTagged(ctx, client, img, tag, proxy.Target)
 	if err != nil {
 		return err
 	}
@@ -181,12 +188,22 @@ func (o *pushOptions) pushWithin(ctx context.Context) error {
 func (o *pushOptions) sendTagged(
 	ctx context.Context, client *apiserver.Client, img *pack.Image, tag, repository string,
 ) (push.Result, error) {
-	opts := push.Options{Tag: tag, Also: o.tags, Repository: repository}
+	opts := push.Options{Tag: tag, Also: o.also(tag), Repository: repository}
 	result, err := o.send(ctx, client, img, opts, o.source.quiet)
 	if err != nil {
 		return push.Result{}, err
 	}
 	return result, writeLock(o.lockOutput, result)
+}
+
+// also returns the further tags, each once, without that of the workload.
+func (o *pushOptions) also(tag string) (further []string) {
+	for _, each := range o.tags {
+		if each != tag && !slices.Contains(further, each) {
+			further = append(further, each)
+		}
+	}
+	return further
 }
 
 // imageAnnotations are those that were asked for. What is named counts before what git says.
@@ -199,12 +216,10 @@ func (o *pushOptions) imageAnnotations(ctx context.Context) (map[string]string, 
 		}
 		maps.Copy(all, origin)
 	}
-	for _, text := range o.annotations {
-		change, err := workload.ParseChange(text)
-		if err != nil {
-			return nil, err
-		}
-		all[change.Name] = change.Value
+	named, err := readAnnotations(o.annotations)
+	if err != nil {
+		return nil, err
 	}
+	maps.Copy(all, named)
 	return all, nil
 }

@@ -97,6 +97,35 @@ func TestPushTags(t *testing.T) {
 	}
 }
 
+// TestPushTagsRepeated: a tag that is named again, or that the push sets anyway, counts once.
+func TestPushTagsRepeated(t *testing.T) {
+	w := newWorld(t)
+	push := []string{"push", "--name", "web", "--local-path", w.tree, "-o", "json", "--tag", "v1", "--tag", "dev-web", "--tag", "v2", "--tag", "v1"}
+	for _, args := range [][]string{append(push, "--dry-run"), push} {
+		out := w.run(args...)
+		var result struct {
+			Also []string `json:"additionalTags"`
+		}
+		if err := json.Unmarshal([]byte(out.out), &result); err != nil {
+			t.Fatalf("%v: %+v", err, out)
+		}
+		if diff := cmp.Diff([]string{"v1", "v2"}, result.Also); diff != "" {
+			t.Errorf("additional tags (-want +got):\n%s", diff)
+		}
+	}
+	written := map[string]int{}
+	for _, line := range w.registry.Log() {
+		if tag, ok := strings.CutPrefix(line, "PUT /v2/source/manifests/"); ok {
+			written[tag]++
+		}
+	}
+	for _, tag := range []string{"dev-web", "v1", "v2"} {
+		if written[tag] != 1 {
+			t.Errorf("%s was written %d times", tag, written[tag])
+		}
+	}
+}
+
 // TestPushLock: the form is tested with imgpkg itself in tests/plugin.
 func TestPushLock(t *testing.T) {
 	w := newWorld(t)
@@ -172,6 +201,27 @@ func TestPushTimeout(t *testing.T) {
 	w.run(append(args, "-1s")...).want(t, 2, "", "--timeout -1s: write a duration such as 10m")
 }
 
+// TestPushTimeoutNamesTheCause of the last try, before and while the upload goes.
+func TestPushTimeoutNamesTheCause(t *testing.T) {
+	w := newWorld(t)
+	for path, want := range map[string]string{
+		"/v2/":            "kubectl lsp: push: it did not end within --timeout 2s: ask the proxy: ",
+		"/blobs/uploads/": "kubectl lsp: the time was up before everything was sent (upload ",
+	} {
+		w.registry.Fail = func(out http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, path) {
+				return false
+			}
+			lsptest.OCIError(out, 503, "UNAVAILABLE", "a volcano has broken out")
+			return true
+		}
+		out := w.run("push", "--name", "web", "--local-path", w.tree, "--quiet", "--timeout", "2s")
+		if out.want(t, 1, "", want); !strings.Contains(out.err, "volcano") {
+			t.Errorf("stderr: %s", out.err)
+		}
+	}
+}
+
 // TestPushOrigin has git as its oracle.
 func TestPushOrigin(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
@@ -202,7 +252,7 @@ func TestPushOrigin(t *testing.T) {
 	push := []string{"push", "--name", "web", "--local-path", w.tree, "--origin"}
 	w.run(push...).want(t, 1, "", "not a git repository")
 	run("init", "--quiet", "--initial-branch=main")
-	w.run(push...).want(t, 1, "", "--origin: git rev-parse in ")
+	w.run(push...).want(t, 1, "", "has no commit yet: commit, or leave --origin out")
 	run("add", ".")
 	run("commit", "--quiet", "-m", "one")
 	head := run("rev-parse", "HEAD")

@@ -36,7 +36,7 @@ func (o *pushOptions) list(ctx context.Context, tag string) error {
 		return err
 	}
 	result := unsent{
-		Tag: tag, Also: o.tags, Digest: digest.String(), Size: img.PackedSize(), Files: img.Files, Bytes: img.Bytes,
+		Tag: tag, Also: o.also(tag), Digest: digest.String(), Size: img.PackedSize(), Files: img.Files, Bytes: img.Bytes,
 		Annotations: o.source.annotations,
 	}
 	if err := img.List(func(f pack.File) error {

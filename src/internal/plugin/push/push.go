@@ -38,7 +38,7 @@ type Options struct {
 	Tag string
 	// Also are further tags for the image.
 	Also []string
-	// Repository is what Preflight returned; empty makes Push ask itself.
+	// Repository is the target that Preflight returned; empty makes Push ask itself.
 	Repository string
 	// Sessions remembers interrupted uploads between processes.
 	Sessions *Sessions
@@ -52,7 +52,8 @@ type Options struct {
 	Pause func(context.Context, time.Duration) error
 	// StopGrace is how long an interrupted upload may take to have what was sent so far confirmed. Zero means
 	// ten seconds: on a slow line megabytes wait in buffers, and some registries lose an upload that breaks
-	// off.
+	// off. It is a part of the time that the context leaves, and a quarter of it at most: uploads stop ahead of
+	// a deadline.
 	StopGrace time.Duration
 	// Patience is how long nothing may happen before Notify hears what is waited for; zero means five
 	// seconds.
@@ -80,6 +81,8 @@ func (r Result) Reference() string { return r.Repository + ":" + r.Tag + "@" + r
 type Interrupted struct {
 	// Cause is the context's error.
 	Cause error
+	// LastTry is why the last try failed that nothing has mended since; nil: none did.
+	LastTry error
 	// Resumable says that the next push of the same image continues the upload: the registry has confirmed a
 	// part of it.
 	Resumable bool
@@ -88,10 +91,14 @@ type Interrupted struct {
 }
 
 func (i *Interrupted) Error() string {
+	text := "interrupted before everything was sent"
 	if errors.Is(i.Cause, context.DeadlineExceeded) {
-		return "the time was up before everything was sent"
+		text = "the time was up before everything was sent"
 	}
-	return "interrupted before everything was sent"
+	if i.LastTry != nil {
+		text += fmt.Sprintf(" (%v)", i.LastTry)
+	}
+	return text
 }
 
 // Unwrap returns the context's error.
@@ -108,6 +115,10 @@ type pusher struct {
 	total  atomic.Int64
 	fresh  atomic.Int64 // bytes of blobs that were not there
 	open   openUploads
+	// failed is why the last try failed, until a later one of the same step does not.
+	failed atomic.Pointer[error]
+	// deadline of the push; zero: none.
+	deadline time.Time
 	// stopping is for what is said once, however many uploads are under way.
 	stopping sync.Once
 }
@@ -131,12 +142,12 @@ func newPusher(client *apiserver.Client, opts Options) *pusher {
 	return &pusher{client: client, opts: opts}
 }
 
-// Preflight finds out whether a push may begin, and returns the operator's repository. It costs a moment, and
-// saves packing a large tree for a cluster without a proxy, or for a registry that is down. Its error says
-// the cause and the remedy as far as the proxy knows them.
-func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (string, error) {
+// Preflight finds out whether a push may begin, and returns what the proxy says of itself: its target is never
+// empty. It costs a moment, and saves packing a large tree for a cluster without a proxy, or for a registry that
+// is down. Its error says the cause and the remedy as far as the proxy knows them.
+func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (doctor.Report, error) {
 	p := newPusher(client, opts)
-	var repository string
+	var target string
 	err := p.retry(ctx, "ask the proxy", preflightTries, func(ctx context.Context) (bool, error) {
 		resp, err := p.do(ctx, "ask the proxy", apiserver.Request{Method: http.MethodGet, Target: "/v2/"})
 		if err != nil {
@@ -146,21 +157,24 @@ func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (str
 			return false, err
 		}
 		defer resp.Body.Close()
-		if repository = resp.Header.Get(apiserver.RegistryPathHeader); repository == "" {
+		if target = resp.Header.Get(apiserver.RegistryPathHeader); target == "" {
 			return false, &final{ErrNotProxy}
 		}
 		return true, nil
 	})
 	if err != nil {
-		return "", err
+		return doctor.Report{}, p.interruption(ctx, err)
 	}
-	return repository, p.retry(ctx, "ask for the registry's health", preflightTries, func(ctx context.Context) (bool, error) {
-		err := doctor.Ready(ctx, client)
+	var report doctor.Report
+	err = p.retry(ctx, "ask for the registry's health", preflightTries, func(ctx context.Context) (_ bool, err error) {
+		report, err = doctor.Ready(ctx, client)
 		if why, ok := errors.AsType[*doctor.Obstacle](err); ok && why.Lasting {
 			return false, &final{err}
 		}
 		return false, err
 	})
+	report.Target = target
+	return report, p.interruption(ctx, err)
 }
 
 // Push uploads what the registry does not have of img, and makes opts.Tag name it. A second tag, as imgpkg
@@ -173,9 +187,11 @@ func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Opti
 	}
 	result := Result{Tag: opts.Tag, Also: opts.Also, Digest: digest.String(), Repository: opts.Repository}
 	if result.Repository == "" {
-		if result.Repository, err = Preflight(ctx, client, opts); err != nil {
-			return Result{}, p.interruption(ctx, err)
+		report, err := Preflight(ctx, client, opts)
+		if err != nil {
+			return Result{}, err
 		}
+		result.Repository = report.Target
 	}
 	missing, err := p.missing(ctx, append([]string{opts.Tag}, opts.Also...), digest)
 	if result.Unchanged = len(missing) == 0; err != nil || result.Unchanged {
@@ -185,8 +201,10 @@ func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Opti
 	if err != nil {
 		return Result{}, err
 	}
-	if err := p.sendAll(ctx, blobs); err != nil {
-		return Result{}, p.interruption(ctx, err)
+	uploading, cancel := p.aheadOfDeadline(ctx)
+	defer cancel()
+	if err := p.sendAll(uploading, blobs); err != nil {
+		return Result{}, p.interruption(uploading, err)
 	}
 	missing = append(missing, strings.Replace(digest.String(), ":", "-", 1)+".imgpkg")
 	if err := p.tag(ctx, img, missing...); err != nil {
@@ -199,9 +217,23 @@ func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Opti
 func (p *pusher) interruption(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		resumable, unconfirmed := p.open.state()
-		return &Interrupted{ctx.Err(), resumable, unconfirmed}
+		stopped := &Interrupted{Cause: ctx.Err(), Resumable: resumable, Unconfirmed: unconfirmed}
+		if why := p.failed.Load(); why != nil {
+			stopped.LastTry = *why
+		}
+		return stopped
 	}
 	return err
+}
+
+// aheadOfDeadline returns the context of uploads. It leaves the registry time to confirm what was sent.
+func (p *pusher) aheadOfDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	p.deadline = deadline
+	return context.WithDeadline(ctx, deadline.Add(-min(p.opts.StopGrace, time.Until(deadline)/4)))
 }
 
 func (p *pusher) sendAll(ctx context.Context, blobs []blob) error {

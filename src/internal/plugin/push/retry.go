@@ -25,8 +25,10 @@ func (p *pusher) retry(ctx context.Context, what string, tries int, step func(co
 	interval := backoff.NewExponentialBackOff() // half a second, times 1.5, with jitter
 	interval.MaxInterval = 30 * time.Second
 	interval.Multiplier = 2
+	var noted *error
 	for failures := 0; ; {
 		progress, err := step(ctx)
+		noted = p.note(noted, progress, what, err)
 		if err == nil {
 			return nil
 		}
@@ -58,12 +60,29 @@ func (p *pusher) retry(ctx context.Context, what string, tries int, step func(co
 	}
 }
 
+// note keeps why a step's last try failed, in place of before, which an earlier one has noted. A try that got
+// further, or that ended with the push itself, is none that failed.
+func (p *pusher) note(before *error, progress bool, what string, err error) *error {
+	stopped := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	switch {
+	case err == nil, stopped && progress:
+		p.failed.CompareAndSwap(before, nil)
+		return nil
+	case stopped:
+		return before
+	default:
+		why := fmt.Errorf("%s: %w", what, err)
+		p.failed.Store(&why)
+		return &why
+	}
+}
+
 // explain adds what the proxy knows about a failure that repeating did not mend.
 func (p *pusher) explain(ctx context.Context, err error) error {
 	if _, ok := errors.AsType[*doctor.Obstacle](err); ok {
 		return err
 	}
-	if why := doctor.Ready(ctx, p.client); why != nil {
+	if _, why := doctor.Ready(ctx, p.client); why != nil {
 		return fmt.Errorf("%w: %w", err, why)
 	}
 	return err

@@ -204,7 +204,11 @@ func (p *pusher) whenStopped(ctx context.Context, cancel context.CancelFunc) (en
 			}
 			p.opts.Notify("stopping: waiting for the registry to confirm what was sent" + how)
 		})
-		said <- time.AfterFunc(p.opts.StopGrace, cancel)
+		grace := p.opts.StopGrace
+		if !p.deadline.IsZero() {
+			grace = min(grace, time.Until(p.deadline))
+		}
+		said <- time.AfterFunc(grace, cancel)
 	})
 	return func() {
 		if !undo() {

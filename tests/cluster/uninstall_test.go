@@ -51,6 +51,7 @@ func TestUninstallWithTheImageProxy(t *testing.T) {
 		"<no value> Namespace "+namespace,
 		"<no value> CustomResourceDefinition licenses."+objectGroup,
 		"<no value> CustomResourceDefinition externalregistries."+objectGroup,
+		"<no value> APIService v1alpha1."+objectGroup, // Kubernetes' own, for the definitions
 		// Every namespace has these.
 		namespace+" ServiceAccount default", namespace+" ConfigMap kube-root-ca.crt")
 }

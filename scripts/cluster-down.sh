@@ -27,7 +27,7 @@ fi
 for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/*; do
 	[[ -d $hierarchy/lsp-$name ]] || continue
 	# A cgroup is busy for a moment after its last process.
-	for _ in {1..50}; do
+	for _ in {1..600}; do
 		find "$hierarchy/lsp-$name" -depth -type d -exec rmdir {} + 2>/dev/null || true
 		[[ -d $hierarchy/lsp-$name ]] || break
 		sleep 0.1

@@ -61,11 +61,19 @@ start() {
 	names[$!]=$name
 }
 
+# again COMMAND…: tests kill it, and it comes back.
+again() {
+	while true; do
+		"$@" || echo "$1 ended with $?, it is started again"
+		sleep 0.2
+	done
+}
+
 start etcd etcd --data-dir /run/etcd --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
 	--listen-peer-urls http://127.0.0.1:2380
 OTEL_TRACES_EXPORTER=none start registry registry serve "$state/etc/registry.yml"
 start containerd containerd --config "$state/etc/containerd.toml"
-start apiserver kube-apiserver --etcd-servers http://127.0.0.1:2379 --bind-address "$node_ip" --advertise-address "$node_ip" \
+start apiserver again kube-apiserver --etcd-servers http://127.0.0.1:2379 --bind-address "$node_ip" --advertise-address "$node_ip" \
 	--cert-dir "$state/apiserver" --service-cluster-ip-range 10.96.0.0/16 --token-auth-file "$state/pki/tokens.csv" \
 	--authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction --allow-privileged \
 	--client-ca-file "$state/pki/ca.crt" \
@@ -73,7 +81,7 @@ start apiserver kube-apiserver --etcd-servers http://127.0.0.1:2379 --bind-addre
 	--service-account-signing-key-file "$state/pki/service-accounts.key" \
 	--kubelet-preferred-address-types InternalIP \
 	--kubelet-client-certificate "$state/pki/kubelet-client.crt" --kubelet-client-key "$state/pki/kubelet-client.key" \
-	--requestheader-client-ca-file "$state/pki/ca.crt" --requestheader-allowed-names front-proxy \
+	--requestheader-client-ca-file "$state/pki/front-proxy-ca.crt" --requestheader-allowed-names front-proxy \
 	--requestheader-username-headers X-Remote-User --requestheader-group-headers X-Remote-Group \
 	--requestheader-extra-headers-prefix X-Remote-Extra- \
 	--proxy-client-cert-file "$state/pki/front-proxy.crt" --proxy-client-key-file "$state/pki/front-proxy.key"

@@ -14,14 +14,25 @@ state=$1 name=$2
 cd "$state/pki"
 log=$state/log/openssl.log
 
-# certificate FILE SUBJECT EXTENSION: a key and a certificate of our CA.
+# certificate FILE SUBJECT EXTENSION [CA]: a key and a certificate of a CA, of ours unless another one is named.
 certificate() {
+	local ca=${4:-ca}
 	openssl req -newkey rsa:2048 -nodes -keyout "$1.key" -subj "$2" -out "$1.csr" 2>>"$log"
-	openssl x509 -req -in "$1.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -days 7 -extfile <(echo "$3") -out "$1.crt" 2>>"$log"
+	openssl x509 -req -in "$1.csr" -CA "$ca.crt" -CAkey "$ca.key" -CAcreateserial -days 7 -extfile <(echo "$3") -out "$1.crt" 2>>"$log"
 }
 openssl req -x509 -newkey rsa:2048 -nodes -days 7 -keyout ca.key -out ca.crt -subj "/CN=cluster $name" \
 	-addext basicConstraints=critical,CA:TRUE 2>>"$log"
-certificate front-proxy /CN=front-proxy extendedKeyUsage=clientAuth
+# The API server shows itself to aggregated APIs by a certificate of a CA that is for this alone (--requestheader-client-ca-file).
+front_proxy_ca() {
+	openssl req -x509 -newkey rsa:2048 -nodes -days 7 -keyout "$1.key" -out "$1.crt" -subj "/CN=$1 $name" \
+		-addext basicConstraints=critical,CA:TRUE 2>>"$log"
+}
+front_proxy_ca front-proxy-ca
+certificate front-proxy /CN=front-proxy extendedKeyUsage=clientAuth front-proxy-ca
+# For tests: another name by the same CA; and what the CA is rotated to.
+certificate front-proxy-other /CN=other extendedKeyUsage=clientAuth front-proxy-ca
+front_proxy_ca front-proxy-ca-next
+certificate front-proxy-next /CN=front-proxy extendedKeyUsage=clientAuth front-proxy-ca-next
 certificate kubelet-client /O=system:masters/CN=kube-apiserver extendedKeyUsage=clientAuth
 certificate registry /CN=registry "subjectAltName=IP:$node_ip,IP:127.0.0.1"
 openssl genrsa -out service-accounts.key 2048 2>>"$log"

@@ -32,17 +32,19 @@ trap 'exit 130' INT TERM
 scripts/cluster-up.sh
 registry=$(cat "$state/registry")
 stamp=$(date +%s)
+# A place of its own: the repository of a version has all that came before it in the same place.
+place=lsp-$stamp
 versions=("0.3.0-test.$stamp.1" "0.3.0-test.$stamp.2")
 for version in "${versions[@]}"; do
 	say "publishing version $version into the cluster's registry"
-	VERSION=$version REGISTRY=$registry/lsp CA_CERT_FILE=$state/pki/ca.crt scripts/publish.sh >"$work/publish.log" 2>&1 ||
+	VERSION=$version REGISTRY=$registry/$place CA_CERT_FILE=$state/pki/ca.crt scripts/publish.sh >"$work/publish.log" 2>&1 ||
 		{ cat "$work/publish.log" >&2; fail "publishing failed"; }
 done
 
 say 'testing'
 go -C tests/cluster test -c -o "$work/cluster.test" .
 CGO_ENABLED=0 go build -o "$work/plugin/kubectl-lsp" ./src/cmd/kubectl-lsp
-export LSP_CLUSTER=$state LSP_PACKAGES=$packages_registry/lsp LSP_VERSIONS="${versions[*]}" LSP_PLUGIN_DIR=$work/plugin
+export LSP_CLUSTER=$state LSP_PACKAGES=$packages_registry/$place LSP_VERSIONS="${versions[*]}" LSP_PLUGIN_DIR=$work/plugin
 for name in imgpkg registry; do
 	path=$(scripts/tool --path "$name")
 	export "LSP_TOOL_${name^^}=$path"

@@ -64,7 +64,7 @@ await() {
 }
 
 began=$SECONDS
-for _ in {1..50}; do ! init_of "$state" >/dev/null || break; sleep 0.1; done
+for _ in {1..600}; do ! init_of "$state" >/dev/null || break; sleep 0.1; done
 await 'network' test -e "$state/network"
 setsid "$relay" "$(init_of "$state")" "$api_server" "$packages_registry" </dev/null >"$state/relay" 2>"$state/log/relay.log" &
 echo $! >"$state/relay.pid"

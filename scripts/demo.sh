@@ -27,11 +27,11 @@ start() {
 	pids+=($!)
 }
 
-# await NAME COMMAND…: until the command succeeds, at most 20 seconds and not longer than the process NAME, started last.
+# await NAME COMMAND…: until the command succeeds, at most two minutes and not longer than the process NAME, started last.
 await() {
 	local name=$1 pid=${pids[-1]}
 	shift
-	for _ in {1..200}; do
+	for _ in {1..1200}; do
 		! "$@" || return 0
 		kill -0 "$pid" 2>/dev/null || break
 		sleep 0.1

@@ -58,3 +58,20 @@ http_status() {
 	} 2>/dev/null || true
 	[[ $line =~ ^HTTP/1\.[01]\ ([0-9]{3}) ]] && echo "${BASH_REMATCH[1]}" || echo 000
 }
+
+# imgpkg_flags: sets $imgpkg_flags for a registry with PLAIN_HTTP, or with the CA in CA_CERT_FILE.
+imgpkg_flags() {
+	imgpkg_flags=()
+	[[ ${PLAIN_HTTP:-} != true ]] || imgpkg_flags+=(--registry-insecure)
+	[[ -z ${CA_CERT_FILE:-} ]] || imgpkg_flags+=(--registry-ca-cert-path "$CA_CERT_FILE")
+}
+
+# A semantic version without build metadata, as a regular expression.
+# shellcheck disable=SC2034 # for those that source this
+semantic_version='[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?'
+
+# check_version VERSION: ends with exit code 2 when it is none.
+check_version() {
+	[[ $1 =~ ^$semantic_version$ ]] ||
+		{ echo "${0##*/}: VERSION \"$1\" is not a semantic version without build metadata: write 0.3.0 or 0.3.0-rc.1" >&2; exit 2; }
+}

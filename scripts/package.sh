@@ -6,6 +6,7 @@
 #
 #   VERSION      version of the packages; default 0.3.0-dev
 #   REGISTRY     host/path that dist/local-source-proxy.yml takes its image from; scripts/publish.sh puts it there
+#   EARLIER      versions, separated by spaces, that the package repository has too; they are read from REGISTRY. By default none
 #   BASE_IMAGE   base of the image, for both platforms; default: our own (CA certificates and a user, nothing else)
 #
 # The lock files in the bundles name their images below "$origin", which is no real host: every tool reaches it through
@@ -30,6 +31,8 @@ explain() {
 	fail "$@"
 }
 
+imgpkg_flags
+
 # on_loopback COMMAND…: runs it with the registry on loopback as its whole network. The docker config stays out of it.
 on_loopback() {
 	env -u SOURCE_DATE_EPOCH -u NO_PROXY -u no_proxy -u http_proxy -u https_proxy HTTP_PROXY="http://127.0.0.1:$port" \
@@ -52,7 +55,7 @@ start_registry() {
 	: >"$work/registry.log" # there before it is read for the first time
 	"$root/scripts/tool" crane registry serve --address 127.0.0.1:0 --disk "$work/blobs" >"$work/registry.log" 2>&1 &
 	server=$!
-	for _ in $(seq 100); do
+	for _ in {1..1200}; do
 		port=$(sed -n 's/.*serving on port \([0-9]*\).*/\1/p' "$work/registry.log")
 		[[ -z $port ]] || return 0
 		kill -0 "$server" 2>/dev/null || break
@@ -134,9 +137,27 @@ build_profiles() {
 		-v "bundle=$bundle" >"$work/profiles.yml"
 }
 
+# take_along VERSION DIR: the packages of an earlier version go into the repository at DIR, their bundles and images to where the
+# repository's lock file names them.
+take_along() {
+	local earlier=$1 dir=$2 name package
+	say "taking along version $earlier"
+	scripts/tool imgpkg pull -b "$registry/package-repository:$earlier" -o "$work/earlier/$earlier" "${imgpkg_flags[@]}" >"$work/log" 2>&1 ||
+		explain "the package repository of version $earlier cannot be read"
+	for name in local-source-proxy ootb-profiles; do
+		package=packages/$name.apps.tanzu.vmware.com/$earlier.yml
+		cp "$work/earlier/$earlier/$package" "$dir/$package"
+		rm -f "$work/earlier/$name.tar"
+		scripts/tool imgpkg copy -b "$registry/$name:$earlier" --to-tar "$work/earlier/$name.tar" "${imgpkg_flags[@]}" >"$work/log" 2>&1 ||
+			explain "$name of version $earlier cannot be read"
+		on_loopback scripts/tool imgpkg copy --registry-insecure --tar "$work/earlier/$name.tar" --to-repo "$origin/$name" >"$work/log" 2>&1 ||
+			explain "$name of version $earlier could not be taken along"
+	done
+}
+
 build_repository() {
 	say "making the package repository"
-	local dir=$work/stage/package-repository name to
+	local dir=$work/stage/package-repository name to earlier
 	mkdir -p "$dir/.imgpkg" && cp package-repository/.imgpkg/bundle.yml "$dir/.imgpkg/"
 	for name in local-source-proxy ootb-profiles; do
 		to=$dir/packages/$name.apps.tanzu.vmware.com
@@ -145,6 +166,7 @@ build_repository() {
 	done
 	cp "$work/package.yml" "$dir/packages/local-source-proxy.apps.tanzu.vmware.com/$VERSION.yml"
 	cp "$work/profiles.yml" "$dir/packages/ootb-profiles.apps.tanzu.vmware.com/$VERSION.yml"
+	for earlier in ${EARLIER:-}; do take_along "$earlier" "$dir"; done
 	tool kbld -f "$dir/packages" --imgpkg-lock-output "$dir/.imgpkg/images.yml" >"$work/log" 2>&1 ||
 		explain "kbld could not lock the packages"
 	push_bundle package-repository "$dir"
@@ -166,6 +188,7 @@ COMMIT=$(git rev-parse --short=12 HEAD)
 git diff --quiet HEAD -- || COMMIT+=-dirty
 rm -rf "$dist" && mkdir -p "$dist"
 scripts/stage.sh "$work/stage" "$VERSION"
+mkdir "$work/earlier"
 release_notes
 start_registry
 build_base

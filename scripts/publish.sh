@@ -5,7 +5,8 @@
 #
 #   REGISTRY/local-source-proxy:VERSION   the package's bundle, its image and the image's SBOMs
 #   REGISTRY/ootb-profiles:VERSION        the profile package's bundle
-#   REGISTRY/package-repository:VERSION   the package repository, with all of the above
+#   REGISTRY/package-repository:VERSION   the package repository, with all of the above, and with every earlier version that
+#                                         REGISTRY has, so that installations of those find them after an update
 #
 # What a version holds never changes: what is there already is left alone, and if it is something else nothing is published.
 #
@@ -26,19 +27,18 @@ if [[ $REGISTRY == *://* || $REGISTRY == */ || $REGISTRY != */* ]]; then
 	exit 2
 fi
 names=(local-source-proxy ootb-profiles package-repository)
-crane_environment=() crane_flags=() imgpkg_flags=()
-if [[ ${PLAIN_HTTP:-} == true ]]; then
-	crane_flags+=(--insecure)
-	imgpkg_flags+=(--registry-insecure)
-fi
+check_version "$VERSION"
+crane_environment=() crane_flags=()
+[[ ${PLAIN_HTTP:-} != true ]] || crane_flags+=(--insecure)
 if [[ -n ${CA_CERT_FILE:-} ]]; then
 	[[ -r $CA_CERT_FILE ]] || fail "CA_CERT_FILE $CA_CERT_FILE cannot be read"
 	crane_environment+=(SSL_CERT_FILE="$CA_CERT_FILE") # it has no flag for this
-	imgpkg_flags+=(--registry-ca-cert-path "$CA_CERT_FILE")
 fi
+imgpkg_flags
 crane=$(scripts/tool --path crane)
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$log" "$work"' EXIT
 
 # crane COMMAND ARGUMENT…: its output; what it says on the way stays in $log.
 crane() { env "${crane_environment[@]}" "$crane" "$@" "${crane_flags[@]}" 2>"$log"; }
@@ -50,9 +50,31 @@ digest() { sed -n "s/^$1 //p" dist/digests.txt; }
 published() {
 	crane digest "$REGISTRY/$1:$VERSION" && return
 	# No answer is not "no such image": a mistake here would overwrite what others have installed.
-	grep -qE 'MANIFEST_UNKNOWN|NAME_UNKNOWN|status code 404|NOT_FOUND' "$log" ||
-		{ cat "$log" >&2; fail "cannot tell whether $REGISTRY/$1:$VERSION exists"; }
+	absent || { cat "$log" >&2; fail "cannot tell whether $REGISTRY/$1:$VERSION exists"; }
 }
+
+# absent: the registry's last answer was that there is no such thing.
+absent() { grep -qE 'MANIFEST_UNKNOWN|NAME_UNKNOWN|status code 404|NOT_FOUND' "$log"; }
+
+# earlier_versions: those that the package repository takes along. One that is published keeps what it has, whatever came since.
+earlier_versions() {
+	local there tags
+	there=$(published package-repository) || exit 1
+	if [[ -n $there ]]; then
+		scripts/tool imgpkg pull -b "$REGISTRY/package-repository@$there" -o "$work/there" "${imgpkg_flags[@]}" >"$log" 2>&1 ||
+			{ cat "$log" >&2; fail "$REGISTRY/package-repository:$VERSION cannot be read"; }
+		find "$work/there/packages/local-source-proxy.apps.tanzu.vmware.com" -name '*.yml' ! -name metadata.yml ! -name "$VERSION.yml" -printf '%f\n' |
+			sed 's/\.yml$//' | in_order
+		return
+	fi
+	tags=$(crane ls "$REGISTRY/package-repository") || absent ||
+		{ cat "$log" >&2; fail "cannot tell which versions $REGISTRY/package-repository has"; }
+	# Without VERSION itself and what sorts after it.
+	{ grep -E "^$semantic_version\$" <<<"$tags" || true; echo "$VERSION"; } | in_order | sed "/^${VERSION//./\\.}\$/,\$d"
+}
+
+# in_order: versions on stdin, sorted. A pre-release comes before its release.
+in_order() { tr - '~' | sort -V | tr '~' -; }
 
 push_bundle() {
 	local name=$1
@@ -70,6 +92,8 @@ push_sboms() {
 	done
 }
 
+EARLIER=$(earlier_versions)
+export EARLIER
 scripts/package.sh
 missing=()
 for name in "${names[@]}"; do

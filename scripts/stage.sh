@@ -9,11 +9,11 @@
 #
 # imgpkg keeps modes and refuses symbolic links: files are copied, all with the same mode.
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 [[ $# == 2 ]] || { echo "usage: scripts/stage.sh DIR VERSION" >&2; exit 2; }
 to=$1 version=$2
-[[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]] ||
-	{ echo "scripts/stage.sh: VERSION \"$version\" is not a semantic version without build metadata: write 0.3.0 or 0.3.0-rc.1" >&2; exit 2; }
+check_version "$version"
 
 # templates FROM TO: copies the templates below FROM.
 templates() {

@@ -60,7 +60,7 @@ if [[ $tier == package ]]; then
 		export "LSP_TOOL_${name^^}=$path"
 	done
 	scripts/debian.sh prometheus || echo "test: without prometheus, alerts and dashboard are not tried in it"
-	run 'the packages: rendered, published and relocated with the real tools' tests/package -count=1
+	run 'the packages: rendered, published and relocated with the real tools' tests/package -count=1 -timeout 20m
 	# Here, where ko is built anyway.
 	run "ko, through the plugin's registry" tests/plugin -count=1 -run TestKo
 fi

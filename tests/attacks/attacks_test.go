@@ -110,7 +110,7 @@ func (a attack) carryOut(t *testing.T, duration time.Duration) Outcome {
 	const most = time.Minute // without an attack
 	within(t, min(duration/3, most), func(ctx context.Context) { o.Quiet.run(ctx, s) })
 	if o.Quiet.Failed > 0 || o.Quiet.Done == 0 {
-		t.Fatalf("without an attack %d pushes and pulls failed and %d were done: %s", o.Quiet.Failed, o.Quiet.Done, o.Quiet.Why)
+		return o // which is a fault
 	}
 	before := s.rest(t)
 	cpu, err := s.cpu()

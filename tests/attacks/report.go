@@ -56,6 +56,9 @@ func (o *Outcome) faults() error {
 	if o.Killed {
 		return errors.New("the server was killed")
 	}
+	if o.Quiet.Failed > 0 || o.Quiet.Done == 0 {
+		return fmt.Errorf("without an attack %d pushes and pulls failed and %d were done: %s", o.Quiet.Failed, o.Quiet.Done, o.Quiet.Why)
+	}
 	var errs []error
 	if o.With > o.Limit {
 		errs = append(errs, fmt.Errorf("with sockets %s MiB were used, of %s", mib(o.With), mib(o.Limit)))

@@ -86,7 +86,7 @@ func StartAPIServer(t testing.TB, cluster Cluster, backend string) *APIServer {
 	t.Helper()
 	dir := t.TempDir()
 	api := &APIServer{
-		Host: freeAddress(t), CAFile: filepath.Join(dir, "certificates", "apiserver.crt"), Token: rand.Text(), admin: rand.Text(),
+		Host: harness.FreeAddress(t), CAFile: filepath.Join(dir, "certificates", "apiserver.crt"), Token: rand.Text(), admin: rand.Text(),
 		kubectl: filepath.Join(dir, "kubectl"),
 	}
 	program := filepath.Join(dir, "kube-apiserver")
@@ -94,9 +94,9 @@ func StartAPIServer(t testing.TB, cluster Cluster, backend string) *APIServer {
 		check(t, os.Symlink(cluster.Kubernetes, name))
 	}
 	api.Version = lastField(firstLine(t, program, "--version"))
-	etcd := "http://" + freeAddress(t)
+	etcd := "http://" + harness.FreeAddress(t)
 	harness.StartProcess(t, "etcd", exec.Command("etcd", "--data-dir", filepath.Join(dir, "etcd"), "--listen-client-urls", etcd,
-		"--advertise-client-urls", etcd, "--listen-peer-urls", "http://"+freeAddress(t)))
+		"--advertise-client-urls", etcd, "--listen-peer-urls", "http://"+harness.FreeAddress(t)))
 	_, port, err := net.SplitHostPort(api.Host)
 	check(t, err)
 	key := serviceAccountKey(t, filepath.Join(dir, "service-accounts.key"))

@@ -67,7 +67,7 @@ func findNginx() (path, reason string) {
 func startNginx(t testing.TB, program string, registry *harness.Registry, token string) (base string, meter *Meter) {
 	t.Helper()
 	dir := t.TempDir()
-	address := freeAddress(t)
+	address := harness.FreeAddress(t)
 	user := ""
 	if os.Geteuid() == 0 {
 		// Its workers would otherwise be another user, who may not use the directory.
@@ -92,15 +92,4 @@ func startNginx(t testing.TB, program string, registry *harness.Registry, token 
 		return connection.Close()
 	})
 	return "http://" + address, &Meter{PID: process.PID()}
-}
-
-// freeAddress is one that was free a moment ago: nginx cannot say which port it took.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }

@@ -34,7 +34,7 @@ func (b *Bench) start(t testing.TB) {
 	s := newSampler("server started, files for settings")
 	proxy := b.site.way(Proxy)
 	b.turns(t, s.scenario, []*Way{proxy}, func(_ *Way, counts bool) {
-		admin := freeAddress(t)
+		admin := harness.FreeAddress(t)
 		cmd := serverCommand("serve", "--listen-address=127.0.0.1:0", "--admin-address="+admin,
 			"--values-file="+b.site.Server.ValuesFile, "--docker-config="+b.site.Server.DockerConfigFile)
 		client := newClient(t, nil)

@@ -130,7 +130,7 @@ type Images struct {
 // Serve starts a process that serves the vendor's images, and waits until it is ready.
 func (v *Vendor) Serve(t testing.TB) *Images {
 	t.Helper()
-	admin := freeAddress(t)
+	admin := harness.FreeAddress(t)
 	cmd := serverCommand("serve", "--listen-address=", "--admin-address="+admin,
 		"--image-proxy-address=127.0.0.1:0", "--image-proxy-dir="+v.Dir)
 	side := &Images{client: newClient(t, nil), Process: harness.StartProcess(t, "local-source-proxy", cmd)}

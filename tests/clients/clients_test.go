@@ -8,15 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"testing"
-	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m, "crane", "imgpkg", "registry")) }
-
-// commandTimeout bounds one run of a client.
-const commandTimeout = 2 * time.Minute
 
 // client is one way to push. Each function pushes new content to host/source:tag and returns the digest of
 // what the client says, or knows, that it pushed.
@@ -75,7 +71,7 @@ func run(t *testing.T, program string, args ...string) string {
 // try runs a client's program with an empty home, so that no credential of the machine's user takes part.
 func try(t *testing.T, program string, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	home := t.TempDir()

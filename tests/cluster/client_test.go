@@ -38,11 +38,23 @@ func trusting(t *testing.T, file string) *tls.Config {
 	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 }
 
-// throughAPIServer sends what is meant for the proxy to the API server's service proxy, with a user's token,
-// as the published client does: paths joined by a cleaner that eats the slash at the end.
+// throughAPIServer sends what is meant for the proxy to the API server, with a user's token, as the published
+// client does: paths joined by a cleaner that eats the slash at the end.
 type throughAPIServer struct {
 	token string
 	inner http.RoundTripper
+	// way is where the proxy is: the service proxy's [prefix], or the namespaced API of a namespace.
+	way string
+}
+
+// namespaced is where the source proxy of a namespace is in the API of the aggregation layer.
+func namespaced(namespace string) string {
+	return "/apis/localsource.apps.tanzu.vmware.com/v1alpha1/namespaces/" + namespace + "/sources/source/proxy"
+}
+
+// of is the same user at a namespace of the namespaced API.
+func (a *throughAPIServer) of(namespace string) *throughAPIServer {
+	return &throughAPIServer{token: a.token, inner: a.inner, way: namespaced(namespace)}
 }
 
 // as returns the transport of a user; the tokens are in pki/<user>.token.
@@ -50,15 +62,15 @@ func as(t *testing.T, user string) *throughAPIServer {
 	t.Helper()
 	inner := &http.Transport{TLSClientConfig: trusting(t, ""), MaxIdleConnsPerHost: 16}
 	t.Cleanup(inner.CloseIdleConnections)
-	return &throughAPIServer{token: here.secret(t, user+".token"), inner: inner}
+	return &throughAPIServer{token: here.secret(t, user+".token"), inner: inner, way: prefix}
 }
 
 // RoundTrip implements http.RoundTripper.
 func (a *throughAPIServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.URL.Scheme, r.URL.Host, r.Host = "https", apiServer, ""
-	if !strings.HasPrefix(r.URL.Path, prefix) { // a Location has it already
-		r.URL.Path = prefix + strings.TrimSuffix(r.URL.Path, "/")
+	if !strings.HasPrefix(r.URL.Path, a.way) { // a Location has it already
+		r.URL.Path = a.way + strings.TrimSuffix(r.URL.Path, "/")
 		r.URL.RawPath = ""
 	}
 	r.Header.Set("Authorization", "Bearer "+a.token)
@@ -72,9 +84,10 @@ type answer struct {
 	body   string
 }
 
-// do sends one request to the proxy. The path begins with /, or is a Location.
+// do sends one request to the proxy. The path begins with /, or is a Location, of which the path alone counts: the
+// aggregation layer names the Service's own address in it.
 func (a *throughAPIServer) do(ctx context.Context, method, path string, body io.Reader, header http.Header) (answer, error) {
-	r, err := http.NewRequestWithContext(ctx, method, "https://"+apiServer+path, body)
+	r, err := http.NewRequestWithContext(ctx, method, "https://"+apiServer+pathOf(path), body)
 	if err != nil {
 		return answer{}, err
 	}
@@ -91,6 +104,15 @@ func (a *throughAPIServer) do(ctx context.Context, method, path string, body io.
 		return answer{}, err
 	}
 	return answer{status: resp.StatusCode, header: resp.Header, body: string(content)}, nil
+}
+
+// pathOf is a Location without its host.
+func pathOf(location string) string {
+	if _, behind, found := strings.Cut(location, "://"); found {
+		_, path, _ := strings.Cut(behind, "/")
+		return "/" + path
+	}
+	return location
 }
 
 // expect sends one request without a body and ends the test when the status is another.

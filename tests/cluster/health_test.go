@@ -24,7 +24,7 @@ func TestHealth(t *testing.T) {
 
 	step(t, "installed without values: the repository is empty")
 	install(t, here.versions[0], values{})
-	eventually(t, 20*time.Second, "500, and why", func() error {
+	eventually(t, 2*time.Minute, "500, and why", func() error {
 		got, err := dev.do(t.Context(), "GET", prefix+"/health", nil, nil)
 		if err != nil {
 			return err
@@ -40,17 +40,17 @@ func TestHealth(t *testing.T) {
 	u := startUpstream(t)
 	install(t, here.versions[0], valuesFor(t, u, nil))
 	setCredential(t, u.dockerConfig(u.user, u.password))
-	eventually(t, 20*time.Second, "healthy", func() error { return health(t, dev, http.StatusOK, "200") })
+	eventually(t, 2*time.Minute, "healthy", func() error { return health(t, dev, http.StatusOK, "200") })
 
 	step(t, "the password is wrong")
 	setCredential(t, u.dockerConfig(u.user, "not-the-password"))
-	eventually(t, 20*time.Second, "200 with the upstream's 401", func() error { return health(t, dev, http.StatusOK, "401") })
+	eventually(t, 2*time.Minute, "200 with the upstream's 401", func() error { return health(t, dev, http.StatusOK, "401") })
 	setCredential(t, u.dockerConfig(u.user, u.password))
-	eventually(t, 20*time.Second, "healthy again", func() error { return health(t, dev, http.StatusOK, "200") })
+	eventually(t, 2*time.Minute, "healthy again", func() error { return health(t, dev, http.StatusOK, "200") })
 
 	step(t, "the upstream is down")
 	u.stop()
-	eventually(t, 30*time.Second, "200 with a status of the 5xx", func() error {
+	eventually(t, 2*time.Minute, "200 with a status of the 5xx", func() error {
 		for _, code := range []string{"500", "502", "503", "504"} {
 			if health(t, dev, http.StatusOK, code) == nil {
 				return nil
@@ -64,11 +64,11 @@ func TestHealth(t *testing.T) {
 		}
 	}
 	u.start(t)
-	eventually(t, 30*time.Second, "healthy again", func() error { return health(t, dev, http.StatusOK, "200") })
+	eventually(t, 2*time.Minute, "healthy again", func() error { return health(t, dev, http.StatusOK, "200") })
 
 	step(t, "no pod is ready")
 	kubectl(t, "scale", "-n", namespace, deployment, "--replicas=0")
-	eventually(t, 30*time.Second, "503 from the API server", func() error {
+	eventually(t, 2*time.Minute, "503 from the API server", func() error {
 		got, err := dev.do(t.Context(), "GET", prefix+"/health", nil, nil)
 		if err == nil && got.status != http.StatusServiceUnavailable {
 			err = errors.New(got.body)
@@ -76,5 +76,5 @@ func TestHealth(t *testing.T) {
 		return err
 	})
 	kubectl(t, "scale", "-n", namespace, deployment, "--replicas=1")
-	eventually(t, 30*time.Second, "healthy again", func() error { return health(t, dev, http.StatusOK, "200") })
+	eventually(t, 2*time.Minute, "healthy again", func() error { return health(t, dev, http.StatusOK, "200") })
 }

@@ -24,7 +24,7 @@ func TestImageProxy(t *testing.T) {
 	step(t, "the license is revoked")
 	p.edit(t, true, http.StatusForbidden)
 	p.startPod(t, "second")
-	eventually(t, time.Minute, "the kubelet is refused", func() error {
+	eventually(t, 2*time.Minute, "the kubelet is refused", func() error {
 		message := kubectl(t, "get", "pod", "-n", customerNamespace, "second", "-o", "jsonpath={.status.containerStatuses[0].state.waiting}")
 		if !strings.Contains(message, "403") {
 			return fmt.Errorf("it waits for %s", message)

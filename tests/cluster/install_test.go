@@ -4,6 +4,7 @@ package cluster_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -69,10 +70,14 @@ metadata: {name: local-source-proxy, namespace: %[1]s}
 spec: {fetch: {imgpkgBundle: {image: "%[2]s/package-repository:%[3]s"}}}
 `, installNamespace, here.packages, version))
 	for _, name := range []string{packageName, profilesName} {
-		eventually(t, time.Minute, "package "+name+"."+version, func() error {
+		eventually(t, 2*time.Minute, "package "+name+"."+version, func() error {
 			_, err := try(t.Context(), "", "get", "package", "-n", installNamespace, name+"."+version)
 			return err
 		})
+	}
+	// Where the credential is missing, the installation fails.
+	if kubectl(t, "get", "secret", "-n", installNamespace, pushSecret, "--ignore-not-found", "-o", "name") == "" {
+		setCredential(t, `{"auths":{}}`)
 	}
 }
 
@@ -185,17 +190,35 @@ func install(t *testing.T, version string, v values) {
 	reconciled(t, "local-source-proxy", version, since)
 }
 
-// setCredential writes the Secret with the push credential where the operator has it, and its copy, which
-// secretgen-controller would make, into the package's namespace.
+// setCredential writes the Secret with the push credential where the operator has it, and waits for its copy
+// in the package's namespace, where one is wanted.
 func setCredential(t *testing.T, dockerConfig string) {
 	t.Helper()
-	for _, ns := range []string{installNamespace, namespace} {
-		apply(t, manifest(t, values{
-			"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
-			"metadata":   values{"name": pushSecret, "namespace": ns},
-			"stringData": values{".dockerconfigjson": dockerConfig},
-		}))
-	}
+	apply(t, dockerSecret(t, pushSecret, dockerConfig))
+	eventually(t, 20*time.Second, "the credential is where it is used", func() error {
+		wanted, err := try(t.Context(), "", "get", "secretimport", "-n", namespace, pushSecret, "--ignore-not-found", "-o", "name")
+		if err != nil || wanted == "" {
+			return err
+		}
+		var copied struct{ Data map[string][]byte }
+		if err := get(t, &copied, "secret", "-n", namespace, pushSecret); err != nil {
+			return err
+		}
+		if string(copied.Data[".dockerconfigjson"]) != dockerConfig {
+			return errors.New("the copy is an older one")
+		}
+		return nil
+	})
+}
+
+// dockerSecret is a Secret in the operator's namespace.
+func dockerSecret(t *testing.T, name, dockerConfig string) string {
+	t.Helper()
+	return manifest(t, values{
+		"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+		"metadata":   values{"name": name, "namespace": installNamespace},
+		"stringData": values{".dockerconfigjson": dockerConfig},
+	})
 }
 
 // installFor installs the older version for an upstream of the test's own, and waits until a push would work.
@@ -206,7 +229,7 @@ func installFor(t *testing.T, more values) *upstream {
 	install(t, here.versions[0], valuesFor(t, u, more))
 	setCredential(t, u.dockerConfig(u.user, u.password))
 	admin := as(t, "admin")
-	eventually(t, 30*time.Second, "healthy", func() error { return health(t, admin, 200, "200") })
+	eventually(t, 2*time.Minute, "healthy", func() error { return health(t, admin, 200, "200") })
 	return u
 }
 

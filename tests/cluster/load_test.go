@@ -79,6 +79,9 @@ func (c content) digest() (string, error) {
 
 // pushes are several clients that push one blob after another until they are stopped.
 type pushes struct {
+	// repository is where they go in the upstream.
+	repository string
+
 	cancel  context.CancelFunc
 	clients sync.WaitGroup
 	stopped atomic.Bool
@@ -97,8 +100,14 @@ const untilStopped = math.MaxInt
 // not more than the given number.
 func startPushes(t *testing.T, n, each int, blob content) *pushes {
 	t.Helper()
+	return startPushesTo(t, prefix, repository, n, each, blob)
+}
+
+// startPushesTo is startPushes by one of the ways in, which leads to such a repository.
+func startPushesTo(t *testing.T, way, repository string, n, each int, blob content) *pushes {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	p := &pushes{cancel: cancel}
+	p := &pushes{cancel: cancel, repository: repository}
 	t.Cleanup(func() { cancel(); p.clients.Wait() })
 	step(t, "%d developers push blobs of %d MiB", n, blob.size>>20)
 	token := here.secret(t, "developer.token")
@@ -106,7 +115,7 @@ func startPushes(t *testing.T, n, each int, blob content) *pushes {
 		// Over HTTP/1.1: an HTTP/2 stream into the API server moves little a round trip (quirk K3).
 		inner := &http.Transport{TLSClientConfig: trusting(t, ""), TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
 		t.Cleanup(inner.CloseIdleConnections)
-		user := &throughAPIServer{token: token, inner: inner}
+		user := &throughAPIServer{token: token, inner: inner, way: way}
 		p.clients.Go(func() {
 			for round := 0; round < each && !p.stopped.Load(); round++ {
 				p.one(ctx, user, content{seed: rand.Uint64(), size: blob.size, pause: blob.pause})
@@ -180,9 +189,9 @@ func (p *pushes) retries() int {
 func (p *pushes) check(t *testing.T, u *upstream) {
 	t.Helper()
 	step(t, "reading %d blobs from the upstream", len(p.done))
-	client := &http.Client{Transport: &bearer{token: u.token(t), inner: &http.Transport{TLSClientConfig: trusting(t, "ca.crt")}}}
+	client := &http.Client{Transport: &bearer{token: u.token(t, p.repository), inner: &http.Transport{TLSClientConfig: trusting(t, "ca.crt")}}}
 	for _, digest := range p.done {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+u.host+"/v2/"+repository+"/blobs/"+digest, nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+u.host+"/v2/"+p.repository+"/blobs/"+digest, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

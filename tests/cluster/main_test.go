@@ -5,9 +5,8 @@
 //
 // Nothing in it is simulated: the package comes out of a registry, kapp-controller installs it, requests pass
 // through the API server, pods are run by a kubelet. The one part that is played is secretgen-controller,
-// which is not to be had: the tests copy the one Secret that it would copy. The package refuses to run
-// without a cluster of its own: scripts/cluster-test.sh starts one, publishes two versions into it, and runs
-// this inside its network.
+// which is not to be had: [sharing] stands in for it. The package refuses to run without a cluster of its own:
+// scripts/cluster-test.sh starts one, publishes two versions into it, and runs this inside its network.
 package cluster_test
 
 import (
@@ -61,7 +60,27 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "these tests need a cluster of their own: make cluster-test starts one")
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	os.Exit(runWithSharing(m))
+}
+
+// runWithSharing runs the tests beside the stand-in for secretgen-controller, which ends with them.
+func runWithSharing(m *testing.M) int {
+	controller, err := newSharing(here.dir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		controller.run(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	return m.Run()
 }
 
 // step says what happens next.

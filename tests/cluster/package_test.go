@@ -61,7 +61,7 @@ func TestPackageInstall(t *testing.T) {
 
 	step(t, "a misspelt key is refused, and what runs stays")
 	applyInstall(t, "local-source-proxy", packageName, here.versions[0], valuesFor(t, u, values{"repositry": "x"}))
-	eventually(t, time.Minute, "kapp-controller says which key", func() error {
+	eventually(t, 2*time.Minute, "kapp-controller says which key", func() error {
 		message := kubectl(t, "get", "packageinstall", "-n", installNamespace, "local-source-proxy", "-o", "jsonpath={.status.usefulErrorMessage}")
 		if !strings.Contains(message, "repositry") {
 			return fmt.Errorf("it says: %s", message)
@@ -115,7 +115,7 @@ func TestProfiles(t *testing.T) {
 		kubectl(t, "wait", "-n", namespace, deployment, "--for=condition=Available", "--timeout=5s")
 		setCredential(t, u.dockerConfig(u.user, u.password))
 		developer := as(t, "developer")
-		eventually(t, 20*time.Second, "healthy for a developer", func() error { return health(t, developer, http.StatusOK, "200") })
+		eventually(t, 2*time.Minute, "healthy for a developer", func() error { return health(t, developer, http.StatusOK, "200") })
 	}
 	uninstall(t)
 }

@@ -72,7 +72,7 @@ func podsOf(t *testing.T, side string) []pod {
 // podMetrics is what a pod answers at its admin address.
 func podMetrics(t *testing.T, ip string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ip+":8081/metrics", nil)
 	if err != nil {

@@ -45,11 +45,17 @@ func TestPushWithLibrary(t *testing.T) {
 // checkUpstream reads an image from the upstream, all of it, and compares its digest.
 func checkUpstream(t *testing.T, u *upstream, tag, want string) {
 	t.Helper()
+	checkUpstreamIn(t, u, repository, tag, want)
+}
+
+// checkUpstreamIn is checkUpstream for a repository of the upstream.
+func checkUpstreamIn(t *testing.T, u *upstream, repository, tag, want string) {
+	t.Helper()
 	ref, err := name.ParseReference(u.host + "/" + repository + ":" + tag)
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := remote.Image(ref, u.options(t)...)
+	image, err := remote.Image(ref, u.options(t, repository)...)
 	if err != nil {
 		t.Fatalf("the upstream does not have it: %v", err)
 	}
@@ -117,9 +123,9 @@ func TestPushAsRecorded(t *testing.T) {
 func pushRecorded(t *testing.T, dev *throughAPIServer, content []byte) {
 	t.Helper()
 	digest := digestOf(content)
-	dev.expect(t, http.StatusNotFound, "HEAD", prefix+"/v2/source/blobs/"+digest)
-	location := dev.expect(t, http.StatusAccepted, "POST", prefix+"/v2/source/blobs/uploads").header.Get("Location")
-	if !strings.HasPrefix(location, prefix+"/v2/source/blobs/uploads/") {
+	dev.expect(t, http.StatusNotFound, "HEAD", dev.way+"/v2/source/blobs/"+digest)
+	location := dev.expect(t, http.StatusAccepted, "POST", dev.way+"/v2/source/blobs/uploads").header.Get("Location")
+	if !strings.HasPrefix(pathOf(location), dev.way+"/v2/source/blobs/uploads/") {
 		t.Fatalf("the Location of an upload is %q: not behind the API server's prefix", location)
 	}
 	// A reader of unknown length is sent chunked.
@@ -128,7 +134,7 @@ func pushRecorded(t *testing.T, dev *throughAPIServer, content []byte) {
 		t.Fatalf("PATCH: %v, status %d\n%s", err, got.status, got.body)
 	}
 	dev.expect(t, http.StatusCreated, "PUT", got.header.Get("Location")+"?digest="+digest)
-	dev.expect(t, http.StatusOK, "HEAD", prefix+"/v2/source/blobs/"+digest)
+	dev.expect(t, http.StatusOK, "HEAD", dev.way+"/v2/source/blobs/"+digest)
 }
 
 func digestOf(content []byte) string {

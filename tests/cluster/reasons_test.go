@@ -58,8 +58,8 @@ func TestPluginSaysWhy(t *testing.T) {
 	}
 	unlisted := reason{
 		message: "The current user does not have permission to access the local source proxy.",
-		line:    "ask the cluster's operator to list you in rbac_subjects_for_proxy_access", step: "RBAC",
-		remedy: "ask the operator to list you or a group of yours in rbac_subjects_for_proxy_access",
+		line:    "ask the cluster's operator to list you or a group of yours in rbac_subjects_for_proxy_access", step: "RBAC",
+		remedy: "ask the cluster's operator to list you or a group of yours in rbac_subjects_for_proxy_access",
 	}
 
 	uninstall(t)
@@ -80,7 +80,7 @@ func TestPluginSaysWhy(t *testing.T) {
 
 	step(t, "the registry refuses the operator's credential")
 	setCredential(t, u.dockerConfig(u.user, "not-the-password"))
-	eventually(t, 20*time.Second, "health sees it", func() error {
+	eventually(t, 2*time.Minute, "health sees it", func() error {
 		if got := developer.lsp(t, "health"); got.code == 0 {
 			return errors.New(got.stdout)
 		}

@@ -23,7 +23,7 @@ func TestReplicas(t *testing.T) {
 	load.waitFor(t, 1)
 
 	for i, victim := range pods(t) {
-		eventually(t, time.Minute, "uploads are under way in "+victim.name, func() error {
+		eventually(t, 2*time.Minute, "uploads are under way in "+victim.name, func() error {
 			if n := metric(t, victim.ip, `lsp_uploads_in_flight{door="source"}`); n == 0 {
 				return errors.New("none")
 			}
@@ -63,7 +63,7 @@ func TestUploadOutlivesPods(t *testing.T) {
 		t.Fatal(err)
 	}
 	const half = 5 << 20
-	load := &pushes{}
+	load := &pushes{repository: repository}
 	location, err := load.begin(t.Context(), developer)
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestUploadOutlivesPods(t *testing.T) {
 	step(t, "replacing all pods")
 	kubectl(t, "rollout", "restart", "-n", namespace, deployment)
 	kubectl(t, "rollout", "status", "-n", namespace, deployment, "--timeout=3m")
-	eventually(t, time.Minute, "the old pods are gone", func() error {
+	eventually(t, 2*time.Minute, "the old pods are gone", func() error {
 		for _, old := range before {
 			if slices.ContainsFunc(pods(t), func(p pod) bool { return p.uid == old.uid }) {
 				return fmt.Errorf("%s is there", old.name)

@@ -53,7 +53,7 @@ func (p *pushes) push(ctx context.Context, user *throughAPIServer, c content, di
 }
 
 func (p *pushes) begin(ctx context.Context, user *throughAPIServer) (string, error) {
-	got, err := p.persist(ctx, user, http.MethodPost, prefix+"/v2/source/blobs/uploads/", http.StatusAccepted)
+	got, err := p.persist(ctx, user, http.MethodPost, user.way+"/v2/source/blobs/uploads/", http.StatusAccepted)
 	return got.header.Get("Location"), err
 }
 
@@ -90,7 +90,7 @@ func (p *pushes) finish(ctx context.Context, user *throughAPIServer, location, d
 		if time.Now().After(deadline) {
 			return fmt.Errorf("finish the upload: still status %d after %s: %s", got.status, patience, got.body)
 		}
-		if head, err := p.persist(ctx, user, http.MethodHead, prefix+"/v2/source/blobs/"+digest, http.StatusOK, http.StatusNotFound); err != nil || head.status == http.StatusOK {
+		if head, err := p.persist(ctx, user, http.MethodHead, user.way+"/v2/source/blobs/"+digest, http.StatusOK, http.StatusNotFound); err != nil || head.status == http.StatusOK {
 			return err
 		}
 	}

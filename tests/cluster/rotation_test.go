@@ -20,7 +20,7 @@ func TestCredentialRotation(t *testing.T) {
 	successor := u.addAccount("successor")
 	u.tokens.Reset()
 	setCredential(t, u.dockerConfig("successor", successor))
-	eventually(t, 15*time.Second, "the proxy uses the new account", func() error { return load.tokenBy(u, "successor") })
+	eventually(t, 2*time.Minute, "the proxy uses the new account", func() error { return load.tokenBy(u, "successor") })
 
 	// Uploads that were under way at the exchange finish with the account that they began with.
 	load.waitFor(t, 4)

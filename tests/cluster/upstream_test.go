@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -96,11 +97,19 @@ func listen(t *testing.T) net.Listener {
 	return listener
 }
 
+// freeAddress is for a registry that listens again where it did before. Linux hands out ports from 32768 on, and
+// a cluster those from 30000 on, so nobody else takes this one meanwhile.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener := listen(t)
-	defer listener.Close()
-	return listener.Addr().String()
+	for range 100 {
+		address := fmt.Sprintf("%s:%d", nodeIP, 15_000+mathrand.IntN(15_000))
+		if listener, err := net.Listen("tcp", address); err == nil {
+			_ = listener.Close()
+			return address
+		}
+	}
+	t.Fatal("no free port")
+	return ""
 }
 
 // addAccount makes an account that may push, and returns its password.
@@ -121,7 +130,7 @@ func (u *upstream) start(t *testing.T) {
 	if err := u.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		conn, err := net.Dial("tcp", u.host)
 		if err == nil {
@@ -151,12 +160,12 @@ func (u *upstream) dockerConfig(user, password string) string {
 }
 
 // options are for reading the upstream as its operator.
-func (u *upstream) options(t *testing.T) []remote.Option {
+func (u *upstream) options(t *testing.T, repository string) []remote.Option {
 	t.Helper()
 	// The library fetches no token from a private address, which every address in the cluster is.
 	return []remote.Option{
 		remote.WithContext(t.Context()),
-		remote.WithTransport(&bearer{token: u.token(t), inner: &http.Transport{TLSClientConfig: trusting(t, "ca.crt")}}),
+		remote.WithTransport(&bearer{token: u.token(t, repository), inner: &http.Transport{TLSClientConfig: trusting(t, "ca.crt")}}),
 	}
 }
 
@@ -173,7 +182,7 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // token gets one for reading.
-func (u *upstream) token(t *testing.T) string {
+func (u *upstream) token(t *testing.T, repository string) string {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "/token?service=upstream&scope=repository:"+repository+":pull", nil)
 	r.SetBasicAuth(u.user, u.password)

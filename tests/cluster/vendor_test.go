@@ -177,7 +177,7 @@ func (p *imageProxy) status(ctx context.Context, client *http.Client, ip string)
 func (p *imageProxy) replicas(t *testing.T, client *http.Client) []string {
 	t.Helper()
 	var ips []string
-	eventually(t, time.Minute, "two replicas give out the image", func() error {
+	eventually(t, 2*time.Minute, "two replicas give out the image", func() error {
 		ips = nil
 		for _, pod := range podsOf(t, "image-proxy") {
 			if pod.deleted || !pod.ready {
@@ -219,7 +219,7 @@ func (p *imageProxy) edit(t *testing.T, revoked bool, want int) {
 	started := time.Now()
 	for _, pod := range pods {
 		watching.Go(func() {
-			for time.Since(started) < 30*time.Second {
+			for time.Since(started) < 2*time.Minute {
 				if status, err := p.status(t.Context(), client, pod.ip); err == nil && status == want {
 					step(t, "%s answers %d, %d ms after kubectl was started", pod.name, want, time.Since(started).Milliseconds())
 					return

@@ -12,15 +12,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
-
-// commandTimeout bounds one command.
-const commandTimeout = 2 * time.Minute
 
 func plugin() string { return filepath.Join(os.Getenv(pluginDir), "kubectl-lsp") }
 
@@ -74,7 +70,7 @@ func (m *machine) run(t *testing.T, program string, args ...string) (stdout, hom
 func (m *machine) try(t *testing.T, program string, args ...string) (stdout, home string, err error) {
 	t.Helper()
 	home = m.home(t)
-	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = home

@@ -13,11 +13,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
-)
 
-// patience is for one run of a suite, which takes seconds.
-const patience = 2 * time.Minute
+	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
+)
 
 // place is where a suite is aimed: two repositories of one registry, and who asks.
 type place struct {
@@ -92,7 +90,7 @@ func (s suite) run(t *testing.T, p place, settings ...[]string) verdicts {
 func (s suite) once(t *testing.T, p place, settings []string) verdicts {
 	t.Helper()
 	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program(s.program))
 	cmd.Dir = dir

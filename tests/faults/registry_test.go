@@ -5,6 +5,7 @@ package faults_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -146,12 +147,15 @@ func TestARegistryThatNeverSays100(t *testing.T) {
 		}).Want(t, http.StatusCreated)
 		return time.Since(start)
 	}
-	if first := put(); first < 900*time.Millisecond {
+	const patience = 900 * time.Millisecond
+	if first := put(); first < patience {
 		t.Errorf("the first took %v: a registry may take a second to ask for a body", first)
 	}
-	for range 3 {
-		if next := put(); next > 700*time.Millisecond {
-			t.Errorf("another took %v", next)
+	// On a loaded machine any may take long for other reasons; without the lesson none would be shorter.
+	harness.Eventually(t, "a body that waits for less", func(context.Context) error {
+		if next := put(); next >= patience {
+			return fmt.Errorf("another took %v", next)
 		}
-	}
+		return nil
+	})
 }

@@ -21,9 +21,10 @@ const uploads = "/v2/" + harness.Repository + "/blobs/uploads/"
 // OCI JSON, the server stays ready, and /health says what is wrong.
 func TestUpstreamIsKilledAndRestarted(t *testing.T) {
 	t.Parallel()
-	registry := harness.Distribution{Program: harness.Tool(t, "registry"), Basic: true, Dir: t.TempDir()}
+	registry := harness.Distribution{
+		Program: harness.Tool(t, "registry"), Basic: true, Dir: t.TempDir(), Address: harness.FreeAddress(t),
+	}
 	upstream := registry.Start(t)
-	registry.Address = upstream.Host
 	server := harness.Start(t, harness.Options{Upstream: upstream})
 	server.Push(t, harness.NewBlob(10<<10))
 

@@ -12,15 +12,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
-
-// commandTimeout bounds one run of a client.
-const commandTimeout = 2 * time.Minute
 
 // client is one way to pull: an image, by tag or digest, with an id. It gives the digest of what it has got,
 // blobs included.
@@ -91,7 +87,7 @@ func TestPull(t *testing.T) {
 // try runs a client's program with an empty home, so that no credential of the machine's user takes part.
 func try(t *testing.T, home, program string, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), "HOME="+home, "DOCKER_CONFIG="+home, "XDG_RUNTIME_DIR="+home, "REGISTRY_AUTH_FILE=")

@@ -25,6 +25,7 @@ func TestTryOutMeansLoopback(t *testing.T) {
 		t.Run(address, func(t *testing.T) {
 			t.Parallel()
 			server := harness.Start(t, harness.Options{Flags: []string{"--embedded-registry", "--listen-address=" + address}})
+			server.Stop(t) // so that the log is whole
 			if got := len(server.Stderr.Records(warning)) > 0; got != warned {
 				t.Errorf("warned: %v, want %v:\n%s", got, warned, server.Stderr)
 			}

@@ -54,6 +54,11 @@ func checkout(t *testing.T) string {
 
 func publish(t *testing.T, dir, registry string, env ...string) result {
 	t.Helper()
+	return publishVersion(t, dir, registry, version, env...)
+}
+
+func publishVersion(t *testing.T, dir, registry, version string, env ...string) result {
+	t.Helper()
 	return run(t, command{dir: dir, env: env, args: []string{"make", "--silent", "publish", "REGISTRY=" + registry, "VERSION=" + version}})
 }
 

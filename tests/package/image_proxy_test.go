@@ -111,7 +111,7 @@ func TestImageProxyCannotReadWhatPushes(t *testing.T) {
 			covered, _ := validation.Covers(rules, []rbacv1.PolicyRule{rule})
 			return covered
 		}
-		for _, secret := range []string{"lsp-push-credentials", "local-source-proxy-values", "local-source-proxy-session-key", "local-source-proxy-api-certificate", "local-source-proxy-registry", "images-tls", ""} {
+		for _, secret := range []string{"lsp-push-credentials", "local-source-proxy-values", "local-source-proxy-session-key", "local-source-proxy-api-certificate", "mirror-credentials", "images-tls", ""} {
 			for _, verb := range []string{"get", "list", "watch", "update", "patch", "delete", "deletecollection"} {
 				if may("", "secrets", secret, verb) {
 					t.Errorf("%s: may %s Secret %q", name, verb, secret)

@@ -34,47 +34,68 @@ func kappObject(t *testing.T, o object, change func(map[string]any)) kappresourc
 
 func unchanged(map[string]any) {}
 
-// kappConfig is what kapp goes by when it is told nothing.
-func kappConfig(t *testing.T) kappconfig.Conf {
+// kappConfig is what kapp goes by: its defaults, and what the package adds.
+func kappConfig(t *testing.T, all []object) kappconfig.Conf {
 	t.Helper()
-	_, config, err := kappconfig.NewConfFromResourcesWithDefaults(nil)
+	var resources []kappresources.Resource
+	for _, o := range all {
+		resources = append(resources, kappObject(t, o, unchanged))
+	}
+	_, config, err := kappconfig.NewConfFromResourcesWithDefaults(resources)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return config
 }
 
-// TestKappLeavesTheCertificateAlone: kapp's own code sees no change where the server has written the caBundle,
-// by a rebase rule that it has by default. What else is edited by hand it does put right.
-func TestKappLeavesTheCertificateAlone(t *testing.T) {
-	rendered := find(t, mustRender(t, productTemplates(t), "namespaced_api: {enabled: true}"), "/APIService/"+apiService)
-	config := kappConfig(t)
-	spec := func(o map[string]any) map[string]any { return o["spec"].(map[string]any) }
-	written := func(o map[string]any) {
-		spec(o)["caBundle"] = "Q0E="
+// inCluster makes of a rendered object what the API server and our own server have made of it.
+func inCluster(o map[string]any) {
+	metadata := o["metadata"].(map[string]any)
+	metadata["resourceVersion"], metadata["uid"] = "7", "b2f6"
+	metadata["managedFields"] = []any{map[string]any{"manager": "local-source-proxy"}}
+	switch o["kind"] {
+	case "APIService":
+		o["spec"].(map[string]any)["caBundle"] = "Q0E="
 		o["status"] = map[string]any{"conditions": []any{}}
-		metadata := o["metadata"].(map[string]any)
-		metadata["resourceVersion"], metadata["uid"] = "7", "b2f6"
-		metadata["managedFields"] = []any{map[string]any{"manager": "local-source-proxy"}}
+	case "Secret":
+		if o["data"] == nil && o["stringData"] == nil {
+			o["data"] = map[string]any{"key": "a2V5"}
+		}
 	}
-	for _, c := range []struct {
-		name   string
-		rules  []kappresources.ResourceModWithMultiple
-		change func(map[string]any)
-		want   kappdiff.ChangeOp
-	}{
-		{"as the server leaves it", config.RebaseMods(), written, kappdiff.ChangeOpKeep},
-		{"another priority", config.RebaseMods(), func(o map[string]any) { written(o); spec(o)["versionPriority"] = 1 }, kappdiff.ChangeOpUpdate},
-		{"a kapp without rules", nil, written, kappdiff.ChangeOpUpdate},
-	} {
-		factory := kappdiff.NewChangeFactory(c.rules, nil, config.DiffAgainstExistingFieldExclusionMods(), kappdiff.ChangeOpts{})
-		change, err := factory.NewChangeAgainstLastApplied(kappObject(t, rendered, c.change), kappObject(t, rendered, unchanged))
+}
+
+// TestKappLeavesAloneWhatTheServerWrites: kapp's own code sees no change in a second round, neither in the caBundle,
+// by a rule that it has by default, nor in keys and certificates. A Secret that the server has made again it takes
+// up, with what is in it; and what somebody else has changed it puts right.
+func TestKappLeavesAloneWhatTheServerWrites(t *testing.T) {
+	all := mustRender(t, productTemplates(t), "{namespaced_api: {enabled: true}, image_proxy: {enabled: true, external_url: https://images.example.com}}")
+	config := kappConfig(t, all)
+	factory := kappdiff.NewChangeFactory(config.RebaseMods(), nil, config.DiffAgainstExistingFieldExclusionMods(), kappdiff.ChangeOpts{})
+	changeOf := func(o object, existing func(map[string]any)) kappdiff.Change {
+		change, err := factory.NewChangeAgainstLastApplied(kappObject(t, o, existing), kappObject(t, o, unchanged))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if change.Op() != c.want {
-			t.Errorf("%s: kapp would %s it, want %s:\n%s", c.name, change.Op(), c.want, change.ConfigurableTextDiff().Full().FullString())
+		return change
+	}
+	for _, o := range all {
+		if change := changeOf(o, inCluster); change.Op() != kappdiff.ChangeOpKeep {
+			t.Errorf("kapp would %s %s:\n%s", change.Op(), o.id(), change.ConfigurableTextDiff().Full().FullString())
 		}
+	}
+	again := changeOf(find(t, all, namespace+"/Secret/local-source-proxy-api-certificate"), func(o map[string]any) {
+		inCluster(o)
+		delete(o["metadata"].(map[string]any), "labels")
+	})
+	if written := again.NewResource().UnstructuredObject(); again.Op() != kappdiff.ChangeOpUpdate || object(written).text("data", "key") != "a2V5" {
+		t.Errorf("of a Secret that was made again, kapp would %s %v", again.Op(), written)
+	}
+	edited := changeOf(find(t, all, "/APIService/"+apiService), func(o map[string]any) {
+		inCluster(o)
+		o["spec"].(map[string]any)["versionPriority"] = 1
+	})
+	if edited.Op() != kappdiff.ChangeOpUpdate {
+		t.Errorf("what was edited by hand, kapp would %s", edited.Op())
 	}
 }
 
@@ -116,7 +137,7 @@ func TestTheAPIServiceIsThereOnlyWhileSomethingAnswers(t *testing.T) {
 				}
 				changes = append(changes, planned{kappObject(t, o, unchanged), op})
 			}
-			config := kappConfig(t)
+			config := kappConfig(t, app.with)
 			graph, err := diffgraph.NewChangeGraph(changes, config.ChangeGroupBindings(), config.ChangeRuleBindings(), logger.NewNoopLogger())
 			if err != nil {
 				t.Fatalf("%s: %v", c.name, err)

@@ -24,8 +24,8 @@ const (
 // TestPushesHaveTheirWaysIn: every combination of them opens what it says, and nothing else.
 func TestPushesHaveTheirWaysIn(t *testing.T) {
 	type ways struct {
-		Addresses, Ports, Services, Kept []string
-		Replicas                         int32
+		Addresses, Ports, Services, Empty []string
+		Replicas                          int32
 	}
 	const listen, off, api = "--listen-address=:5002", "--listen-address=", "--api-address=:5004"
 	const service, apiOf = "local-source-proxy:5001>http", "local-source-proxy-api:443>api"
@@ -73,8 +73,8 @@ func TestPushesHaveTheirWaysIn(t *testing.T) {
 					t.Errorf("%s: %s selects other pods (-labels +selector):\n%s", c.values, s.Name, diff)
 				}
 			case "Secret":
-				if o.text("metadata", "annotations", "kapp.k14s.io/update-strategy") == "skip" && o["data"] == nil && o["stringData"] == nil {
-					got.Kept = append(got.Kept, o.text("metadata", "name"))
+				if o["data"] == nil && o["stringData"] == nil {
+					got.Empty = append(got.Empty, o.text("metadata", "name"))
 				}
 			}
 		}
@@ -205,7 +205,7 @@ func TestTheServerMayKeepItsCertificate(t *testing.T) {
 		t.Errorf("it cannot write its caBundle: %v", onCluster)
 	}
 	for _, verb := range []string{"delete", "deletecollection", "create", "update", "patch"} {
-		for _, name := range []string{"", "push", "local-source-proxy-values", "local-source-proxy-registry", certificate} {
+		for _, name := range []string{"", "push", "local-source-proxy-values", "mirror-credentials", certificate} {
 			if allowed := name == certificate && !strings.HasPrefix(verb, "delete"); may(inNamespace, "", "secrets", name, verb) != allowed {
 				t.Errorf("Secret %q: may %s: %v", name, verb, !allowed)
 			}

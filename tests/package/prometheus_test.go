@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -146,7 +147,14 @@ func newObserved(t *testing.T, id string) *observed {
 		return found
 	}
 	o.source, o.images, o.admin = address("source"), address("images"), address("admin")
-	registry := o.log.find("registry", map[string]string{"msg": "the embedded registry is for trying out: it keeps manifests in memory"})
+	var registry string
+	o.await("the address of the embedded registry", func() error {
+		const said = "the embedded registry is for trying out: it keeps manifests in memory"
+		if registry = o.log.find("registry", map[string]string{"msg": said}); registry == "" {
+			return errors.New("it is not in the log")
+		}
+		return nil
+	})
 	o.file("objects/registry.yml", []byte(imageProxyAPI+fmt.Sprintf("kind: ExternalRegistry\nmetadata: {name: vendor}\nspec: {hostname: %q, alias: vendor}\n", registry)))
 	o.prometheus = freeAddress(t)
 	config := o.file("prometheus.yml", []byte(fmt.Sprintf(`global: {scrape_interval: 1s}
@@ -160,14 +168,19 @@ scrape_configs:
 	return o
 }
 
+// freeAddress is for Prometheus, which cannot say which port it took. Linux hands out ports from 32768 on, so
+// nobody else takes this one meanwhile.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 15_000+mathrand.IntN(15_000))
+		if listener, err := net.Listen("tcp", address); err == nil {
+			_ = listener.Close()
+			return address
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Fatal("no free port")
+	return ""
 }
 
 func (o *observed) certificate() (certFile, keyFile string) {

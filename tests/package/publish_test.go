@@ -101,8 +101,9 @@ func TestPublishing(t *testing.T) {
 			t.Errorf("the image is the one on our own base: %v\n%s", err, content)
 		}
 	})
+	t.Run("later versions take the earlier ones along", func(t *testing.T) { checkSeveralVersions(t, here, first, login) })
 	t.Run("once relocated nothing points back", func(t *testing.T) {
-		repository := registry + "/package-repository:" + version
+		repository := registry + "/package-repository:" + laterVersion
 		mirror := second.host + "/mirror/lsp"
 		imgpkg := func(args ...string) string {
 			return mustRun(t, command{args: append([]string{tool(t, "imgpkg")}, args...), env: []string{login}})

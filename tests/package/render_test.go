@@ -86,7 +86,6 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 		"tap-local-source-system/Service/local-source-proxy",
 		"tap-local-source-system/Deployment/local-source-proxy",
 		"tap-local-source-system/Secret/local-source-proxy-values",
-		"tap-local-source-system/Secret/local-source-proxy-registry",
 		"tap-local-source-system/Secret/local-source-proxy-session-key",
 		"tap-local-source-system/ServiceAccount/proxy-manager",
 		"tap-local-source-system/RoleBinding/proxy-manager",
@@ -102,6 +101,8 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 		"tap-local-source-system/Role/image-proxy",
 		"tap-local-source-system/RoleBinding/image-proxy",
 	}
+	// What kapp is told about secretgen-controller's kinds; no resource.
+	const config = "/Config/"
 	definitions := []string{
 		"/CustomResourceDefinition/licenses.imageproxy.apps.tanzu.vmware.com",
 		"/CustomResourceDefinition/externalregistries.imageproxy.apps.tanzu.vmware.com",
@@ -113,6 +114,7 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 	}
 	api := []string{
 		"tap-local-source-system/Service/local-source-proxy-api",
+		"tap-local-source-system/ConfigMap/local-source-proxy-kapp",
 		"tap-local-source-system/Secret/local-source-proxy-api-certificate",
 	}
 	beyond := []string{
@@ -131,19 +133,20 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 			"tap-local-source-system/PodDisruptionBudget/local-source-proxy",
 			"tap-local-source-system/NetworkPolicy/local-source-proxy",
 			"tap-local-source-system/SecretImport/lsp-push-credentials",
+			"tap-local-source-system/SecretImport/mirror-credentials",
 			"tap-install/SecretExport/lsp-push-credentials",
-			"tap-install/SecretExport/lsp-pull-credentials"),
+			"tap-install/SecretExport/lsp-pull-credentials", "platform/SecretExport/mirror-credentials", config),
 		"openshift": append(slices.Clone(always), "tap-local-source-system/PodDisruptionBudget/local-source-proxy"),
 		"iam-role":  always,
 		"shared": append(slices.Clone(always),
-			"tap-local-source-system/SecretImport/registries", "tap-install/SecretExport/registries"),
+			"tap-local-source-system/SecretImport/registries", "tap-install/SecretExport/registries", config),
 		"one-secret-for-both": append(without("/Namespace/tap-local-source-system"),
-			"tap-local-source-system/SecretImport/registry", "tap-install/SecretExport/registry"),
+			"tap-local-source-system/SecretImport/registry", "tap-install/SecretExport/registry", config),
 		"image-proxy": slices.Concat(always, images, definitions, []string{
 			"tap-local-source-system/PodDisruptionBudget/image-proxy",
 			"tap-local-source-system/NetworkPolicy/image-proxy",
 			"tap-local-source-system/NetworkPolicy/local-source-proxy",
-			"tap-local-source-system/SecretImport/lsp-push-credentials",
+			"tap-local-source-system/SecretImport/lsp-push-credentials", config,
 		}),
 		"image-proxy-ingress": slices.Concat(without("/Namespace/tap-local-source-system"), images, []string{
 			"tap-local-source-system/Ingress/image-proxy",
@@ -158,22 +161,21 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 			"tap-local-source-system/SecretImport/lsp-push-credentials",
 			"tap-local-source-system/PrometheusRule/local-source-proxy",
 			"tap-local-source-system/ConfigMap/local-source-proxy-dashboard",
-			"tap-local-source-system/PodDisruptionBudget/local-source-proxy",
+			"tap-local-source-system/PodDisruptionBudget/local-source-proxy", config,
 		}),
 		// One replica, because somebody says so, and no Service and Roles of existing clients.
 		"namespaced-api-alone": slices.Concat(without(serviceProxy...), api, beyond, []string{
 			"tap-local-source-system/NetworkPolicy/local-source-proxy",
-			"tap-local-source-system/SecretImport/lsp-push-credentials",
+			"tap-local-source-system/SecretImport/lsp-push-credentials", config,
 		}),
 		// Nothing that pushes: no credential for it, either.
 		"image-proxy-alone": slices.Concat([]string{
 			"/Namespace/tap-local-source-system",
-			"tap-local-source-system/Secret/local-source-proxy-registry",
 			"tap-local-source-system/PodDisruptionBudget/image-proxy",
 			"tap-local-source-system/PrometheusRule/local-source-proxy",
 			"tap-local-source-system/ConfigMap/local-source-proxy-dashboard",
 		}, images, definitions),
-		"secret-in-place": append(slices.Clone(always), "tap-install/SecretExport/pull"),
+		"secret-in-place": append(slices.Clone(always), "tap-install/SecretExport/pull", config),
 	}
 	templates := productTemplates(t)
 	for _, name := range goldenCases(t) {

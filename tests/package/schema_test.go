@@ -76,10 +76,10 @@ func (s apiSchema) validate(o object) []error {
 }
 
 // ofOthers says that an object's kind belongs to a controller beside Kubernetes: a Carvel one, or the
-// Prometheus operator.
+// Prometheus operator. kapp's Config is for the deploying program alone.
 func ofOthers(o object) bool {
 	group, _, _ := strings.Cut(o.text("apiVersion"), "/")
-	return strings.HasSuffix(group, "carvel.dev") || group == "monitoring.coreos.com"
+	return strings.HasSuffix(group, "carvel.dev") || group == "kapp.k14s.io" || group == "monitoring.coreos.com"
 }
 
 func TestObjectsAreValidForKubernetes(t *testing.T) {

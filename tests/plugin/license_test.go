@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
@@ -55,7 +54,7 @@ spec: {hostname: "`+v.upstream.Host+`", alias: ours, plainHTTP: true, credential
 // try runs a command, which may fail.
 func (v *vendor) try(t *testing.T, config, program string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	cmd := v.command(ctx, program, args...)
 	if config != "" {
@@ -126,6 +125,7 @@ func TestLicense(t *testing.T) {
 		v.eventually(t, old, "UNAUTHORIZED: ")
 	}
 
+	v.server.AwaitLog(t, `"status":200`, 1)
 	v.server.AwaitLog(t, `"status":403`, 1)
 	log := harness.WriteFile(t, filepath.Join(t.TempDir(), "server.log"), []byte(v.server.Stderr.String()))
 	table := v.license(t, "pulls", "acme", "--log", log)

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
@@ -35,18 +34,25 @@ func build(dir string) error {
 type place struct {
 	upstream *harness.Registry
 	server   *harness.Server
+	api      *harness.APIServer
 	tree     string
 	env      []string
 }
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
+	return newPlaceWith(t, nil)
+}
+
+// newPlaceWith has values besides.
+func newPlaceWith(t *testing.T, values map[string]any) *place {
+	t.Helper()
 	tokens := harness.NewTokens(t, 0)
 	upstream := tokens.Guard(harness.Distribution{Program: harness.Tool(t, "registry"), Token: tokens.Config(t)}.Start(t))
-	p := &place{upstream: upstream, server: harness.Start(t, harness.Options{Upstream: upstream}), tree: t.TempDir()}
-	api := harness.NewAPIServer(t, p.server.Host)
+	p := &place{upstream: upstream, server: harness.Start(t, harness.Options{Upstream: upstream, Values: values}), tree: t.TempDir()}
+	p.api = harness.NewAPIServer(t, p.server.Host)
 	home := t.TempDir()
-	kubeconfig := harness.Kubeconfig(t, home, api.URL)
+	kubeconfig := harness.Kubeconfig(t, home, p.api.URL)
 	p.env = append(os.Environ(), "HOME="+home, "XDG_CACHE_HOME="+home, "DOCKER_CONFIG="+home, "XDG_RUNTIME_DIR="+home,
 		"KUBECONFIG="+kubeconfig, "REGISTRY_AUTH_FILE=", "PATH="+os.Getenv(binaryDir)+":"+os.Getenv("PATH"))
 	return p
@@ -61,7 +67,7 @@ func (p *place) command(ctx context.Context, program string, args ...string) *ex
 // run runs a program to its end and returns what it prints on each stream.
 func (p *place) run(t *testing.T, program string, args ...string) (stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	cmd := p.command(ctx, program, args...)
 	var out, errOut bytes.Buffer

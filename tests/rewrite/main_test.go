@@ -11,16 +11,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
 // programsDir is the environment variable with the directory of kubectl, helm and kubectl-lsp.
 const programsDir = "LSP_REWRITE_DIR"
-
-// patience is for one program.
-const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
 	os.Exit(harness.Programs{Variable: programsDir, Build: build}.Main(m, "registry"))
@@ -62,7 +58,7 @@ func (p *place) file(name, content string) string {
 // run runs one of the programs in the directory, with input, and returns standard output and standard error.
 func (p *place) run(input, program string, args ...string) (stdout, stderr string) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.Context(), patience)
+	ctx, cancel := context.WithTimeout(p.Context(), harness.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(os.Getenv(programsDir), program), args...)
 	cmd.Dir, cmd.Env, cmd.Stdin = p.dir, p.env, strings.NewReader(input)

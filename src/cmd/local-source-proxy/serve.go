@@ -25,8 +25,10 @@ const gcPercent = 40
 // temporary is what --embedded-registry means without a directory.
 const temporary = "temporary"
 
-func serveCommand(stderr io.Writer) *cobra.Command {
-	var cfg proxy.Config
+func serveCommand(stderr io.Writer) *cobra.Command { return serveWith(stderr, new(proxy.Config)) }
+
+// serveWith is the command whose flags go into cfg.
+func serveWith(stderr io.Writer, cfg *proxy.Config) *cobra.Command {
 	var format, level, embedded string
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -67,7 +69,7 @@ server does nothing else. Licenses and registries are YAML files (--image-proxy-
 	imagesFlags(flags, &cfg.Images)
 	flags.BoolVar(&cfg.Profiles, "pprof", false, "serve the Go runtime's profiles on the admin address, below /debug/pprof/")
 	flags.StringVar(&format, "log-format", "json", "json or text")
-	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error; debug has why each request was admitted or refused, and what registries were asked")
 	flags.DurationVar(&cfg.ShutdownTimeout, "shutdown-timeout", 5*time.Minute, "how long uploads under way may take to finish after SIGTERM")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		logger, err := newLogger(stderr, format, level)
@@ -87,7 +89,7 @@ server does nothing else. Licenses and registries are YAML files (--image-proxy-
 		if cfg.Memory, err = proxy.LimitMemory(os.Getenv(proxy.MemoryLimitVariable), os.DirFS("/")); err != nil {
 			return usageError{err}
 		}
-		return proxy.Run(cmd.Context(), cfg)
+		return proxy.Run(cmd.Context(), *cfg)
 	}
 	return cmd
 }

@@ -12,30 +12,25 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/proxy"
 )
 
-// served returns the settings' sources that the server of this container was given: its first process is the
-// server, and root is the container's file system. It returns false without one.
-func served(root fs.FS) (proxy.Sources, bool) {
-	var sources proxy.Sources
+// served returns what the server of this container was given: its first process is the server, and root is
+// the container's file system. It returns false without one.
+func served(root fs.FS) (proxy.Checks, bool) {
+	var cfg proxy.Config
 	line, err := fs.ReadFile(root, "proc/1/cmdline")
 	if err != nil {
-		return sources, false
+		return proxy.Checks{}, false
 	}
 	arguments := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
 	if len(arguments) < 2 || !strings.HasSuffix(arguments[0], "local-source-proxy") || arguments[1] != "serve" {
-		return sources, false
+		return proxy.Checks{}, false
 	}
-	command := serveCommand(io.Discard)
-	if command.Flags().Parse(arguments[2:]) != nil {
-		return sources, false
+	if serveWith(io.Discard, &cfg).Flags().Parse(arguments[2:]) != nil {
+		return proxy.Checks{}, false
 	}
-	flags := pflag.NewFlagSet("served", pflag.ContinueOnError)
-	settingsFlags(flags, &sources)
-	flags.VisitAll(func(f *pflag.Flag) {
-		if given := command.Flags().Lookup(f.Name); given != nil {
-			_ = f.Value.Set(given.Value.String()) // both are strings
-		}
-	})
-	return sources, true
+	return proxy.Checks{
+		Push: cfg.ListenAddress != "", Sources: cfg.Sources,
+		Images: cfg.Images.Address != "", ImagesDir: cfg.Images.Dir,
+	}, true
 }
 
 // given reports whether any of the settings' flags was passed.

@@ -28,7 +28,9 @@ const (
 
 // Step is one step of the way, and what became of it.
 type Step struct {
-	Name   string `json:"name"`
+	Name string `json:"name"`
+	// Object is what the step is about, where a way has several.
+	Object string `json:"object,omitempty"`
 	Status Status `json:"status"`
 	// Detail is what was seen.
 	Detail string `json:"detail,omitempty"`
@@ -60,7 +62,11 @@ func Healthy(steps []Step) bool {
 
 // Print writes a step for people: one line, and a second one with the remedy.
 func (s Step) Print(w io.Writer) error {
-	text := fmt.Sprintf("%-8s %-15s %s\n", s.Status, s.Name, s.Detail)
+	detail := s.Detail
+	if s.Object != "" {
+		detail = s.Object + ": " + detail
+	}
+	text := fmt.Sprintf("%-8s %-15s %s\n", s.Status, s.Name, detail)
 	if s.Remedy != "" {
 		text += fmt.Sprintf("%-8s %-15s -> %s\n", "", "", s.Remedy)
 	}

@@ -19,8 +19,12 @@ import (
 // Admit implements [engine.Side]. A request that had to wait for a place is decided about anew.
 func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, error) {
 	target, credential, err := v.decide(r, operation)
-	if err != nil || operation.Kind == oci.Ping {
+	if err != nil {
 		return target, err
+	}
+	if operation.Kind == oci.Ping {
+		v.admitted(r.Context(), credential, "the License is in force")
+		return target, nil
 	}
 	waited, noPlace := v.await(r.Context(), operation, credential)
 	if waited {
@@ -31,6 +35,7 @@ func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, erro
 	if noPlace != nil {
 		return engine.Target{}, noPlace
 	}
+	v.admitted(r.Context(), credential, "the License is in force, of this application, and the ExternalRegistry is open to it")
 	v.credential = credential.Hash
 	v.downloads.watch(&v.download)
 	return target, nil
@@ -84,6 +89,7 @@ func (v *visit) decide(r *http.Request, operation oci.Route) (engine.Target, *ca
 	if err != nil {
 		return engine.Target{}, nil, err
 	}
+	v.registry = registry.Name
 	if scope != nil && !slices.Contains(scope, operation.Name) {
 		return engine.Target{}, nil, v.deny(Unauthenticated, v.challenge(r, oci.Errorf(oci.Unauthorized, "the token does not cover this repository"),
 			operation.Name, "insufficient_scope"))
@@ -111,7 +117,7 @@ func (v *visit) inForce(credential *catalog.Credential) error {
 
 // over says how a credential has ended, if it has.
 func over(c *catalog.Credential, now time.Time) (Reason, *oci.Error) {
-	switch ended := end(c); {
+	switch ended := c.Ends(); {
 	case c.License.Revoked && c.License.RevokedAt.IsZero():
 		return Revoked, oci.Errorf(oci.Denied, "this license was revoked; ask the vendor")
 	case c.License.Revoked:
@@ -126,14 +132,6 @@ func over(c *catalog.Credential, now time.Time) (Reason, *oci.Error) {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// end is when a credential ends by the clock, itself or with its license; zero: never.
-func end(c *catalog.Credential) time.Time {
-	if c.Expires.IsZero() || !c.License.Expires.IsZero() && c.License.Expires.Before(c.Expires) {
-		return c.License.Expires
-	}
-	return c.Expires
-}
 
 // errClosed answers for another application and for a registry that is not open to this one: nothing is there
 // to be probed.

@@ -92,7 +92,7 @@ func (d *downloads) check(one *download) {
 		one.terminate(reason, answer)
 		return
 	}
-	until := end(credential)
+	until := credential.Ends()
 	if until.IsZero() {
 		return
 	}

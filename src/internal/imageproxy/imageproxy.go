@@ -100,6 +100,9 @@ type visit struct {
 	place *lineKey
 	// silent: the request is in a summary, and not logged by itself.
 	silent bool
+	// passed: it was admitted, to the ExternalRegistry of that name if it is about one.
+	passed   bool
+	registry string
 }
 
 // Name implements [engine.Side].
@@ -148,6 +151,7 @@ func (v *visit) report(ctx context.Context, e *httpserver.Entry) {
 		r.Reason, r.Err = ended.reason, ended.answer
 	}
 	v.cfg.Recorder.Pulled(r)
+	v.explainRefusal(ctx, e.Err)
 	if !v.silent {
 		r.Log(ctx, v.cfg.Logger)
 	}

@@ -13,8 +13,10 @@ import (
 
 // TestASilentRegistry is a 504 for its own images, holds few places, and stops nobody else's.
 func TestASilentRegistry(t *testing.T) {
+	t.Parallel()
 	const places = 4
-	w := newWorld(t, config{silence: time.Second, waiting: places})
+	const silence = 10 * time.Second // in which a loaded machine does all that comes before it
+	w := newWorld(t, config{silence: silence, waiting: places})
 	one, other := w.licensed("app"), w.licensed("other")
 	w.admit(one, other)
 	asked := make(chan struct{}, places)

@@ -54,6 +54,7 @@ func (v *visit) serveToken(w http.ResponseWriter, r *http.Request) error {
 		return v.wrong(UnknownLicense, errUnknown().With("WWW-Authenticate", basic))
 	}
 	v.holder(credential)
+	v.admitted(r.Context(), credential, "a token, with which every request is decided anew")
 	granted := v.grant(asked.scopes, credential.License.App)
 	token, issued, err := v.cfg.Issuer.Issue(credential.Hash, granted)
 	if err != nil {

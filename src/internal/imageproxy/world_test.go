@@ -268,10 +268,10 @@ func (w *world) kinds() []string {
 	return []string{"/manifests/v1", "/manifests/" + w.digest, "/blobs/" + w.blob, "/tags/list", "/referrers/" + w.digest}
 }
 
-// eventually waits for what another goroutine does; the test's own deadline ends it otherwise.
+// eventually waits for what another goroutine does.
 func eventually(t *testing.T, holds func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()

@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -16,9 +17,38 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// Check reads the settings once, goes the way of a push with them, and reports each step. Its error is
-// [preflight.ErrFailed] when a step has failed, or a [UsageError].
-func Check(ctx context.Context, sources Sources, report func(diagnosis.Step)) error {
+// Checks say what to check.
+type Checks struct {
+	// Push: the way of a push.
+	Push bool
+	// Sources are where the settings come from; of them, the namespace is the image proxy's too.
+	Sources Sources
+	// Images: the image proxy's objects, and the way of pulls.
+	Images bool
+	// ImagesDir has the objects; empty: the cluster does.
+	ImagesDir string
+	// ImageNames are images to pull.
+	ImageNames []string
+}
+
+// Check reads what the sides are given once, goes the way of a push and of pulls, and reports each step. Its
+// error is [preflight.ErrFailed] when a step has failed, or a [UsageError].
+func Check(ctx context.Context, checks Checks, report func(diagnosis.Step)) error {
+	images, err := checks.images()
+	if err != nil {
+		return UsageError{err}
+	}
+	var failed error
+	if checks.Push {
+		failed = checkPush(ctx, checks.Sources, report)
+	}
+	if checks.Images && (failed == nil || errors.Is(failed, preflight.ErrFailed)) {
+		failed = cmp.Or(checkImages(ctx, checks, images, report), failed)
+	}
+	return failed
+}
+
+func checkPush(ctx context.Context, sources Sources, report func(diagnosis.Step)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cluster, err := sources.cluster(kube.New, slog.New(slog.DiscardHandler))

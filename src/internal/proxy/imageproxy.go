@@ -113,7 +113,7 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	}
 	counted := m.Images()
 	followed, err := store.Follow(ctx, store.Config{
-		Dir: cfg.Images.Dir, Cluster: cluster, Observer: counted, Log: cfg.Logger,
+		Dir: cfg.Images.Dir, Cluster: cluster, Observer: counted, Log: cfg.Logger, Ask: true,
 		Upstream: upstream.Config{
 			UserAgent: "local-source-proxy/" + cfg.Version, Observer: counted, Log: cfg.Logger,
 			MaxWaiting: waitingForOne(cfg.capacity()),

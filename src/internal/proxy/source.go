@@ -82,7 +82,7 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 func (c Config) sourceProxy(side string, from *connector, sealer *session.Sealer, m *metrics.Metrics) *source.Proxy {
 	m.Pushes(side)
 	made := source.New(c.engine(side, sealer, m), from.upstream.Load)
-	made.Software = "local-source-proxy/" + c.Version
+	made.Software, made.Log = "local-source-proxy/"+c.Version, c.Logger
 	return made
 }
 

@@ -13,6 +13,8 @@ type Values struct {
 	PushSecret PushSecret `yaml:"push_secret"`
 	// PullSecret is the credential that may only read.
 	PullSecret PullSecret `yaml:"pull_secret"`
+	// ImagePullSecret is the credential that the kubelet pulls the pods' image with.
+	ImagePullSecret ImagePullSecret `yaml:"image_pull_secret"`
 	// RBACSubjects are the users and groups who may push.
 	RBACSubjects []Subject `yaml:"rbac_subjects_for_proxy_access"`
 	// ProxyConfiguration sizes the Deployment.
@@ -70,6 +72,13 @@ type PullSecret struct {
 	CreateExport bool     `yaml:"create_export"`
 	AWSIAMRole   string   `yaml:"aws_iam_role_arn"`
 	ToNamespaces []string `yaml:"to_namespaces"`
+}
+
+// ImagePullSecret is the value image_pull_secret.
+type ImagePullSecret struct {
+	Name         string `yaml:"name"`
+	Namespace    string `yaml:"namespace"`
+	CreateExport bool   `yaml:"create_export"`
 }
 
 // Subject is a subject of a RoleBinding, in the spelling of the Kubernetes API.

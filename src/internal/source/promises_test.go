@@ -171,8 +171,9 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			t.Errorf("the log mentions %q:\n%s", secret, log)
 		}
 	}
-	if lines := strings.Count(log, `"msg":"request"`); lines != strings.Count(log, "\n") || lines < 10 {
-		t.Errorf("%d lines for requests of %d", lines, strings.Count(log, "\n"))
+	lines, decisions := strings.Count(log, `"msg":"request"`), strings.Count(log, `"msg":"admitted"`)+strings.Count(log, `"msg":"refused"`)
+	if lines+decisions != strings.Count(log, "\n") || lines < 10 {
+		t.Errorf("%d lines for requests and %d for decisions, of %d", lines, decisions, strings.Count(log, "\n"))
 	}
 }
 

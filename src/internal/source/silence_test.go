@@ -36,6 +36,7 @@ func TestARegistryThatStopsToAnswer(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 	}
+	const silence = 10 * time.Second // in which a loaded machine connects and greets
 	for name, test := range map[string]struct {
 		do      func(http.ResponseWriter, *http.Request, http.Handler)
 		request func(p *proxytest.Proxy) *proxytest.Answer
@@ -61,7 +62,7 @@ func TestARegistryThatStopsToAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, registry := proxytest.Simple(t, proxytest.Config{SilenceLimit: time.Second}) // long enough to connect on a busy machine
+			p, registry := proxytest.Simple(t, proxytest.Config{SilenceLimit: silence})
 			registry.When("", "/team/code/").Do(test.do)
 			test.request(p).Fails(504, oci.UpstreamTimeout)
 			p.Network.Count(1, registrytest.Mentions("team/code"))

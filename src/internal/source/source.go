@@ -3,8 +3,10 @@
 package source
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -44,6 +46,8 @@ type Proxy struct {
 	// Software is the Server header of every response (RFC 9110, 10.2.4), such as local-source-proxy/0.3.0,
 	// so that "kubectl lsp version" can tell; empty for none.
 	Software string
+	// Log gets a debug line with each decision; nil discards.
+	Log *slog.Logger
 
 	engine  *engine.Engine
 	current func() *Upstream
@@ -69,6 +73,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, a admission) error
 	if strings.TrimSuffix(r.URL.EscapedPath(), "/") == "/health" {
 		return a.health.serve(w, r, a)
 	}
+	a.log = p.Log
 	return p.engine.Serve(w, r, a)
 }
 
@@ -82,6 +87,8 @@ type admission struct {
 	caller *caller
 	// prefix is what was taken off the client's path; base is that of a Location (see [engine.Target]).
 	prefix, base string
+	// log gets its decision; may be nil.
+	log *slog.Logger
 }
 
 // Name implements [engine.Side]. An upload session of one namespace does not open for another.
@@ -99,6 +106,33 @@ func (admission) Read(r *http.Request) (oci.Route, error) {
 
 // Admit implements [engine.Side].
 func (a admission) Admit(r *http.Request, operation oci.Route) (engine.Target, error) {
+	target, err := a.admit(r, operation)
+	a.explain(r.Context(), operation, target, err)
+	return target, err
+}
+
+// explain logs at debug why a request was admitted or refused.
+func (a admission) explain(ctx context.Context, operation oci.Route, target engine.Target, refused error) {
+	if a.log == nil || !a.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("door", Side), slog.String("id", httpserver.EntryOf(ctx).ID),
+		slog.String("name", operation.Name), slog.String("operation", operation.Operation()), slog.String("repository", target.Repository),
+		slog.Bool("allow_pull", a.AllowPull), slog.Bool("allow_delete", a.AllowDelete), slog.Bool("allow_sub_repositories", a.AllowSubRepositories),
+	}
+	rule := "the name stands for the repository in the values, and the API server has let the caller in"
+	switch {
+	case refused != nil:
+		a.log.LogAttrs(ctx, slog.LevelDebug, "refused", append(attrs, slog.String("rule", refused.Error()))...)
+		return
+	case operation.Kind == oci.Ping:
+		rule = "the greeting is open to all"
+	}
+	a.log.LogAttrs(ctx, slog.LevelDebug, "admitted", append(attrs, slog.String("rule", rule))...)
+}
+
+func (a admission) admit(r *http.Request, operation oci.Route) (engine.Target, error) {
 	if operation.Kind == oci.Ping {
 		return engine.Target{}, nil
 	}

@@ -126,7 +126,7 @@ func (r *Registry) credential(ctx context.Context, call Call) (keychain.Credenti
 	if err != nil || !doubtful {
 		return credential, err
 	}
-	if err := r.prove(ctx, credential); err != nil {
+	if _, err := r.prove(ctx, credential); err != nil {
 		return credential, err
 	}
 	_, err = r.refusals.check(credential, call)

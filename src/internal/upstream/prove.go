@@ -21,58 +21,62 @@ func (r *Registry) RefusesCredential(ctx context.Context) bool {
 		return true
 	}
 	standing := r.refusals.stands(credential)
-	if standing == unknown && r.prove(ctx, credential) == nil {
-		standing = r.refusals.stands(credential)
+	if standing == Unknown {
+		if _, err := r.prove(ctx, credential); err == nil {
+			standing = r.refusals.stands(credential)
+		}
 	}
 	if credential.Anonymous() {
-		return standing == refused
+		return standing == Refused
 	}
-	return standing != accepted
+	return standing != Accepted
 }
 
 // prove finds out whether a credential that was refused for a repository is good for anything, once for all
-// who want to know.
-func (r *Registry) prove(ctx context.Context, c keychain.Credential) error {
-	_, err := r.refusals.group.Do(ctx, fmt.Sprintf("%x", fingerprintOf(c)), sharedTimeout, func(ctx context.Context) (struct{}, error) {
+// who want to know. The cause is why that did not show.
+func (r *Registry) prove(ctx context.Context, c keychain.Credential) (cause, err error) {
+	return r.refusals.group.Do(ctx, fmt.Sprintf("%x", fingerprintOf(c)), sharedTimeout, func(ctx context.Context) (cause, err error) {
 		challenges, err := r.challenges(ctx)
-		if err == nil {
-			r.refusals.settle(c, r.standing(ctx, c, challenges))
+		if err != nil {
+			return nil, err
 		}
-		return struct{}{}, err
+		standing, cause := r.standing(ctx, c, challenges)
+		r.refusals.settle(c, standing)
+		return cause, nil
 	})
-	return err
 }
 
-// standing shows a credential for no repository: it buys a token without a scope, or is shown at /v2/.
-func (r *Registry) standing(ctx context.Context, c keychain.Credential, challenges []oci.Challenge) standing {
+// standing shows a credential for no repository: it buys a token without a scope, or is shown at /v2/. The
+// error is why a credential is unproven, if there is a reason.
+func (r *Registry) standing(ctx context.Context, c keychain.Credential, challenges []oci.Challenge) (Standing, error) {
 	if params := bearer(challenges); params != nil && c.RegistryToken == "" {
 		realm, err := r.pinRealm(params["realm"])
 		if err != nil {
-			return unproven
+			return Unproven, err
 		}
 		_, err = r.fetchToken(WithCall(ctx, Call{Operation: "token"}), newTokenKey(c, realm, params["service"], nil), c)
 		refusal, ok := errors.AsType[*Refusal](err)
 		switch {
 		case err == nil:
-			return accepted
+			return Accepted, nil
 		case ok && refusal.Status == http.StatusUnauthorized:
-			return refused
+			return Refused, nil
 		default:
-			return unproven
+			return Unproven, err
 		}
 	}
 	shown, err := r.authorization(ctx, c, challenges, Call{}, "")
 	if err != nil || !shown.password && !c.Anonymous() {
-		return unproven
+		return Unproven, err
 	}
 	status, err := r.statusOfPing(ctx, shown)
 	switch {
 	case err == nil && status == http.StatusUnauthorized:
-		return refused
+		return Refused, nil
 	case err == nil && status < 300 && (c.Anonymous() || r.greeting.isGuarded()):
-		return accepted
+		return Accepted, nil
 	default: // whoever greets anybody tells nothing by it
-		return unproven
+		return Unproven, err
 	}
 }
 

@@ -42,14 +42,15 @@ func fingerprintOf(c keychain.Credential) fingerprint {
 	return sha256.Sum256(parts)
 }
 
-// standing is what a registry thinks of a credential, whatever the repository.
-type standing int
+// Standing is what a registry thinks of a credential, whatever the repository.
+type Standing int
 
+// What a registry may think of a credential. Unproven: it does not tell.
 const (
-	unknown standing = iota
-	accepted
-	refused
-	unproven
+	Unknown Standing = iota
+	Accepted
+	Refused
+	Unproven
 )
 
 // refusals remembers for which repositories a credential was refused, and how it stands besides. A changed
@@ -62,10 +63,10 @@ type refusals struct {
 	mu           sync.Mutex
 	of           fingerprint
 	repositories *simplelru.LRU[string, time.Time] // until when
-	standing     standing
+	standing     Standing
 	until        time.Time // when the standing is unknown again
 	taken        time.Time // when the registry last took it for a request
-	group        singleflight.Group[struct{}]
+	group        singleflight.Group[error]
 }
 
 // remember notes a refusal (401) if it was about the credential itself, not about a token's scope.
@@ -88,7 +89,7 @@ func (f *refusals) note(c keychain.Credential, call Call) {
 }
 
 // settle notes how a credential stands.
-func (f *refusals) settle(c keychain.Credential, s standing) {
+func (f *refusals) settle(c keychain.Credential, s Standing) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.turnTo(c)
@@ -111,14 +112,14 @@ func (f *refusals) wasTaken() bool { return !f.taken.IsZero() && time.Since(f.ta
 
 // stands returns how a credential stands, as far as it is known. Where it cannot be found out, it is good if
 // it was taken lately.
-func (f *refusals) stands(c keychain.Credential) standing {
+func (f *refusals) stands(c keychain.Credential) Standing {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case f.repositories == nil || f.of != fingerprintOf(c) || time.Now().After(f.until):
-		return unknown
-	case f.standing == unproven && f.wasTaken():
-		return accepted
+		return Unknown
+	case f.standing == Unproven && f.wasTaken():
+		return Accepted
 	default:
 		return f.standing
 	}
@@ -127,7 +128,7 @@ func (f *refusals) stands(c keychain.Credential) standing {
 // turnTo forgets what another credential than this one was refused for.
 func (f *refusals) turnTo(c keychain.Credential) {
 	if of := fingerprintOf(c); f.repositories == nil || f.of != of {
-		f.of, f.standing, f.taken = of, unknown, time.Time{}
+		f.of, f.standing, f.taken = of, Unknown, time.Time{}
 		f.repositories, _ = simplelru.NewLRU[string, time.Time](maxRefused, nil) // only a size that is not positive is an error
 	}
 }
@@ -142,7 +143,7 @@ func (f *refusals) check(c keychain.Credential, call Call) (doubtful bool, err e
 	}
 	now := time.Now()
 	if now.After(f.until) {
-		f.standing = unknown
+		f.standing = Unknown
 	}
 	for _, until, ok := f.repositories.GetOldest(); ok && now.After(until); _, until, ok = f.repositories.GetOldest() {
 		f.repositories.RemoveOldest()
@@ -150,10 +151,10 @@ func (f *refusals) check(c keychain.Credential, call Call) (doubtful bool, err e
 	if until, ok := f.repositories.Peek(call.repository()); ok {
 		return false, refusedUntil(until)
 	}
-	if f.standing == refused || f.standing == unproven && !f.wasTaken() && f.repositories.Len() >= maxUnproven {
+	if f.standing == Refused || f.standing == Unproven && !f.wasTaken() && f.repositories.Len() >= maxUnproven {
 		return false, refusedUntil(f.until)
 	}
-	return f.standing == unknown && f.repositories.Len() > 0, nil
+	return f.standing == Unknown && f.repositories.Len() > 0, nil
 }
 
 func refusedUntil(until time.Time) error {

@@ -4,17 +4,21 @@ package upstream
 
 import "context"
 
-// Credential reports whether there is a credential for the registry, and whether the registry refuses it
-// whatever the repository. Where the registry does not tell, it is not refused.
-func (r *Registry) Credential(ctx context.Context) (there, isRefused bool, err error) {
+// Standing reports whether there is a credential for the registry, and what the registry thinks of it, or of
+// strangers where there is none. What was learnt less than half a minute ago is not asked again. An error with
+// [Unproven] is why it does not tell; with [Unknown], why it was not asked.
+func (r *Registry) Standing(ctx context.Context) (there bool, s Standing, err error) {
 	credential, err := r.keychain.Credential(ctx, r.host)
-	if err != nil || credential.Anonymous() {
-		return false, false, err
+	if err != nil {
+		return false, Unknown, &Refusal{Reason: "the credential for the registry could not be had", cause: err}
 	}
-	if r.refusals.stands(credential) == unknown {
-		if err := r.prove(ctx, credential); err != nil {
-			return true, false, err
-		}
+	there = !credential.Anonymous()
+	if s = r.refusals.stands(credential); s != Unknown {
+		return there, s, nil
 	}
-	return true, r.refusals.stands(credential) == refused, nil
+	cause, err := r.prove(ctx, credential)
+	if err != nil {
+		return there, Unknown, err
+	}
+	return there, r.refusals.stands(credential), cause
 }

@@ -20,6 +20,8 @@ const ProxyPath = "/api/v1/namespaces/tap-local-source-system/services/http:loca
 type APIServer struct {
 	// URL is its address, without [ProxyPath].
 	URL string
+	// more answers paths outside of [ProxyPath]; nil: nothing does.
+	more http.Handler
 }
 
 // NewAPIServer starts one in front of an address.
@@ -56,11 +58,14 @@ func NewAPIServer(t testing.TB, backend string) *APIServer {
 		},
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != ProxyPath && !strings.HasPrefix(r.URL.Path, ProxyPath+"/") {
+		switch {
+		case r.URL.Path == ProxyPath || strings.HasPrefix(r.URL.Path, ProxyPath+"/"):
+			proxy.ServeHTTP(w, r)
+		case api.more != nil:
+			api.more.ServeHTTP(w, r)
+		default:
 			http.NotFound(w, r)
-			return
 		}
-		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
 	api.URL = server.URL

@@ -48,6 +48,29 @@ type Credential struct {
 	Expires time.Time
 }
 
+// Ends is when a credential ends by the clock, itself or with its license; zero: never.
+func (c *Credential) Ends() time.Time {
+	if c.Expires.IsZero() || !c.License.Expires.IsZero() && c.License.Expires.Before(c.Expires) {
+		return c.License.Expires
+	}
+	return c.Expires
+}
+
+// End is when the last of a license's credentials ends by the clock; zero: never.
+func End(credentials []*Credential) time.Time {
+	var last time.Time
+	for _, each := range credentials {
+		ends := each.Ends()
+		if ends.IsZero() {
+			return ends
+		}
+		if ends.After(last) {
+			last = ends
+		}
+	}
+	return last
+}
+
 // Registry is one configured registry, ready to be asked.
 type Registry struct {
 	// Name is the object's, for the vendor's log and never for a customer.

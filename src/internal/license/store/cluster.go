@@ -27,6 +27,8 @@ type cluster struct {
 
 	mu    sync.Mutex
 	kinds map[string]map[string]*object // by kind and name; one that is missing has not been read yet
+	// failed is why objects could not be read when that was last tried.
+	failed error
 }
 
 func newCluster(client *kube.Client, log *slog.Logger) *cluster {
@@ -54,6 +56,7 @@ func (c *cluster) run(ctx context.Context, changed func()) error {
 			},
 			Delete: func(name string) { c.remove(kind, name); changed() },
 			Failed: func(err error) {
+				c.fail(err)
 				c.log.Error("objects cannot be read for now, what was read last stays in force", "error", err)
 			},
 		}
@@ -61,6 +64,12 @@ func (c *cluster) run(ctx context.Context, changed func()) error {
 	}
 	watching.Wait()
 	return nil
+}
+
+func (c *cluster) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failed = err
 }
 
 func (c *cluster) replace(kind string, all map[string]*object) {

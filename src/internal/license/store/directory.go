@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -198,10 +199,11 @@ func newDocument(path string, document *v1alpha1.Document, modified time.Time) *
 	if document.Object == nil {
 		return &object{
 			id: id{document.Kind, document.Name, path}, problem: inOneLine(document.Err), revoked: document.Revoked,
-			revokedAt: modified.Truncate(time.Second).UTC(),
+			revokedAt: modified.Truncate(time.Second).UTC(), text: document.Sum,
 		}
 	}
 	o := newObject(path, document.Object, nil)
+	o.text = textOf(document)
 	if o.revokedAt.IsZero() {
 		o.revokedAt = modified.Truncate(time.Second).UTC()
 	}
@@ -209,6 +211,22 @@ func newDocument(path string, document *v1alpha1.Document, modified time.Time) *
 		o.registry.credential = relative(path, o.registry.spec.Credentials.DockerConfigFile)
 	}
 	return o
+}
+
+// textOf tells apart what a valid document says, whatever its form and comments.
+func textOf(document *v1alpha1.Document) digest {
+	var spec any
+	switch o := document.Object.(type) {
+	case *v1alpha1.License:
+		spec = o.Spec
+	case *v1alpha1.ExternalRegistry:
+		spec = o.Spec
+	}
+	text, err := json.Marshal([]any{spec, document.Object.GetAnnotations()[v1alpha1.RevokedAtAnnotation]})
+	if err != nil {
+		return document.Sum
+	}
+	return sha256.Sum256(text)
 }
 
 // relative is the path of a file that another one names.

@@ -37,6 +37,8 @@ type object struct {
 	// version is what the object says, if it is valid; otherwise problem says why it is not.
 	version
 	problem string
+	// text tells what was written in a directory apart; in a cluster, generation does.
+	text digest
 	// uid is the API server's, by which an object that was made again differs from its predecessor.
 	uid types.UID
 	// generation is the API server's number of the edit.
@@ -101,6 +103,14 @@ func newObject(file string, from v1alpha1.Object, problem error) *object {
 func (o *object) same(before *object) bool {
 	return before != nil && o.uid == before.uid && o.generation == before.generation &&
 		o.problem == before.problem && o.dated == before.dated && (!o.dated || o.revokedAt.Equal(before.revokedAt))
+}
+
+// edited reports whether its author has changed an object since.
+func (o *object) edited(since *object) bool {
+	if o.file == "" {
+		return !o.same(since)
+	}
+	return o.text != since.text
 }
 
 // confirmed reports whether conditions say that this generation of an object is in force.

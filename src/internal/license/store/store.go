@@ -41,6 +41,8 @@ type Config struct {
 	Observer Observer
 	// Log gets a line for each object that cannot be used; nil discards.
 	Log *slog.Logger
+	// Ask has each registry asked now and then whether it takes its credential.
+	Ask bool
 }
 
 // Observer counts objects.
@@ -85,29 +87,29 @@ type Store struct {
 	source  source
 	// statuses writes into the cluster; nil with a directory.
 	statuses *statuses
-	changed  chan struct{} // holds one: something has changed since the last look
-	loaded   chan struct{}
-	ended    chan struct{}
-	err      error // once ended
+	// asker asks registries about their credentials; nil: none does.
+	asker *asker
+	// decided, if set, is told what each look has shown.
+	decided func(reading, moment)
+	changed chan struct{} // holds one: something has changed since the last look
+	loaded  chan struct{}
+	ended   chan struct{}
+	err     error // once ended
 }
 
 // Follow begins to follow the objects, until ctx ends. A directory has been read when it returns, and an
 // error means that it cannot be; a cluster may be away, and is waited for.
 func Follow(ctx context.Context, cfg Config) (*Store, error) {
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
+	s := newStore(cfg)
+	c, inCluster := s.source.(*cluster)
+	if cfg.Ask {
+		s.asker = newAsker(c, s.cfg.Log)
 	}
-	s := &Store{
-		cfg: cfg, catalog: catalog.NewStore(),
-		changed: make(chan struct{}, 1), loaded: make(chan struct{}), ended: make(chan struct{}),
-	}
-	if cfg.Dir == "" {
-		c := newCluster(cfg.Cluster, cfg.Log)
-		s.source, s.statuses = c, newStatuses(c, cfg.Log)
+	if inCluster {
+		s.statuses = newStatuses(c, s.cfg.Log)
 		go s.run(ctx)
 		return s, nil
 	}
-	s.source = newDirectory(cfg.Dir)
 	go s.run(ctx)
 	select {
 	case <-s.loaded:
@@ -115,6 +117,20 @@ func Follow(ctx context.Context, cfg Config) (*Store, error) {
 	case <-s.ended:
 		return nil, s.err
 	}
+}
+
+func newStore(cfg Config) *Store {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{
+		cfg: cfg, catalog: catalog.NewStore(),
+		changed: make(chan struct{}, 1), loaded: make(chan struct{}), ended: make(chan struct{}),
+	}
+	if s.source = newDirectory(cfg.Dir); cfg.Dir == "" {
+		s.source = newCluster(cfg.Cluster, cfg.Log)
+	}
+	return s
 }
 
 // Catalog returns the store of the catalog in force.
@@ -153,6 +169,9 @@ func (s *Store) run(ctx context.Context) {
 	if s.statuses != nil {
 		keeping.Go(func() { s.statuses.run(ctx) })
 	}
+	if s.asker != nil {
+		keeping.Go(func() { s.asker.run(ctx) })
+	}
 	s.err = s.source.run(ctx, s.look)
 	cancel()
 	keeping.Wait()
@@ -179,6 +198,7 @@ func (s *Store) keep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.changed:
+		case <-now.nextEnd(): // nothing is edited, and a line of the log is due
 		}
 		read := s.source.current()
 		keys, complete := reader.follow(ctx, places(read.objects, now.standings))
@@ -212,6 +232,7 @@ func places(read []*object, now map[id]*standing) []string {
 
 // moment is what was in force, and said, at one.
 type moment struct {
+	at        time.Time
 	standings map[id]*standing
 	links     map[id]link
 	faults    map[string]fault
@@ -219,9 +240,16 @@ type moment struct {
 
 // put decides about what was read, and brings it into force.
 func (s *Store) put(read reading, keys credentials, before moment) moment {
-	decided := resolve(read.objects, before.standings, keys, time.Now())
-	now := moment{decided.standings, connect(decided, keys, before.links, s.cfg.Upstream), read.faults}
+	at := time.Now()
+	decided := resolve(read.objects, before.standings, keys, at)
+	now := moment{at, decided.standings, connect(decided, keys, before.links, s.cfg.Upstream), read.faults}
 	report(s.cfg.Log, read, now.standings, before.standings, before.faults)
+	if isClosed(s.loaded) {
+		audit(s.cfg.Log, read, now, before)
+	}
+	if s.decided != nil {
+		s.decided(read, now)
+	}
 	s.catalog.Replace(decided.catalog)
 	for which, link := range before.links {
 		if now.links[which] != link {
@@ -236,6 +264,9 @@ func (s *Store) put(read reading, keys credentials, before moment) moment {
 	}
 	if s.statuses != nil {
 		s.statuses.follow(now.standings, before.standings)
+	}
+	if s.asker != nil {
+		s.asker.follow(now, before)
 	}
 	if !isClosed(s.loaded) {
 		s.cfg.Log.Info("objects loaded", "licenses", numbers[v1alpha1.LicenseKind].valid,

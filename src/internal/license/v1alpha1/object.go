@@ -20,6 +20,8 @@ const (
 	Valid = "Valid"
 	// Revoked says whether a license is revoked, and since when.
 	Revoked = "Revoked"
+	// CredentialAccepted says whether a registry takes its credential.
+	CredentialAccepted = "CredentialAccepted"
 )
 
 // Object is a [*License] or an [*ExternalRegistry].

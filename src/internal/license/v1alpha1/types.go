@@ -162,7 +162,9 @@ type LicenseList struct {
 // +kubebuilder:printcolumn:name=Hostname,type=string,JSONPath=.spec.hostname
 // +kubebuilder:printcolumn:name=Alias,type=string,JSONPath=.spec.alias
 // +kubebuilder:printcolumn:name=Valid,type=string,JSONPath=`.status.conditions[?(@.type=="Valid")].status`
+// +kubebuilder:printcolumn:name=Accepted,type=string,JSONPath=`.status.conditions[?(@.type=="CredentialAccepted")].status`
 // +kubebuilder:printcolumn:name=Message,type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Valid")].message`
+// +kubebuilder:printcolumn:name=Credential,type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="CredentialAccepted")].message`
 type ExternalRegistry struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -252,7 +254,12 @@ type SecretRef struct {
 
 // ExternalRegistryStatus is what the server makes of it.
 type ExternalRegistryStatus struct {
+	// CredentialCheckedAt is when the registry was last asked whether it takes the credential.
+	//
+	// +optional
+	CredentialCheckedAt *metav1.Time `json:"credentialCheckedAt,omitempty"`
 	// Conditions: "Valid" says whether the object could be used, and if not, what to change.
+	// "CredentialAccepted" says whether the registry takes the credential.
 	//
 	// +optional
 	// +listType=map

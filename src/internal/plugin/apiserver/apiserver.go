@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -34,31 +36,47 @@ const RegistryPathHeader = "Lsp-Registry-Path"
 
 // Client sends requests to one proxy. It is safe for concurrent use.
 type Client struct {
-	base    *url.URL
+	root    *url.URL // of the API server, or of the proxy
 	http    *http.Client
 	timeout time.Duration
-	direct  bool
+	opts    Options
+	api     string // the path of the namespaced API
+	finding sync.Mutex
+	way     atomic.Pointer[way] // nil until it is found
 }
 
 // New returns a client that goes through the API server of config. A timeout in config holds for requests
 // without a body only: an upload takes as long as it takes.
-func New(config *rest.Config) (*Client, error) {
+func New(config *rest.Config, opts Options) (*Client, error) {
+	c := &Client{opts: opts}
+	if opts.Via != ViaService {
+		var err error
+		if c.api, err = apiPath(opts.Namespace); err != nil {
+			return nil, err
+		}
+	}
 	config = rest.CopyConfig(config)
-	timeout := config.Timeout
-	config.Timeout = 0
+	c.timeout, config.Timeout = config.Timeout, 0
 	config.NextProtos = []string{"http/1.1"}
 	config.DisableCompression = true
 	config.QPS = -1
-	base, _, err := rest.DefaultServerUrlFor(config)
+	root, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("read the API server's address: %w", err)
 	}
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
-		return nil, fmt.Errorf("prepare the connection to the API server %s: %w", base.Host, err)
+		return nil, fmt.Errorf("prepare the connection to the API server %s: %w", root.Host, err)
 	}
-	base.Path = strings.TrimRight(base.Path, "/") + servicePath
-	return &Client{base: base, http: withoutRedirects(client), timeout: timeout}, nil
+	root.Path = strings.TrimRight(root.Path, "/")
+	c.root, c.http = root, withoutRedirects(client)
+	switch opts.Via {
+	case ViaService:
+		c.way.Store(c.newWay(ViaService, servicePath, "", ""))
+	case ViaAPI:
+		c.way.Store(c.newWay(ViaAPI, c.api, opts.Namespace, ""))
+	}
+	return c, nil
 }
 
 // Direct returns a client that talks to the proxy at server, such as "http://localhost:5002", without a
@@ -86,7 +104,9 @@ func Direct(
 		transport = around(transport)
 	}
 	base.Path, base.RawPath, base.Fragment = strings.TrimRight(base.Path, "/"), "", ""
-	return &Client{base: base, http: withoutRedirects(&http.Client{Transport: transport}), timeout: timeout, direct: true}, nil
+	c := &Client{root: base, http: withoutRedirects(&http.Client{Transport: transport}), timeout: timeout}
+	c.way.Store(c.newWay(ViaServer, "", "", ""))
+	return c, nil
 }
 
 // HTTPClient returns the connection to the API server for client-go's clients. It follows no redirect:
@@ -122,12 +142,6 @@ func withoutRedirects(client *http.Client) *http.Client {
 	return client
 }
 
-// IsDirect reports whether the client goes to the proxy without the API server.
-func (c *Client) IsDirect() bool { return c.direct }
-
-// Base is the address that stands for the proxy's root. It holds no credential.
-func (c *Client) Base() *url.URL { u := *c.base; return &u }
-
 // RoundTripper sends a request as it is; its URL must be below Base.
 func (c *Client) RoundTripper() http.RoundTripper { return c.http.Transport }
 
@@ -149,11 +163,21 @@ type Request struct {
 // Do sends the request. An answer of 400 or more is returned as an [*Error], which names what to do; the
 // caller closes the body of any other. Errors of the connection carry neither path nor query.
 func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
+	w, err := c.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.send(ctx, w, r)
+	c.learn(w, err)
+	return resp, err
+}
+
+func (c *Client) send(ctx context.Context, w *way, r Request) (*http.Response, error) {
 	cancel := func() {}
 	if c.timeout > 0 && r.Body == nil {
 		ctx, cancel = context.WithTimeout(ctx, c.timeout)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.Method, c.base.String()+r.Target, r.Body)
+	req, err := http.NewRequestWithContext(ctx, r.Method, w.base.String()+r.Target, r.Body)
 	if err != nil {
 		cancel()
 		return nil, errors.New("request: the address is not valid")
@@ -172,7 +196,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	resp.Body = &cancelCloser{resp.Body, cancel}
 	if resp.StatusCode >= http.StatusBadRequest {
 		defer resp.Body.Close()
-		return nil, ReadError(resp)
+		return nil, w.readError(resp)
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		defer resp.Body.Close()
@@ -185,42 +209,10 @@ func (c *Client) connectionError(err error) error {
 	if urlErr, ok := errors.AsType[*url.Error](err); ok {
 		err = urlErr.Err // without the URL, whose query is nobody's business
 	}
-	if c.direct {
-		return fmt.Errorf("reach the proxy at %s: %w", c.base.Host, err)
+	if c.Via() == ViaServer {
+		return fmt.Errorf("reach the proxy at %s: %w", c.root.Host, err)
 	}
-	return fmt.Errorf("reach the API server %s: %w", c.base.Host, err)
-}
-
-// Locate turns the Location of an answer into a Target.
-func (c *Client) Locate(resp *http.Response) (string, error) {
-	location, err := resp.Location()
-	if err != nil {
-		return "", errors.New("the answer has no usable Location")
-	}
-	target, ok := c.Target(location)
-	if !ok {
-		return "", errors.New("the answer's Location is not below /v2/")
-	}
-	return target, nil
-}
-
-// Target is the part of an address from "/v2/" on, which is the proxy's. Whatever host or prefix comes before
-// is not: the API server adds its own (quirk K1), boxes in front of it add others or forget one (quirk K6).
-func (c *Client) Target(u *url.URL) (string, bool) {
-	path := u.EscapedPath()
-	if rest, ok := strings.CutPrefix(path, c.base.EscapedPath()); ok && strings.HasPrefix(rest, "/v2/") {
-		path = rest
-	} else if _, rest, ok := strings.Cut(path, servicePath); ok && strings.HasPrefix(rest, "/v2/") {
-		path = rest
-	} else if i := strings.Index(path, "/v2/"); i >= 0 {
-		path = path[i:]
-	} else {
-		return "", false
-	}
-	if u.RawQuery != "" {
-		path += "?" + u.RawQuery
-	}
-	return path, true
+	return fmt.Errorf("reach the API server %s: %w", c.root.Host, err)
 }
 
 type cancelCloser struct {

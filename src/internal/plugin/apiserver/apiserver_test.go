@@ -28,7 +28,7 @@ func get(target string) apiserver.Request {
 func TestQuirkK3HTTP1EvenWhereHTTP2IsOffered(t *testing.T) {
 	cluster := lsptest.NewCluster(t, lsptest.NewRegistry())
 	config := cluster.Config(lsptest.Developer)
-	client, err := apiserver.New(config)
+	client, err := apiserver.New(config, apiserver.Options{Via: apiserver.ViaService})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestQuirkK5Errors(t *testing.T) {
 		{
 			name: "no RBAC", token: lsptest.Stranger,
 			want: apiserver.Error{Status: 403, Origin: apiserver.Cluster, Code: "Forbidden"},
-			line: "ask the cluster's operator to list you in rbac_subjects_for_proxy_access, or to install the package if it is not there",
+			line: "ask the cluster's operator to list you or a group of yours in rbac_subjects_for_proxy_access, or to install the package if it is not in this cluster",
 		},
 		{
 			name: "credential not accepted", token: "old",
@@ -153,7 +153,7 @@ func TestQuirkK5Errors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			cluster := lsptest.NewCluster(t, tt.backend)
 			cluster.Set(tt.state)
-			client, err := apiserver.New(cluster.Config(tt.token))
+			client, err := apiserver.New(cluster.Config(tt.token), apiserver.Options{Via: apiserver.ViaService})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -206,7 +206,7 @@ func TestRequestTimeoutSparesUploads(t *testing.T) {
 	}))
 	config := cluster.Config(lsptest.Developer)
 	config.Timeout = 50 * time.Millisecond
-	client, err := apiserver.New(config)
+	client, err := apiserver.New(config, apiserver.Options{Via: apiserver.ViaService})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestRequestTimeoutSparesUploads(t *testing.T) {
 
 func TestLocate(t *testing.T) {
 	cluster := lsptest.NewCluster(t, http.NotFoundHandler())
-	client, err := apiserver.New(cluster.Config(lsptest.Developer))
+	client, err := apiserver.New(cluster.Config(lsptest.Developer), apiserver.Options{Via: apiserver.ViaService})
 	if err != nil {
 		t.Fatal(err)
 	}

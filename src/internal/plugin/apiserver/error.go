@@ -3,6 +3,7 @@
 package apiserver
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -35,29 +36,92 @@ type Error struct {
 	Message string
 	// RetryAfter is how long the answer asks to wait; zero when it does not.
 	RetryAfter time.Duration
+	// Namespace and Verb are what the namespaced API was asked for, in the words of RBAC; empty elsewhere.
+	Namespace, Verb string
+	// Passed says why the namespaced API was passed over, where there seems to be one.
+	Passed string
 }
+
+// NoAccess is what to do about a 403. Who has no rights cannot see whether the package is there, so it names both
+// causes.
+const NoAccess = "ask the cluster's operator to list you or a group of yours in rbac_subjects_for_proxy_access, " +
+	"or to install the package if it is not in this cluster"
 
 // Error says on one line what happened and what to do.
 func (e *Error) Error() string {
-	message := e.Message
-	if message == "" {
-		message = http.StatusText(e.Status)
-	}
+	message := e.text()
 	switch {
 	case e.Origin == Proxy && e.Code != "":
 		return fmt.Sprintf("the local source proxy answered %d %s: %s", e.Status, e.Code, message)
 	case e.Origin == Proxy:
 		return fmt.Sprintf("the local source proxy answered %d: %s", e.Status, message)
-	case e.Status == http.StatusUnauthorized:
+	case e.Status != http.StatusUnauthorized && e.Namespace != "":
+		return e.ofAPI(message)
+	case e.Passed != "":
+		return e.Passed + "; without it, " + e.ofService(message)
+	default:
+		return e.ofService(message)
+	}
+}
+
+// text is the message, or what the status says.
+func (e *Error) text() string { return cmp.Or(e.Message, http.StatusText(e.Status)) }
+
+// nowhere reports that neither of the ways in led anywhere.
+func (e *Error) nowhere() bool {
+	return e.Passed != "" && e.Origin == Cluster && e.Status == http.StatusNotFound
+}
+
+// ofService is the text of an error on the way through the Service.
+func (e *Error) ofService(message string) string {
+	switch e.Status {
+	case http.StatusUnauthorized:
 		return fmt.Sprintf("the API server does not accept your credential: %s; log in again, or choose another --context", message)
-	case e.Status == http.StatusForbidden:
-		return fmt.Sprintf("you may not use the local source proxy: %s; ask the cluster's operator to list you in rbac_subjects_for_proxy_access, or to install the package if it is not there", message)
-	case e.Status == http.StatusNotFound:
+	case http.StatusForbidden:
+		return fmt.Sprintf("you may not use the local source proxy: %s; %s", message, NoAccess)
+	case http.StatusNotFound:
 		return fmt.Sprintf("the local source proxy is not installed in this cluster: %s; check --context, or ask the cluster's operator", message)
-	case e.Status == http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable:
 		return fmt.Sprintf("no pod of the local source proxy is ready: %s; try again in a minute, then ask the cluster's operator", message)
 	default:
 		return fmt.Sprintf("the server answered %d: %s", e.Status, message)
+	}
+}
+
+// ofAPI is the text of an error on the way through the namespaced API.
+func (e *Error) ofAPI(message string) string {
+	switch e.Status {
+	case http.StatusForbidden:
+		return fmt.Sprintf("you may not %s sources/proxy in namespace %s: %s; `%s` shows it; %s",
+			e.Verb, e.Namespace, message, CanI(e.Verb, e.Namespace), Grant)
+	case http.StatusNotFound:
+		return fmt.Sprintf("this cluster has no namespaced push API: %s; leave --via out, or ask the cluster's operator for namespaced_api.enabled", message)
+	case http.StatusServiceUnavailable:
+		return fmt.Sprintf("the API server does not reach the namespaced API: %s; try again in a minute, then ask the cluster's operator to look at the APIService %s",
+			message, APIService)
+	default:
+		return fmt.Sprintf("the API server answered %d for the namespaced API: %s", e.Status, message)
+	}
+}
+
+// CanI is the command that shows whether a user has a right in a namespace.
+func CanI(verb, namespace string) string {
+	return fmt.Sprintf("kubectl auth can-i %s %s.%s/%s --subresource=proxy -n %s", verb, Resource, Group, SourceName, namespace)
+}
+
+// verbOf is RBAC's verb for a request of one resource.
+func verbOf(method string) string {
+	switch method {
+	case http.MethodPost:
+		return "create"
+	case http.MethodPut:
+		return "update"
+	case http.MethodPatch:
+		return "patch"
+	case http.MethodDelete:
+		return "delete"
+	default:
+		return "get"
 	}
 }
 
@@ -68,7 +132,7 @@ func (e *Error) Temporary() bool {
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	default:
-		return false
+		return e.nowhere()
 	}
 }
 
@@ -76,6 +140,23 @@ const (
 	maxErrorBody    = 256 << 10 // bytes; more is an error page
 	maxErrorMessage = 1000      // bytes on the terminal: a dozen digests
 )
+
+// ReadError reads an answer of 400 or more on the way that was found. It leaves the body open.
+func (c *Client) ReadError(resp *http.Response) *Error {
+	if w := c.way.Load(); w != nil {
+		return w.readError(resp)
+	}
+	return ReadError(resp)
+}
+
+func (w *way) readError(resp *http.Response) *Error {
+	e := ReadError(resp)
+	e.Passed = w.passed
+	if w.via == ViaAPI {
+		e.Namespace, e.Verb = w.namespace, verbOf(resp.Request.Method)
+	}
+	return e
+}
 
 // ReadError reads the answer's body in both forms of an error: the API server's Status (quirk K5) and the OCI
 // one. It leaves the body open.

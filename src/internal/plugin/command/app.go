@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/push"
 )
 
@@ -25,6 +26,7 @@ type app struct {
 	args        []string   // as typed, for the line that continues an interrupted push
 	kube        *genericclioptions.ConfigFlags
 	server      string
+	via         apiserver.Via // the way in, of commands that have --via
 	verbosity   int
 }
 

@@ -15,10 +15,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 )
 
 const mebibyte = 1 << 20
@@ -41,10 +41,37 @@ func TestBinary(t *testing.T) {
 // process is a run of the binary in a world.
 type process struct {
 	*exec.Cmd
-	world    *world
-	started  chan struct{}
-	out, err bytes.Buffer
-	peak     atomic.Int64 // bytes of resident memory when the manifest arrived
+	world   *world
+	started chan struct{}
+	out     bytes.Buffer
+	err     said
+	peak    atomic.Int64 // bytes of resident memory when the manifest arrived
+}
+
+// said is what a process says, and when it has said that it stops.
+type said struct {
+	stopping chan struct{}
+
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	const stopping = "stopping: "
+	before := strings.Contains(s.text.String(), stopping)
+	n, err := s.text.Write(p)
+	if !before && strings.Contains(s.text.String(), stopping) {
+		close(s.stopping)
+	}
+	return n, err
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // run starts the process and waits for its end. What was set up before is seen by the registry's goroutines,
@@ -63,7 +90,7 @@ func (p *process) run() error {
 func newProcess(w *world, binary string) *process {
 	p := &process{
 		Cmd:   exec.CommandContext(w.Context(), binary, "push", "--name", "web", "--local-path", w.tree),
-		world: w, started: make(chan struct{}),
+		world: w, started: make(chan struct{}), err: said{stopping: make(chan struct{})},
 	}
 	p.Stdout, p.Stderr = &p.out, &p.err
 	w.registry.Fail = func(_ http.ResponseWriter, r *http.Request) bool {
@@ -179,8 +206,11 @@ func testInterrupt(t *testing.T, binary string) {
 		if err := p.Process.Signal(os.Interrupt); err != nil {
 			t.Errorf("interrupt: %v", err)
 		}
-		// The signal needs a moment; nothing is read meanwhile, so the upload cannot end before.
-		time.Sleep(200 * time.Millisecond)
+		// Nothing is read until the signal has arrived, so the upload cannot end before.
+		select {
+		case <-p.err.stopping:
+		case <-w.Context().Done():
+		}
 	}
 	err := p.run()
 	exit, ok := errors.AsType[*exec.ExitError](err)

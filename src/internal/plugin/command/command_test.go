@@ -168,7 +168,7 @@ func TestMistakes(t *testing.T) {
 		{"wrong context", []string{"push", "--name", "a", "--context", "nowhere", "--local-path", w.tree}, 1, "context was not found for specified context: nowhere"},
 		{"no valid tag", []string{"push", "--name", "a/b", "--local-path", w.tree}, 1, `"dev-a/b" is no valid tag`},
 		{"too long for a tag", []string{"push", "--name", strings.Repeat("a", 128), "--local-path", w.tree}, 1, "at most 128 letters"},
-		{"no RBAC", []string{"push", "--name", "a", "--context", "stranger", "--local-path", w.tree}, 1, "list you in rbac_subjects_for_proxy_access"},
+		{"no RBAC", []string{"push", "--name", "a", "--context", "stranger", "--local-path", w.tree}, 1, "list you or a group of yours in rbac_subjects_for_proxy_access, or to install the package"},
 		{"not logged in", []string{"push", "--name", "a", "--context", "expired", "--local-path", w.tree}, 1, "log in again"},
 		{"no kubeconfig there", []string{"push", "--name", "a", "--kubeconfig", "/no/such", "--local-path", w.tree}, 1, "/no/such"},
 		{"broken kubeconfig", []string{"push", "--name", "a", "--kubeconfig", broken, "--local-path", w.tree}, 1, "read the kubeconfig"},
@@ -218,13 +218,13 @@ func TestHealthOutput(t *testing.T) {
 	if err := json.Unmarshal([]byte(out.out), &got); err != nil {
 		t.Fatal(err)
 	}
-	want := doctor.Health{UserHasPermission: true, Reachable: true, UpstreamAuthenticated: true, OverallHealth: true, Message: "All health checks passed"}
+	want := doctor.Health{UserHasPermission: true, Reachable: true, UpstreamAuthenticated: true, OverallHealth: true, Message: "All health checks passed", Via: "service", Target: lsptest.RegistryPath}
 	if diff := cmp.Diff(want, got); diff != "" || out.code != 0 || out.err != "" {
 		t.Errorf("%+v\n%s", out, diff)
 	}
 	var steps []diagnosis.Step
 	out = w.run("doctor", "-o", "yaml")
-	if err := yaml.Unmarshal([]byte(out.out), &steps); err != nil || len(steps) != 7 || out.code != 0 {
+	if err := yaml.Unmarshal([]byte(out.out), &steps); err != nil || len(steps) != 8 || out.code != 0 {
 		t.Errorf("%v: %+v", err, out)
 	}
 	if !strings.Contains(steps[0].Detail, `context "developer"`) {
@@ -246,6 +246,7 @@ func TestHelpAndCompletion(t *testing.T) {
 		"push --context ":  "developer\nexpired\nstranger\n",
 		"doc":              "doctor\t",
 		"push --namespace": "--namespace",
+		"push --via ":      "auto\napi\nservice\n",
 	} {
 		words := strings.Split(partial, " ")
 		out := w.run(append([]string{"__complete"}, words...)...)

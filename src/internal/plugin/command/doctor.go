@@ -24,8 +24,9 @@ func newDoctor(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Find the first step to the registry that fails, and what to do about it",
-		Long: `Try every step of the way to the registry: kubeconfig, API server, RBAC, service, pod,
-upstream token, push scope.
+		Long: `Try every step of the way to the registry: kubeconfig, API server, way in, RBAC, service, pod,
+upstream token, push scope. The way in is the namespaced API or the Service. Of the API, doctor reads the
+condition of the APIService, if you may read it.
 
 At the first step that fails, doctor says what to do about it and exits with 1. It starts an upload and
 cancels it. It pushes nothing.`,
@@ -33,6 +34,7 @@ cancels it. It pushes nothing.`,
 		Args:    exactly(),
 		RunE:    runVerb(o),
 	}
+	a.addVia(cmd)
 	o.output.addTo(cmd, "", "json", "yaml")
 	return cmd
 }
@@ -40,9 +42,9 @@ cancels it. It pushes nothing.`,
 func (o *doctorOptions) validate(*cobra.Command, []string) error { return o.output.validate() }
 
 func (o *doctorOptions) run(ctx context.Context) error {
-	opts := doctor.Options{Config: o.where}
+	opts := doctor.Options{Config: o.where, Via: o.via}
 	if o.server != "" {
-		client, err := o.client()
+		client, err := o.direct()
 		if err != nil {
 			return err
 		}
@@ -71,19 +73,21 @@ func (o *doctorOptions) print(steps []diagnosis.Step) error {
 	return nil
 }
 
-// where loads the kubeconfig and says which context and API server it leads to.
-func (o *doctorOptions) where() (*rest.Config, string, error) {
+// where loads the kubeconfig and says which namespace, context and API server it leads to.
+func (o *doctorOptions) where() (config *rest.Config, namespace, where string, err error) {
 	raw, err := o.kube.ToRawKubeConfigLoader().RawConfig()
 	if err != nil {
-		return nil, "", fmt.Errorf("read the kubeconfig: %w", err)
+		return nil, "", "", fmt.Errorf("read the kubeconfig: %w", err)
 	}
-	config, err := o.config()
-	if err != nil {
-		return nil, "", orElse(err, "a proxy's address with --server")
+	if config, err = o.config(); err != nil {
+		return nil, "", "", orElse(err, "a proxy's address with --server")
+	}
+	if namespace, err = o.namespace(); err != nil {
+		return nil, "", "", err
 	}
 	name := raw.CurrentContext
 	if *o.kube.Context != "" {
 		name = *o.kube.Context
 	}
-	return config, fmt.Sprintf("context %q, %s", name, config.Host), nil
+	return config, namespace, fmt.Sprintf("context %q, %s", name, config.Host), nil
 }

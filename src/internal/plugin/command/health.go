@@ -26,6 +26,9 @@ func newHealth(a *app) *cobra.Command {
 		Short: "Say whether the proxy works for you",
 		Long: `Say whether the proxy works for you, with the fields of "tanzu apps lsp health".
 
+It also has the way in, and the target of your pushes. Through the namespaced API, it has the namespace, who
+you are, and how namespaces share the registry (tenancy).
+
 The exit code is 0 only when everything is well. "kubectl lsp doctor" finds the reason when it is not.
 
 With -o the command prints its object whatever happens.`,
@@ -33,6 +36,7 @@ With -o the command prints its object whatever happens.`,
 		Args:    exactly(),
 		RunE:    runVerb(o),
 	}
+	a.addVia(cmd)
 	o.output.addTo(cmd, "yaml", "json")
 	return cmd
 }
@@ -43,7 +47,7 @@ func (o *healthOptions) validate(cmd *cobra.Command, _ []string) error {
 }
 
 func (o *healthOptions) run(ctx context.Context) error {
-	health, err := o.check(ctx)
+	health, err := o.checkHealth(ctx, false)
 	if _, mistake := errors.AsType[usageError](err); mistake || err != nil && !o.always {
 		return err
 	}
@@ -56,9 +60,9 @@ func (o *healthOptions) run(ctx context.Context) error {
 	return nil
 }
 
-// check returns what there is to print, with or without an error.
-func (o *healthOptions) check(ctx context.Context) (doctor.Health, error) {
-	client, err := o.client()
+// checkHealth returns what there is to print, with or without an error. quiet is that of [app.client].
+func (a *app) checkHealth(ctx context.Context, quiet bool) (doctor.Health, error) {
+	client, err := a.client(quiet)
 	if err != nil {
 		return doctor.Unreachable(err), err
 	}

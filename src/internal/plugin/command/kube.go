@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,6 +36,14 @@ func (a *app) addKubeFlags(root *cobra.Command) {
 			f.Hidden = true
 		}
 	}
+}
+
+// checkFlags checks the flags that many commands have.
+func (a *app) checkFlags(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("via") && a.server != "" {
+		return usageError{errors.New("--via and --server: --server goes past the cluster")}
+	}
+	return a.checkNamespace()
 }
 
 // checkNamespace refuses what no cluster can have.
@@ -103,8 +113,8 @@ func dynamicClient(config *rest.Config) (*dynamic.DynamicClient, error) {
 	return objects, nil
 }
 
-// client is the way to the proxy.
-func (a *app) client() (*apiserver.Client, error) {
+// client is the way to the proxy. quiet says nothing of a namespaced API that does not work.
+func (a *app) client(quiet bool) (*apiserver.Client, error) {
 	if a.server != "" {
 		return a.direct()
 	}
@@ -112,8 +122,40 @@ func (a *app) client() (*apiserver.Client, error) {
 	if err != nil {
 		return nil, orElse(err, "a proxy's address with --server")
 	}
-	return apiserver.New(config)
+	namespace, err := a.namespace()
+	if err != nil {
+		return nil, err
+	}
+	return apiserver.New(config, apiserver.Options{Via: a.via, Namespace: namespace, Notify: a.notify(quiet)})
 }
+
+// addVia lets a command choose the way in.
+func (a *app) addVia(cmd *cobra.Command) {
+	a.via = apiserver.ViaAuto
+	cmd.Flags().Var(&viaFlag{&a.via}, "via",
+		"way in: api (the namespaced API), service, or auto: the API where the cluster has it, else the service")
+	registerCompletion(cmd, "via", cobra.FixedCompletions(viaWords(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// viaFlag is the value of --via.
+type viaFlag struct{ via *apiserver.Via }
+
+func viaWords() []string {
+	return []string{string(apiserver.ViaAuto), string(apiserver.ViaAPI), string(apiserver.ViaService)}
+}
+
+// String, Set and Type implement [pflag.Value].
+func (v *viaFlag) String() string { return string(*v.via) }
+
+func (v *viaFlag) Set(word string) error {
+	if !slices.Contains(viaWords(), word) {
+		return fmt.Errorf("choose one of %s", strings.Join(viaWords(), ", "))
+	}
+	*v.via = apiserver.Via(word)
+	return nil
+}
+
+func (v *viaFlag) Type() string { return "string" }
 
 // direct honours those of kubectl's flags that speak of the connection.
 func (a *app) direct() (*apiserver.Client, error) {

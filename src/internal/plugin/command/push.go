@@ -47,7 +47,8 @@ func newPush(a *app) *cobra.Command {
 		Short: "Push a source tree and print the image that it became",
 		Long: `Push a source tree and print the image that it became, as repository:tag@digest.
 
-The tag is <namespace>-<name>. The same tree has the same digest on every machine. A tree that has not changed
+The tag is <namespace>-<name>. Where namespaces share a repository by tags, a name with "-" or "_" has the tag
+<namespace>_<name>. The same tree has the same digest on every machine. A tree that has not changed
 uploads nothing. After an interruption, run the same command again: it continues the upload where it stopped.
 
 The push leaves ".git" out, unless the exclude file takes it back with "!.git". It refuses symbolic links,
@@ -93,6 +94,7 @@ func (o *pushOptions) addTo(cmd *cobra.Command) {
 		"file to write an ImagesLock of imgpkg with the image into")
 	flags.DurationVar(&o.timeout, "timeout", 0, "how long the whole push may take, such as 10m; 0 is without end")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "list what would be sent; ask nobody and send nothing")
+	o.addVia(cmd)
 	o.source.addTo(cmd, ".")
 	o.output.addTo(cmd, "name", "json", "yaml")
 	markPath(cmd, "lock-output")
@@ -146,7 +148,7 @@ func (o *pushOptions) pushWithin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tag, err := tagOf(namespace, o.name)
+	tag, err := tagOf(namespace, o.name, "")
 	if err != nil {
 		return err
 	}
@@ -159,17 +161,20 @@ func (o *pushOptions) pushWithin(ctx context.Context) error {
 	if err := checkLockFile(o.lockOutput); err != nil {
 		return err
 	}
-	client, err := o.client()
+	client, err := o.client(o.source.quiet)
 	if err != nil {
 		return err
 	}
 	defer client.CloseIdle()
-	img, repository, err := o.packAndAsk(ctx, client, &o.source)
+	img, proxy, err := o.packAndAsk(ctx, client, &o.source)
 	if err != nil {
 		return err
 	}
 	defer img.Close()
-	result, err := o.sendTagged(ctx, client, img, tag, repository)
+	if tag, err = tagOf(namespace, o.name, proxy.Tenancy); err != nil {
+		return err
+	}
+	result, err := o.sendTagged(ctx, client, img, tag, proxy.Target)
 	if err != nil {
 		return err
 	}

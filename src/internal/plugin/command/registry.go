@@ -40,7 +40,8 @@ func newRegistry(a *app) *cobra.Command {
 		Long: `Open a registry on this machine that leads to the proxy, until Ctrl-C.
 
 Every tool that pushes to a registry can then push to localhost:<port>/source:<tag>, without a registry
-credential. The command prints the address on standard output once the registry works.
+credential. The command prints the address on standard output once the registry works. Through the namespaced
+API, they push for the namespace of -n or of the context.
 
 Whoever reaches the port acts as you. The registry listens on loopback only, and refuses requests of web
 pages.`,
@@ -52,6 +53,7 @@ pages.`,
 		RunE: runVerb(o),
 	}
 	cmd.Flags().IntVar(&o.port, "port", 5001, "port on 127.0.0.1; 0 takes any that is free")
+	a.addVia(cmd)
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "do not show the requests")
 	return cmd
 }
@@ -64,12 +66,12 @@ func (o *registryOptions) validate(*cobra.Command, []string) error {
 }
 
 func (o *registryOptions) run(ctx context.Context) error {
-	client, err := o.client()
+	client, err := o.client(o.quiet)
 	if err != nil {
 		return err
 	}
 	defer client.CloseIdle()
-	repository, err := push.Preflight(ctx, client, push.Options{Notify: o.notify(o.quiet)})
+	proxy, err := push.Preflight(ctx, client, push.Options{Notify: o.notify(o.quiet)})
 	if err != nil {
 		return err
 	}
@@ -80,7 +82,7 @@ func (o *registryOptions) run(ctx context.Context) error {
 	address := "localhost:" + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 	fmt.Fprintln(o.out, address+"/source")
 	if !o.quiet {
-		o.say("Push to %s/source:TAG; it arrives in %s. Press Ctrl-C to end.", address, repository)
+		o.say("Push to %s/source:TAG; it arrives in %s. Press Ctrl-C to end.", address, proxy.Target)
 	}
 	return o.serve(ctx, listener, &http.Server{
 		Handler: registry.New(client, o.notify(o.quiet)), ReadHeaderTimeout: headerTimeout,

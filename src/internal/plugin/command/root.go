@@ -35,7 +35,7 @@ own. Results go to standard output. Everything else goes to standard error.`,
 		Version:           version.Get().String(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkNamespace() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) },
 	},
 		newPush(a), newHealth(a), newDoctor(a), newWorkload(a), newRegistry(a), newLicense(a), newRewrite(a),
 		newHelmValues(a), newSupportBundle(a), newVersion(a))

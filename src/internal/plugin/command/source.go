@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/doctor"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/pack"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/push"
 )
@@ -52,14 +54,22 @@ func (s *sourceFlags) pack(ctx context.Context) (*pack.Image, error) {
 }
 
 // tagOf is the tag for a workload's source (spec-local-source-proxy, "The exchange of one push"), if it can
-// be one (distribution-spec 1.1).
-func tagOf(namespace, name string) (string, error) {
-	tag := namespace + "-" + name
+// be one (distribution-spec 1.1). With tenancy "tags" the tag alone says whose it is: "team-my-app" would be
+// of a namespace "team-my". No namespace has "_" in its name, so that ends it in "team_my-app".
+func tagOf(namespace, name, tenancy string) (string, error) {
+	separator := "-"
+	if tenancy == doctor.TenancyTags && (strings.ContainsAny(name, "-_") || likeDigest(namespace)) {
+		separator = "_"
+	}
+	tag := namespace + separator + name
 	if !validTag(tag) {
 		return "", fmt.Errorf("name %q: %q is no valid tag; %s", name, tag, tagGrammar)
 	}
 	return tag, nil
 }
+
+// likeDigest is true of the namespaces whose tags could look like those that clients name by a digest.
+func likeDigest(namespace string) bool { return namespace == "sha256" || namespace == "sha512" }
 
 const tagGrammar = "use at most 128 letters, digits, '.', '_' and '-'"
 
@@ -67,15 +77,16 @@ func validTag(tag string) bool {
 	return regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`).MatchString(tag)
 }
 
-// packAndAsk packs the source while it asks the proxy whether a push may begin. The caller closes the image.
+// packAndAsk packs the source while it finds the way in and asks the proxy whether a push may begin. The caller
+// closes the image.
 func (a *app) packAndAsk(
 	ctx context.Context, client *apiserver.Client, source *sourceFlags,
-) (*pack.Image, string, error) {
+) (*pack.Image, doctor.Report, error) {
 	var img *pack.Image
-	var repository string
+	var proxy doctor.Report
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		repository, err = push.Preflight(ctx, client, push.Options{Notify: a.notify(source.quiet)})
+		proxy, err = push.Preflight(ctx, client, push.Options{Notify: a.notify(source.quiet)})
 		return err
 	})
 	group.Go(func() (err error) {
@@ -86,13 +97,13 @@ func (a *app) packAndAsk(
 		if img != nil {
 			err = errors.Join(err, img.Close())
 		}
-		return nil, "", err
+		return nil, doctor.Report{}, err
 	}
 	if !source.quiet {
 		a.say("Packed %s, %s.", count(img.Files, "file"), size(img.Bytes))
 		a.sayNotice(img)
 	}
-	return img, repository, nil
+	return img, proxy, nil
 }
 
 // sayNotice says how the Apps CLI would choose other files, when it would.

@@ -54,6 +54,7 @@ you send it: names of hosts, repositories and customers' applications stay.`,
 	}
 	cmd.Flags().StringVarP(&o.file, "file", "f", "", "file to write (default lsp-support-<time>.tar.gz)")
 	cmd.Flags().Int64Var(&o.lines, "tail", 2000, "how many of each container's last log lines to keep")
+	a.addVia(cmd)
 	markPath(cmd, "file")
 	return cmd
 }
@@ -148,7 +149,7 @@ func (o *supportOptions) collect(
 	}
 	add("versions.json", result)
 	steps := &doctorOptions{app: o.app}
-	add("doctor.json", doctor.Examine(ctx, doctor.Options{Config: steps.where}))
+	add("doctor.json", doctor.Examine(ctx, doctor.Options{Config: steps.where, Via: o.via}))
 	health, err := o.health(ctx)
 	if err != nil {
 		notes = append(notes, "health: "+apiserver.OneLine(err.Error()))
@@ -160,7 +161,7 @@ func (o *supportOptions) collect(
 func (o *supportOptions) health(ctx context.Context) (doctor.Health, error) {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	return (&healthOptions{app: o.app}).check(ctx)
+	return o.checkHealth(ctx, true)
 }
 
 // knowCredentials teaches the redactor the user's own.

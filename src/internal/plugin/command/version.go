@@ -50,6 +50,7 @@ The exit code is 0 also when the proxy does not answer. The reason is then on st
 		RunE:    runVerb(o),
 	}
 	cmd.Flags().BoolVar(&o.clientOnly, "client", false, "print the version of this program only, and ask no server")
+	a.addVia(cmd)
 	o.output.addTo(cmd, "", "json", "yaml")
 	return cmd
 }
@@ -81,7 +82,7 @@ func (o *versionOptions) run(ctx context.Context) error {
 func (o *versionOptions) ask(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
-	client, err := o.client()
+	client, err := o.client(true)
 	if err != nil {
 		return "", err
 	}

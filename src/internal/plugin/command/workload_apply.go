@@ -77,6 +77,7 @@ The command shows the change and asks before it pushes anything. With --yes it d
 
 func (o *applyOptions) addTo(cmd *cobra.Command) {
 	o.source.addTo(cmd, "")
+	o.addVia(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&o.request.SourceImage, "source-image", "",
 		"image of your own to push the source to, past the proxy; without --local-path, one that has the source")

@@ -241,13 +241,13 @@ func TestApplyWait(t *testing.T) {
 			}},
 		})
 	}
-	apply := []string{"workload", "apply", "web", "--image", "x", "--yes", "--wait", "--wait-timeout", "10ms"}
+	apply := []string{"workload", "apply", "web", "--image", "x", "--yes", "--wait", "--wait-timeout", "500ms"}
 	status("True", 2)
 	w.run(apply...).want(t, 0, "workload.carto.run/web\n", "Waiting until Workload web is ready.")
 	status("False", 2)
 	w.run(apply...).want(t, 1, "", "workload web is not ready: said the supply chain")
 	status("True", 1)
-	w.run(apply...).want(t, 1, "", "workload web is not ready after 10ms: said the supply chain")
+	w.run(apply...).want(t, 1, "", "workload web is not ready after 500ms: said the supply chain")
 	w.run("workload", "apply", "web", "--wait-timeout", "0s").want(t, 2, "", "--wait-timeout 0s")
 }
 

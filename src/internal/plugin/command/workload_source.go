@@ -38,15 +38,14 @@ func (o *applyOptions) prepare(ctx context.Context, plan workload.Plan) (deliver
 }
 
 func (o *applyOptions) prepareProxy(ctx context.Context, plan workload.Plan) (delivery, error) {
-	tag, err := tagOf(o.request.Namespace, o.request.Name)
+	if _, err := tagOf(o.request.Namespace, o.request.Name, ""); err != nil {
+		return delivery{}, err
+	}
+	client, err := o.client(o.source.quiet)
 	if err != nil {
 		return delivery{}, err
 	}
-	client, err := o.client()
-	if err != nil {
-		return delivery{}, err
-	}
-	img, repository, err := o.packAndAsk(ctx, client, &o.source)
+	img, proxy, err := o.packAndAsk(ctx, client, &o.source)
 	if err != nil {
 		return delivery{}, err
 	}
@@ -54,13 +53,17 @@ func (o *applyOptions) prepareProxy(ctx context.Context, plan workload.Plan) (de
 	if err != nil {
 		return delivery{}, errors.Join(err, img.Close())
 	}
+	tag, err := tagOf(o.request.Namespace, o.request.Name, proxy.Tenancy)
+	if err != nil {
+		return delivery{}, errors.Join(err, img.Close())
+	}
 	if !o.source.quiet {
 		o.say("The source goes through the proxy: %s.", plan.Why)
 	}
 	return delivery{
-		reference: push.Result{Repository: repository, Tag: tag, Digest: digest.String()}.Reference(),
+		reference: push.Result{Repository: proxy.Target, Tag: tag, Digest: digest.String()}.Reference(),
 		send: func(ctx context.Context) error {
-			_, err := o.send(ctx, client, img, push.Options{Tag: tag, Repository: repository}, o.source.quiet)
+			_, err := o.send(ctx, client, img, push.Options{Tag: tag, Repository: proxy.Target}, o.source.quiet)
 			return err
 		},
 		close: func() error {

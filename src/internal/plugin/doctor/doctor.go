@@ -5,12 +5,8 @@ package doctor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 
-	authorizationv1 "k8s.io/api/authorization/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -21,17 +17,20 @@ import (
 // Options say which way to walk. With Client, the proxy is asked directly, and the steps of a cluster are
 // left out.
 type Options struct {
-	// Config loads the kubeconfig and says where it leads, such as a context's name.
-	Config func() (config *rest.Config, where string, err error)
+	// Config loads the kubeconfig, and says the namespace and where it leads, such as a context's name.
+	Config func() (config *rest.Config, namespace, where string, err error)
+	// Via is the way in that was asked for; empty for any.
+	Via apiserver.Via
 	// Client goes to a proxy without a cluster.
 	Client *apiserver.Client
 }
 
 // walk holds what the steps find on their way.
 type walk struct {
-	opts   Options
-	set    *kubernetes.Clientset
-	client *apiserver.Client
+	opts      Options
+	namespace string
+	set       *kubernetes.Clientset
+	client    *apiserver.Client
 	// ping is the proxy's answer to GET /v2/, which several steps look at.
 	pingErr    error
 	repository string
@@ -45,7 +44,7 @@ func Examine(ctx context.Context, opts Options) []diagnosis.Step {
 		try  diagnosis.Check
 	}
 	links := []link{
-		{"kubeconfig", w.kubeconfig}, {"API server", w.apiServer}, {"RBAC", w.rbac}, {"service", w.service}, {"pod", w.pod},
+		{"kubeconfig", w.kubeconfig}, {"API server", w.apiServer}, {"way in", w.wayIn}, {"RBAC", w.rbac}, {"service", w.service}, {"pod", w.pod},
 	}
 	if opts.Client != nil {
 		links = []link{{"proxy", w.proxy}}
@@ -63,13 +62,14 @@ func Examine(ctx context.Context, opts Options) []diagnosis.Step {
 }
 
 func (w *walk) kubeconfig(context.Context) (diagnosis.Step, error) {
-	config, where, err := w.opts.Config()
+	config, namespace, where, err := w.opts.Config()
 	if err != nil {
 		return diagnosis.Step{
 			Remedy: "check KUBECONFIG, --kubeconfig and --context; `kubectl config get-contexts` lists what there is",
 		}, err
 	}
-	if w.client, err = apiserver.New(config); err == nil {
+	w.namespace = namespace
+	if w.client, err = apiserver.New(config, apiserver.Options{Via: w.opts.Via, Namespace: namespace}); err == nil {
 		w.set, err = clientset(config)
 	}
 	if err != nil {
@@ -94,49 +94,6 @@ func (w *walk) apiServer(context.Context) (diagnosis.Step, error) {
 		}, err
 	}
 	return diagnosis.Step{Detail: "Kubernetes " + version.GitVersion}, nil
-}
-
-// verbs are what a push needs of services/proxy (spec-local-source-proxy, "The way in").
-func verbs() []string { return []string{"get", "create", "update", "patch"} }
-
-func (w *walk) rbac(ctx context.Context) (diagnosis.Step, error) {
-	for _, verb := range verbs() {
-		review, err := w.set.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
-			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
-				Namespace: apiserver.Namespace, Resource: "services", Subresource: "proxy", Name: apiserver.ServiceName, Verb: verb,
-			}},
-		}, metav1.CreateOptions{})
-		if err != nil {
-			return diagnosis.Step{
-				Remedy: "log in again; `kubectl auth whoami` shows who you are to the cluster",
-			}, err
-		}
-		if !review.Status.Allowed {
-			return diagnosis.Step{Remedy: "ask the operator to list you or a group of yours in rbac_subjects_for_proxy_access, or to install the package if it is not in this cluster"},
-				fmt.Errorf("you may not %s services/proxy %s in namespace %s", verb, apiserver.ServiceName, apiserver.Namespace)
-		}
-	}
-	return diagnosis.Step{Detail: "you may " + strings.Join(verbs(), ", ")}, nil
-}
-
-// service pings the proxy; the API server's 404 says that it finds no Service.
-func (w *walk) service(ctx context.Context) (diagnosis.Step, error) {
-	w.ping(ctx)
-	if e, ok := errors.AsType[*apiserver.Error](w.pingErr); ok && e.Origin == apiserver.Cluster && e.Status == http.StatusNotFound {
-		return diagnosis.Step{
-			Remedy: "ask the operator to install the package local-source-proxy.apps.tanzu.vmware.com, or choose another --context",
-		}, w.pingErr
-	}
-	return diagnosis.Step{Detail: apiserver.Namespace + "/" + apiserver.Service}, nil
-}
-
-func (w *walk) pod(context.Context) (diagnosis.Step, error) {
-	if w.pingErr != nil {
-		return diagnosis.Step{
-			Remedy: "ask the operator to look at the Deployment local-source-proxy in " + apiserver.Namespace,
-		}, w.pingErr
-	}
-	return diagnosis.Step{Detail: "answers"}, nil
 }
 
 func (w *walk) proxy(ctx context.Context) (diagnosis.Step, error) {
@@ -164,7 +121,8 @@ func (w *walk) upstream(ctx context.Context) (diagnosis.Step, error) {
 		return diagnosis.Step{Detail: w.repository}, nil
 	}
 	remedy := checkValues
-	if why, ok := errors.AsType[*Obstacle](Ready(ctx, w.client)); ok {
+	_, unready := Ready(ctx, w.client)
+	if why, ok := errors.AsType[*Obstacle](unready); ok {
 		remedy = why.Remedy
 	}
 	return diagnosis.Step{Remedy: remedy}, errors.New(health.Message)

@@ -44,11 +44,11 @@ func TestHealth(t *testing.T) {
 	}{
 		{
 			"well", lsptest.Developer, lsptest.Installed, withHealth(200, `{"statuscode":"200","message":"ok"}`),
-			doctor.Health{UserHasPermission: true, Reachable: true, UpstreamAuthenticated: true, OverallHealth: true, Message: "All health checks passed"},
+			doctor.Health{Target: lsptest.RegistryPath, UserHasPermission: true, Reachable: true, UpstreamAuthenticated: true, OverallHealth: true, Message: "All health checks passed"},
 		},
 		{
 			"no permission", lsptest.Stranger, lsptest.Installed, nil,
-			doctor.Health{Message: "The current user does not have permission to access the local source proxy.\nErrors:\n- services \"http:local-source-proxy:5001\" is forbidden: User \"stranger\" cannot get resource \"services/proxy\" in API group \"\" in the namespace \"tap-local-source-system\""},
+			doctor.Health{Message: "The current user does not have permission to access the local source proxy.\nErrors:\n- services \"http:local-source-proxy:5001\" is forbidden: User \"stranger\" cannot get resource \"services/proxy\" in API group \"\" in the namespace \"tap-local-source-system\"; ask the cluster's operator to list you or a group of yours in rbac_subjects_for_proxy_access, or to install the package if it is not in this cluster"},
 		},
 		{
 			"not logged in", "old", lsptest.Installed, nil,
@@ -68,18 +68,18 @@ func TestHealth(t *testing.T) {
 		},
 		{
 			"upstream refuses", lsptest.Developer, lsptest.Installed, withHealth(200, `{"statuscode":"401","message":"`+escaped+`"}`),
-			doctor.Health{UserHasPermission: true, Reachable: true, Message: "Local source proxy was unable to authenticate against the target registry.\nErrors:\n- unauthorized: wrong password second line"},
+			doctor.Health{UserHasPermission: true, Reachable: true, Message: "Local source proxy was unable to authenticate against the target registry.\nErrors:\n- unauthorized: wrong password second line", Target: lsptest.RegistryPath},
 		},
 		{
 			"upstream unreachable", lsptest.Developer, lsptest.Installed, withHealth(200, `{"statuscode":"502","message":"dial+tcp"}`),
-			doctor.Health{UserHasPermission: true, Reachable: true, Message: "Local source proxy was unable to authenticate against the target registry.\nErrors:\n- dial tcp"},
+			doctor.Health{UserHasPermission: true, Reachable: true, Message: "Local source proxy was unable to authenticate against the target registry.\nErrors:\n- dial tcp", Target: lsptest.RegistryPath},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cluster := lsptest.NewCluster(t, tt.backend)
 			cluster.Set(tt.state)
-			client, err := apiserver.New(cluster.Config(tt.token))
+			client, err := apiserver.New(cluster.Config(tt.token), apiserver.Options{Via: apiserver.ViaService})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,6 +88,7 @@ func TestHealth(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			tt.want.Via = apiserver.ViaService
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("health (-want +got):\n%s", diff)
 			}
@@ -154,9 +155,11 @@ func TestExamine(t *testing.T) {
 			if tt.down {
 				cluster.Close()
 			}
-			steps := doctor.Examine(t.Context(), doctor.Options{Config: func() (*rest.Config, string, error) { return cluster.Config(tt.token), "context test", nil }})
+			steps := doctor.Examine(t.Context(), doctor.Options{Config: func() (*rest.Config, string, string, error) {
+				return cluster.Config(tt.token), "dev", "context test", nil
+			}})
 			if tt.failed == "" {
-				if want := "kubeconfig=ok API server=ok RBAC=ok service=ok pod=ok upstream token=ok push scope=ok"; statuses(steps) != want || !diagnosis.Healthy(steps) {
+				if want := "kubeconfig=ok API server=ok way in=ok RBAC=ok service=ok pod=ok upstream token=ok push scope=ok"; statuses(steps) != want || !diagnosis.Healthy(steps) {
 					t.Errorf("steps %+v", steps)
 				}
 				return
@@ -197,7 +200,7 @@ func TestExamineDirect(t *testing.T) {
 }
 
 func TestExamineWithoutKubeconfig(t *testing.T) {
-	steps := doctor.Examine(t.Context(), doctor.Options{Config: func() (*rest.Config, string, error) { return nil, "", errors.New("no configuration") }})
+	steps := doctor.Examine(t.Context(), doctor.Options{Config: func() (*rest.Config, string, string, error) { return nil, "", "", errors.New("no configuration") }})
 	if steps[0].Status != diagnosis.Failed || !strings.Contains(steps[0].Remedy, "--context") {
 		t.Errorf("step %+v", steps[0])
 	}

@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,15 +16,36 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
 )
 
-// Health is what the Apps CLI shows of a proxy: the same fields, and messages that begin in the same way, so
-// that scripts can read either. It differs in one point: where only the upstream fails, the user has
-// permission all the same.
+// Health is what the Apps CLI shows of a proxy: the same five fields, and messages that begin in the same way,
+// so that scripts can read either. It differs in one point: where only the upstream fails, the user has
+// permission all the same. What is below the message is ours: who pushes, how, and to where, as far as it is
+// known.
 type Health struct {
 	UserHasPermission     bool   `json:"user_has_permission"`
 	Reachable             bool   `json:"reachable"`
 	UpstreamAuthenticated bool   `json:"upstream_authenticated"`
 	OverallHealth         bool   `json:"overall_health"`
 	Message               string `json:"message"`
+
+	Via       apiserver.Via `json:"via,omitempty"`
+	Namespace string        `json:"namespace,omitempty"`
+	User      string        `json:"user,omitempty"`
+	// Target is where pushes arrive, as an image reference without a tag.
+	Target  string `json:"target,omitempty"`
+	Tenancy string `json:"tenancy,omitempty"`
+}
+
+// TenancyTags is the tenancy of namespaces that push to one repository, each to tags of its own.
+const TenancyTags = "tags"
+
+// Report is what the proxy says at /health: of its registry, and through the namespaced API, of who asks.
+type Report struct {
+	// Status is as that of the registry.
+	Status  int
+	Message string
+	// Target is the upstream repository. User, Namespace and Tenancy are empty behind the Service, where
+	// nobody knows them.
+	Target, User, Namespace, Tenancy string
 }
 
 // The first lines of the messages, as the Apps CLI has them.
@@ -45,61 +67,79 @@ const maxHealth = 64 << 10
 // CheckHealth asks the proxy (spec-local-source-proxy, "/health"). An error means that nobody answered who
 // could know.
 func CheckHealth(ctx context.Context, client *apiserver.Client) (Health, error) {
-	status, message, err := askHealth(ctx, client)
+	report, err := askHealth(ctx, client)
+	health := Health{
+		Via: client.Via(), Namespace: cmp.Or(report.Namespace, client.Namespace()),
+		User: report.User, Target: report.Target, Tenancy: report.Tenancy,
+	}
 	if answer, ok := errors.AsType[*apiserver.Error](err); ok {
-		return fromError(answer)
+		return health.failed(answer)
 	}
 	if err != nil {
 		return Health{}, err
 	}
-	health := Health{UserHasPermission: true, Reachable: true}
-	if status == http.StatusOK {
+	health.UserHasPermission, health.Reachable = true, true
+	if report.Status == http.StatusOK {
 		health.UpstreamAuthenticated, health.OverallHealth, health.Message = true, true, healthy
 	} else {
-		health.Message = because(notAuthenticate, message)
+		health.Message = because(notAuthenticate, report.Message)
 	}
 	return health, nil
 }
 
-// askHealth returns what the proxy says of its registry: a status as that of the registry, and a message.
-func askHealth(ctx context.Context, client *apiserver.Client) (status int, message string, err error) {
+func askHealth(ctx context.Context, client *apiserver.Client) (Report, error) {
 	resp, err := client.Do(ctx, apiserver.Request{Method: http.MethodGet, Target: "/health"})
 	if err != nil {
-		return 0, "", err
+		return Report{}, err
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxHealth))
 	if err != nil {
-		return 0, "", fmt.Errorf("read the answer to /health: %w", err)
+		return Report{}, fmt.Errorf("read the answer to /health: %w", err)
 	}
-	var body struct{ Statuscode, Message string }
+	var body struct{ Statuscode, Message, User, Namespace, Tenancy string }
 	if json.Unmarshal(raw, &body) != nil {
-		return 0, "", ErrNoHealth
+		return Report{}, ErrNoHealth
 	}
-	if status, err = strconv.Atoi(body.Statuscode); err != nil {
-		return 0, "", ErrNoHealth
+	status, err := strconv.Atoi(body.Statuscode)
+	if err != nil {
+		return Report{}, ErrNoHealth
 	}
-	return status, body.Message, nil
+	return Report{
+		Status: status, Message: body.Message, Target: resp.Header.Get(apiserver.RegistryPathHeader),
+		User: body.User, Namespace: body.Namespace, Tenancy: body.Tenancy,
+	}, nil
 }
 
 // Unreachable is the health of a proxy that did not answer. Whether the user has permission is not known
 // then.
 func Unreachable(err error) Health { return Health{Message: because(notReachable, err.Error())} }
 
-func fromError(e *apiserver.Error) (Health, error) {
+// failed is the health that an answer of 400 or more means.
+func (h Health) failed(e *apiserver.Error) (Health, error) {
 	message := e.Message
-	if message == "" {
+	switch {
+	case e.Namespace != "" && e.Origin != apiserver.Proxy:
+		message = e.Error() // with the right that is missing
+	case message == "":
 		message = http.StatusText(e.Status)
 	}
 	switch {
-	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
-		return Health{Message: because(noPermission, message)}, nil
+	case e.Status == http.StatusForbidden:
+		h.Message = because(noPermission, message+"; "+apiserver.NoAccess)
+		return h, nil
+	case e.Status == http.StatusUnauthorized:
+		h.Message = because(noPermission, message)
+		return h, nil
 	case e.Status == http.StatusNotFound:
-		return Health{UserHasPermission: true, Message: because(notInstalled, message)}, nil
+		h.UserHasPermission, h.Message = true, because(notInstalled, message)
+		return h, nil
 	case e.Status == http.StatusServiceUnavailable:
-		return Health{UserHasPermission: true, Message: because(notHealthy, message)}, nil
+		h.UserHasPermission, h.Message = true, because(notHealthy, message)
+		return h, nil
 	case e.Status >= http.StatusInternalServerError:
-		return Health{UserHasPermission: true, Reachable: true, Message: because(notHealthy, message)}, nil
+		h.UserHasPermission, h.Reachable, h.Message = true, true, because(notHealthy, message)
+		return h, nil
 	default:
 		return Health{}, fmt.Errorf("%w: %w", ErrNoHealth, e)
 	}

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -29,6 +28,7 @@ func ladder(links int, next func(at int) string) []*zip.FileHeader {
 	return entries
 }
 
+// TestLinksCostAsInLinux: without the bounds, each of these would go on for longer than tests may take.
 func TestLinksCostAsInLinux(t *testing.T) {
 	slow := ladder(27, func(i int) string { return fmt.Sprintf("l%d/../l%d", i-1, i-1) })
 	many := ladder(0, nil)
@@ -49,13 +49,9 @@ func TestLinksCostAsInLinux(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			started := time.Now()
 			_, err := Pack(t.Context(), writeZip(t, tt.entries...), Options{TempDir: t.TempDir(), FollowLinks: true})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want one with %q", err, tt.want)
-			}
-			if took := time.Since(started); took > time.Minute {
-				t.Errorf("it took %v", took)
 			}
 		})
 	}

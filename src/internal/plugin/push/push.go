@@ -38,7 +38,7 @@ type Options struct {
 	Tag string
 	// Also are further tags for the image.
 	Also []string
-	// Repository is what Preflight returned; empty makes Push ask itself.
+	// Repository is the target that Preflight returned; empty makes Push ask itself.
 	Repository string
 	// Sessions remembers interrupted uploads between processes.
 	Sessions *Sessions
@@ -142,12 +142,12 @@ func newPusher(client *apiserver.Client, opts Options) *pusher {
 	return &pusher{client: client, opts: opts}
 }
 
-// Preflight finds out whether a push may begin, and returns the operator's repository. It costs a moment, and
-// saves packing a large tree for a cluster without a proxy, or for a registry that is down. Its error says
-// the cause and the remedy as far as the proxy knows them.
-func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (string, error) {
+// Preflight finds out whether a push may begin, and returns what the proxy says of itself: its target is never
+// empty. It costs a moment, and saves packing a large tree for a cluster without a proxy, or for a registry that
+// is down. Its error says the cause and the remedy as far as the proxy knows them.
+func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (doctor.Report, error) {
 	p := newPusher(client, opts)
-	var repository string
+	var target string
 	err := p.retry(ctx, "ask the proxy", preflightTries, func(ctx context.Context) (bool, error) {
 		resp, err := p.do(ctx, "ask the proxy", apiserver.Request{Method: http.MethodGet, Target: "/v2/"})
 		if err != nil {
@@ -157,22 +157,24 @@ func Preflight(ctx context.Context, client *apiserver.Client, opts Options) (str
 			return false, err
 		}
 		defer resp.Body.Close()
-		if repository = resp.Header.Get(apiserver.RegistryPathHeader); repository == "" {
+		if target = resp.Header.Get(apiserver.RegistryPathHeader); target == "" {
 			return false, &final{ErrNotProxy}
 		}
 		return true, nil
 	})
 	if err != nil {
-		return "", p.interruption(ctx, err)
+		return doctor.Report{}, p.interruption(ctx, err)
 	}
-	err = p.retry(ctx, "ask for the registry's health", preflightTries, func(ctx context.Context) (bool, error) {
-		err := doctor.Ready(ctx, client)
+	var report doctor.Report
+	err = p.retry(ctx, "ask for the registry's health", preflightTries, func(ctx context.Context) (_ bool, err error) {
+		report, err = doctor.Ready(ctx, client)
 		if why, ok := errors.AsType[*doctor.Obstacle](err); ok && why.Lasting {
 			return false, &final{err}
 		}
 		return false, err
 	})
-	return repository, p.interruption(ctx, err)
+	report.Target = target
+	return report, p.interruption(ctx, err)
 }
 
 // Push uploads what the registry does not have of img, and makes opts.Tag name it. A second tag, as imgpkg
@@ -185,9 +187,11 @@ func Push(ctx context.Context, client *apiserver.Client, img v1.Image, opts Opti
 	}
 	result := Result{Tag: opts.Tag, Also: opts.Also, Digest: digest.String(), Repository: opts.Repository}
 	if result.Repository == "" {
-		if result.Repository, err = Preflight(ctx, client, opts); err != nil {
+		report, err := Preflight(ctx, client, opts)
+		if err != nil {
 			return Result{}, err
 		}
+		result.Repository = report.Target
 	}
 	missing, err := p.missing(ctx, append([]string{opts.Tag}, opts.Also...), digest)
 	if result.Unchanged = len(missing) == 0; err != nil || result.Unchanged {

@@ -45,7 +45,7 @@ func newBench(t *testing.T, wrap func(http.Handler) http.Handler) *bench {
 	}
 	cluster := lsptest.NewCluster(t, backend)
 	cluster.Server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	client, err := apiserver.New(cluster.Config(lsptest.Developer))
+	client, err := apiserver.New(cluster.Config(lsptest.Developer), apiserver.Options{Via: apiserver.ViaService})
 	if err != nil {
 		t.Fatal(err)
 	}

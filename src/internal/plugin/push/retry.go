@@ -82,7 +82,7 @@ func (p *pusher) explain(ctx context.Context, err error) error {
 	if _, ok := errors.AsType[*doctor.Obstacle](err); ok {
 		return err
 	}
-	if why := doctor.Ready(ctx, p.client); why != nil {
+	if _, why := doctor.Ready(ctx, p.client); why != nil {
 		return fmt.Errorf("%w: %w", err, why)
 	}
 	return err

@@ -22,7 +22,7 @@ func TestItSaysWhatItWaitsFor(t *testing.T) {
 		"name the image":           func(r *http.Request) bool { return r.Method == "PUT" && strings.Contains(r.URL.Path, "/manifests/") },
 	} {
 		t.Run(what, func(t *testing.T) {
-			ctx, give := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, give := context.WithTimeout(t.Context(), time.Minute)
 			defer give()
 			b := newBench(t, func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -105,7 +105,7 @@ func mapBack(client *apiserver.Client, resp *http.Response) error {
 	if _, ours := resp.Header[apiserver.RegistryPathHeader]; ours {
 		return nil
 	}
-	return translate(resp)
+	return translate(client, resp)
 }
 
 // mapLinks maps the addresses of link-values (RFC 8288, 3), behind whatever prefix they are (quirk K6).
@@ -124,8 +124,8 @@ func mapLinks(client *apiserver.Client, links []string) {
 
 // translate puts the API server's error into the form that registry clients print. Its 401 becomes a 403: the
 // client would otherwise ask the user for a password that nobody wants.
-func translate(resp *http.Response) error {
-	answer := apiserver.ReadError(resp)
+func translate(client *apiserver.Client, resp *http.Response) error {
+	answer := client.ReadError(resp)
 	resp.Body.Close()
 	code := "UNAVAILABLE"
 	switch {

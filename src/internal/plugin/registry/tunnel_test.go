@@ -27,7 +27,7 @@ func open(t *testing.T, backend http.Handler, token string, state lsptest.State)
 	t.Helper()
 	cluster := lsptest.NewCluster(t, backend)
 	cluster.Set(state)
-	client, err := apiserver.New(cluster.Config(token))
+	client, err := apiserver.New(cluster.Config(token), apiserver.Options{Via: apiserver.ViaService})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestOnlyRegistryClientsOfThisMachine(t *testing.T) {
 		{"double slash", "localhost:5001", "/v2//source", "", 404},
 	}
 	cluster := lsptest.NewCluster(t, lsptest.NewRegistry())
-	client, err := apiserver.New(cluster.Config(lsptest.Developer))
+	client, err := apiserver.New(cluster.Config(lsptest.Developer), apiserver.Options{Via: apiserver.ViaService})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func TestQuirkK6LinksBehindAPrefix(t *testing.T) {
 			defer front.Close()
 			client, err := apiserver.New(&rest.Config{
 				Host: front.URL + prefix, BearerToken: lsptest.Developer, TLSClientConfig: rest.TLSClientConfig{Insecure: true},
-			})
+			}, apiserver.Options{Via: apiserver.ViaService})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -257,7 +257,7 @@ func TestOneLineForEachRequest(t *testing.T) {
 		}
 	}))
 	cluster.Server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	client, err := apiserver.New(cluster.Config(lsptest.Developer))
+	client, err := apiserver.New(cluster.Config(lsptest.Developer), apiserver.Options{Via: apiserver.ViaService})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +288,7 @@ func TestOneLineForEachRequest(t *testing.T) {
 
 func TestUnreachable(t *testing.T) {
 	cluster := lsptest.NewCluster(t, nil)
-	client, err := apiserver.New(cluster.Config(lsptest.Developer))
+	client, err := apiserver.New(cluster.Config(lsptest.Developer), apiserver.Options{Via: apiserver.ViaService})
 	if err != nil {
 		t.Fatal(err)
 	}

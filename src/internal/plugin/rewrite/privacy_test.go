@@ -23,7 +23,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/rewrite"
 )
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // serve starts a registry and returns its host.
 func serve(t *testing.T, handler http.Handler) string {

@@ -42,7 +42,9 @@ type Cluster struct {
 	backend http.Handler
 	state   atomic.Int32
 	protos  chan string
-	// API answers paths outside of the service proxy; nil answers 404.
+	// Aggregation is asked first for paths outside of the service proxy; nil: the cluster has no namespaced API.
+	Aggregation *Aggregation
+	// API answers the others; nil answers 404.
 	API http.Handler
 }
 
@@ -113,7 +115,9 @@ func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rest, proxied := strings.CutPrefix(r.URL.Path, Prefix)
+	user := map[string]string{Developer: User, Stranger: "stranger"}[token]
 	switch {
+	case !proxied && c.Aggregation != nil && c.Aggregation.serve(w, r, user):
 	case !proxied && c.API != nil:
 		c.API.ServeHTTP(w, r)
 	case !proxied:

@@ -164,6 +164,7 @@ func New(t testing.TB, network *registrytest.Network, cfg Config) *Proxy {
 	}
 	p.side = source.New(forwarding, func() *source.Upstream { return p.Upstream })
 	logger := slog.New(slog.NewJSONHandler(p.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	p.side.Log = logger
 	server := httptest.NewServer(httpserver.AccessLog{Side: source.Side, Logger: logger, Recorder: cfg.Recorder}.Handler(p.side.Serve))
 	t.Cleanup(func() {
 		server.Close()

@@ -5,6 +5,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -21,6 +23,7 @@ import (
 const completionName = "kubectl_complete-lsp"
 
 func main() {
+	log.SetOutput(io.Discard) // libraries' words: what matters of them is an error, and told as one
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process as usual
 	args := os.Args[1:]

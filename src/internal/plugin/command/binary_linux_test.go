@@ -34,6 +34,7 @@ func TestBinary(t *testing.T) {
 	t.Run("1 GiB with the connection cut twice", func(t *testing.T) { testCutTwice(t, binary) })
 	t.Run("20,000 files", func(t *testing.T) { testManyFiles(t, binary) })
 	t.Run("Ctrl-C and the push that continues", func(t *testing.T) { testInterrupt(t, binary) })
+	t.Run("what libraries log", func(t *testing.T) { testLibraryLog(t, binary) })
 	t.Run("unreadable file", func(t *testing.T) { testUnreadable(t, binary) })
 }
 

@@ -58,7 +58,10 @@ spec: {ports: [{name: https, port: 443, targetPort: api}]}
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
-metadata: {name: local-source-proxy-api, namespace: %[1]s, labels: {kubernetes.io/service-name: local-source-proxy-api}}
+metadata:
+  name: local-source-proxy-api
+  namespace: %[1]s
+  labels: {kubernetes.io/service-name: local-source-proxy-api}
 addressType: IPv4
 ports: [{name: https, port: %[4]s, protocol: TCP}]
 endpoints: [{addresses: [%[3]s], conditions: {ready: true}}]
@@ -76,7 +79,10 @@ spec:
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: local-source-proxy-push, namespace: %[2]s}
-rules: [{apiGroups: [localsource.apps.tanzu.vmware.com], resources: [sources/proxy], verbs: [create, get, update, patch]}]
+rules:
+- apiGroups: [localsource.apps.tanzu.vmware.com]
+  resources: [sources/proxy]
+  verbs: [create, get, update, patch]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -85,12 +91,12 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: local-source-pr
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: developer}]
 `
 
-// asPod is a script that mounts a directory where pods have their service account, and becomes another program.
-// Nobody else sees the mounts: they are in a mount namespace of its own.
+// asPod is a script that mounts a directory where pods have their service account, and becomes another
+// program. Nobody else sees the mounts: they are in a mount namespace of its own.
 const asPod = `mount -t tmpfs tmpfs /var/run && mkdir -p "$0" && mount --bind "$1" "$0" && shift && exec "$@"`
 
-// Pod has a server find this API server as it does in a pod. It is the administrator here: the cluster's tests
-// show that it needs less.
+// Pod has a server find this API server as it does in a pod. It is the administrator here: the cluster's
+// tests show that it needs less.
 func (a *APIServer) Pod(t testing.TB) (prepare func(*exec.Cmd)) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(a.Host)
@@ -98,9 +104,9 @@ func (a *APIServer) Pod(t testing.TB) (prepare func(*exec.Cmd)) {
 	certificate, err := os.ReadFile(a.CAFile)
 	check(t, err)
 	account := t.TempDir()
-	for name, content := range map[string]string{"token": a.admin, "namespace": namespace, "ca.crt": string(certificate)} {
-		harness.WriteFile(t, filepath.Join(account, name), []byte(content))
-	}
+	harness.WriteFile(t, filepath.Join(account, "ca.crt"), certificate)
+	harness.WriteFile(t, filepath.Join(account, "token"), []byte(a.admin))
+	harness.WriteFile(t, filepath.Join(account, "namespace"), []byte(namespace))
 	unshare, err := exec.LookPath("unshare")
 	check(t, err)
 	return func(cmd *exec.Cmd) {
@@ -123,8 +129,8 @@ func (a *APIServer) aggregate(t testing.TB, server string) {
 	})
 }
 
-// frontProxy writes the certificate, and its key, by which the API server shows itself to the server. It is its
-// own authority.
+// frontProxy writes the certificate, and its key, by which the API server shows itself to the server. It is
+// its own authority.
 func frontProxy(t testing.TB, dir string) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -139,6 +145,8 @@ func frontProxy(t testing.TB, dir string) (certFile, keyFile string) {
 	check(t, err)
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	check(t, err)
-	return harness.WriteFile(t, filepath.Join(dir, "front-proxy.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})),
-		harness.WriteFile(t, filepath.Join(dir, "front-proxy.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
+	write := func(name, kind string, raw []byte) string {
+		return harness.WriteFile(t, filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: raw}))
+	}
+	return write("front-proxy.crt", "CERTIFICATE", certificate), write("front-proxy.key", "PRIVATE KEY", private)
 }

@@ -58,7 +58,8 @@ func (b *Bench) distance(t testing.TB) {
 
 	s := newSampler(fmt.Sprintf("source of %s through a kube-apiserver %s away", size(b.Far), abroad))
 	plugin, namespaced, stream := &Way{Name: "kubectl lsp push"}, &Way{Name: namespacedPush}, &Way{Name: http2}
-	ours, apis, theirs := s.row("time of "+plugin.Name, "ms"), s.row("time of "+namespaced.Name, "ms"), s.row("time of "+stream.Name, "ms")
+	row := func(way *Way) *Row { return s.row("time of "+way.Name, "ms") }
+	ours, apis, theirs := row(plugin), row(namespaced), row(stream)
 	pushes := uint64(0)
 	b.turns(t, s.scenario, []*Way{plugin, namespaced, stream}, func(way *Way, counts bool) {
 		pushes++
@@ -91,11 +92,14 @@ func (b *Bench) distance(t testing.TB) {
 
 // beside is the ratio of two rows, taken within each run.
 func beside(what string, a, b *Row) Verdict {
-	return verdict(what, "", paired(a.Samples[Proxy], b.Samples[Proxy], func(a, b float64) float64 { return a / b }))
+	ratio := func(a, b float64) float64 { return a / b }
+	return verdict(what, "", paired(a.Samples[Proxy], b.Samples[Proxy], ratio))
 }
 
 // pushWithPlugin pushes a tree of one file, as a process of its own.
-func (b *Bench) pushWithPlugin(t testing.TB, home, tag string, content []byte, flags ...string) (digest string, elapsed time.Duration) {
+func (b *Bench) pushWithPlugin(
+	t testing.TB, home, tag string, content []byte, flags ...string,
+) (digest string, elapsed time.Duration) {
 	t.Helper()
 	tree := t.TempDir()
 	file := harness.WriteFile(t, filepath.Join(tree, "noise"), content)

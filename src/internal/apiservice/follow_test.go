@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
@@ -52,7 +53,11 @@ func (c *cluster) rotate(authority *proxytest.Authority) {
 func (c *cluster) config() apiservice.Config {
 	return apiservice.Config{
 		Cluster: c.client(), Name: name, Secret: secret, Host: host,
-		Reloaded: func(string, bool) {}, Log: slog.New(slog.NewTextHandler(&c.log, nil)),
+		Reloaded: func(what string, applied bool) {
+			if what == apiservice.Certificate {
+				fmt.Fprintf(&c.told, "%t ", applied)
+			}
+		}, Log: slog.New(slog.NewTextHandler(&c.log, nil)),
 	}
 }
 

@@ -92,8 +92,10 @@ func Start(t testing.TB, options Options) *Server {
 		}
 	})
 	s.await(t, "serve", func(ctx context.Context) error {
-		s.Host, s.API, s.Images, s.Admin = s.address("source"), s.address("api"), s.address("images"), "http://"+s.address("admin")
-		if s.Admin == "http://" || s.Host == "" && options.source() || s.API == "" && options.opens("api") || s.Images == "" && options.opens("image-proxy") {
+		s.Host, s.API, s.Images = s.address("source"), s.address("api"), s.address("images")
+		s.Admin = "http://" + s.address("admin")
+		if s.Admin == "http://" || s.Host == "" && options.source() ||
+			s.API == "" && options.opens("api") || s.Images == "" && options.opens("image-proxy") {
 			return errors.New("no addresses in its log yet")
 		}
 		return s.ready(ctx)

@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/apiservice"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 )
 
@@ -227,6 +228,12 @@ func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
+}
+
+func (c *cluster) reloaded(what string, applied bool) {
+	if what == apiservice.Certificate {
+		fmt.Fprintf(&c.told, "%t ", applied)
+	}
 }
 
 func (c *cluster) client() *kube.Client {

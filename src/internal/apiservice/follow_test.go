@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
@@ -53,11 +52,7 @@ func (c *cluster) rotate(authority *proxytest.Authority) {
 func (c *cluster) config() apiservice.Config {
 	return apiservice.Config{
 		Cluster: c.client(), Name: name, Secret: secret, Host: host,
-		Reloaded: func(what string, applied bool) {
-			if what == apiservice.Certificate {
-				fmt.Fprintf(&c.told, "%t ", applied)
-			}
-		}, Log: slog.New(slog.NewTextHandler(&c.log, nil)),
+		Reloaded: c.reloaded, Log: slog.New(slog.NewTextHandler(&c.log, nil)),
 	}
 }
 

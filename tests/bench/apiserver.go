@@ -81,8 +81,8 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: local-source-pr
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: developer}]
 `
 
-// StartAPIServer starts both programs, and puts what stands at backend behind the Service.
-func StartAPIServer(t testing.TB, cluster Cluster, backend string) *APIServer {
+// StartAPIServer starts both programs, and makes what the server needs before it starts.
+func StartAPIServer(t testing.TB, cluster Cluster) *APIServer {
 	t.Helper()
 	dir := t.TempDir()
 	api := &APIServer{
@@ -102,21 +102,34 @@ func StartAPIServer(t testing.TB, cluster Cluster, backend string) *APIServer {
 	key := serviceAccountKey(t, filepath.Join(dir, "service-accounts.key"))
 	tokens := harness.WriteFile(t, filepath.Join(dir, "tokens.csv"),
 		fmt.Appendf(nil, "%s,admin,admin,system:masters\n%s,developer,developer,\n", api.admin, api.Token))
+	front, frontKey := frontProxy(t, dir)
 	harness.StartProcess(t, "kube-apiserver", exec.Command(program, "--etcd-servers", etcd, "--bind-address", "127.0.0.1",
 		"--secure-port", port, "--advertise-address", cluster.Address, "--cert-dir", filepath.Dir(api.CAFile),
 		"--service-cluster-ip-range", "10.96.0.0/16", "--token-auth-file", tokens, "--authorization-mode", "RBAC",
 		"--service-account-issuer", "https://kubernetes.default.svc", "--service-account-key-file", key,
 		"--service-account-signing-key-file", key,
+		"--requestheader-client-ca-file", front, "--requestheader-allowed-names", "front-proxy",
+		"--requestheader-username-headers", "X-Remote-User", "--requestheader-group-headers", "X-Remote-Group",
+		"--requestheader-extra-headers-prefix", "X-Remote-Extra-",
+		"--proxy-client-cert-file", front, "--proxy-client-key-file", frontKey,
+		// No kube-proxy leads from a ClusterIP to the server.
+		"--enable-aggregator-routing",
 		// It would wait for the account that the controllers make, before it takes the Pod.
 		"--disable-admission-plugins", "ServiceAccount"))
 	harness.Eventually(t, "the API server is ready", func(ctx context.Context) error { return api.try(ctx, "", "get", "--raw", "/readyz") })
-	ip, port, err := net.SplitHostPort(backend)
-	check(t, err)
-	check(t, api.try(t.Context(), "", "create", "namespace", namespace))
-	check(t, api.try(t.Context(), fmt.Sprintf(objects, ip, port, namespace), "create", "-n", namespace, "-f", "-"))
-	check(t, api.try(t.Context(), "", "patch", "pod", "local-source-proxy", "-n", namespace, "--subresource=status",
-		"-p", fmt.Sprintf(`{"status": {"phase": "Running", "podIP": %[1]q, "podIPs": [{"ip": %[1]q}]}}`, ip)))
+	check(t, api.try(t.Context(), fmt.Sprintf(kept, namespace, developers), "create", "-f", "-"))
 	return api
+}
+
+// Expose puts a server behind the service proxy, and its namespaced API behind the aggregation layer.
+func (a *APIServer) Expose(t testing.TB, server *harness.Server) {
+	t.Helper()
+	ip, port, err := net.SplitHostPort(server.Host)
+	check(t, err)
+	check(t, a.try(t.Context(), fmt.Sprintf(objects, ip, port, namespace), "create", "-n", namespace, "-f", "-"))
+	check(t, a.try(t.Context(), "", "patch", "pod", "local-source-proxy", "-n", namespace, "--subresource=status",
+		"-p", fmt.Sprintf(`{"status": {"phase": "Running", "podIP": %[1]q, "podIPs": [{"ip": %[1]q}]}}`, ip)))
+	a.aggregate(t, server.API)
 }
 
 // try runs kubectl as the administrator.

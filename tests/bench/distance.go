@@ -26,10 +26,14 @@ const (
 	minFaster = 10
 	// http2 is how existing clients go through it.
 	http2 = "one HTTP/2 stream"
+	// namespacedPush is a push through the namespaced API, and namespacedFaster what is compared of it.
+	namespacedPush   = "kubectl lsp push, namespaced API"
+	namespacedFaster = "HTTP/2 / kubectl lsp, namespaced API"
 )
 
 // distance pushes source through a real API server that is far away: with "kubectl lsp push", a process that
-// packs the tree in its time, and as existing clients do, over HTTP/2, an image that was packed before.
+// packs the tree in its time, and as existing clients do, over HTTP/2, an image that was packed before. The
+// plugin goes both ways in: the namespaced API, which it finds by itself, and the service proxy.
 func (b *Bench) distance(t testing.TB) {
 	t.Helper()
 	if err := b.Cluster.missing(); err != nil {
@@ -37,49 +41,71 @@ func (b *Bench) distance(t testing.TB) {
 		return
 	}
 	storage, _ := Storage(t, b.Plan)
-	site := StartSite(t, Place{Storage: storage, Flags: []string{"--listen-address=" + b.Cluster.Address + ":0"}})
-	api := StartAPIServer(t, b.Cluster, site.Server.Host)
+	api := StartAPIServer(t, b.Cluster)
+	site := StartSite(t, Place{Storage: storage, Prepare: api.Pod(t), Flags: []string{
+		"--listen-address=" + b.Cluster.Address + ":0", "--api-address=" + b.Cluster.Address + ":0",
+	}})
+	api.Expose(t, site.Server)
 	b.Report.Versions["Kubernetes"] = api.Version
 	far := StartRelay(t, Line{RTT: abroad}, func() string { return api.Host })
 	home := t.TempDir()
 	harness.WriteJSON(t, filepath.Join(home, "kubeconfig"), map[string]any{
 		"apiVersion": "v1", "kind": "Config", "current-context": "far",
-		"contexts": []any{map[string]any{"name": "far", "context": map[string]any{"cluster": "far", "user": "developer", "namespace": "bench"}}},
+		"contexts": []any{map[string]any{"name": "far", "context": map[string]any{"cluster": "far", "user": "developer", "namespace": developers}}},
 		"clusters": []any{map[string]any{"name": "far", "cluster": map[string]any{"server": "https://" + far, "certificate-authority": api.CAFile}}},
 		"users":    []any{map[string]any{"name": "developer", "user": map[string]any{"token": api.Token}}},
 	})
 
 	s := newSampler(fmt.Sprintf("source of %s through a kube-apiserver %s away", size(b.Far), abroad))
-	plugin, stream := &Way{Name: "kubectl lsp push"}, &Way{Name: http2}
-	ours, theirs := s.row("time of "+plugin.Name, "ms"), s.row("time of "+stream.Name, "ms")
+	plugin, namespaced, stream := &Way{Name: "kubectl lsp push"}, &Way{Name: namespacedPush}, &Way{Name: http2}
+	row := func(way *Way) *Row { return s.row("time of "+way.Name, "ms") }
+	ours, apis, theirs := row(plugin), row(namespaced), row(stream)
 	pushes := uint64(0)
-	b.turns(t, s.scenario, []*Way{plugin, stream}, func(way *Way, counts bool) {
+	b.turns(t, s.scenario, []*Way{plugin, namespaced, stream}, func(way *Way, counts bool) {
 		pushes++
 		content := noise(pushes, b.Far)
-		tag := fmt.Sprintf("bench-%d", pushes)
+		tag := fmt.Sprintf("%s-%d", developers, pushes)
+		repository := harness.Repository
 		var digest string
 		var elapsed time.Duration
-		if way == plugin {
+		switch way {
+		case plugin:
+			digest, elapsed = b.pushWithPlugin(t, home, tag, content, "--via", "service")
+		case namespaced:
+			repository = repositoryOfNamespace
 			digest, elapsed = b.pushWithPlugin(t, home, tag, content)
-		} else {
+		default:
 			digest, elapsed = pushOverHTTP2(t, api, far, tag, content)
 		}
-		site.Registry.AssertArrived(t, tag, digest)
+		site.Registry.AssertArrivedAt(t, repository, tag, digest)
 		if counts {
 			s.add("time of "+way.Name, "ms", Proxy, float64(elapsed.Microseconds())/1000)
 		}
 	})
-	theirs.Verdicts = []Verdict{verdict("HTTP/2 / kubectl lsp", "", paired(theirs.Samples[Proxy], ours.Samples[Proxy],
-		func(a, b float64) float64 { return a / b })).atLeast(minFaster)}
+	apis.Verdicts = []Verdict{
+		beside("namespaced API / service proxy", apis, ours),
+		beside(namespacedFaster, theirs, apis).atLeast(minFaster),
+	}
+	theirs.Verdicts = []Verdict{beside("HTTP/2 / kubectl lsp", theirs, ours).atLeast(minFaster)}
 	b.keep(s)
 }
 
+// beside is the ratio of two rows, taken within each run.
+func beside(what string, a, b *Row) Verdict {
+	ratio := func(a, b float64) float64 { return a / b }
+	return verdict(what, "", paired(a.Samples[Proxy], b.Samples[Proxy], ratio))
+}
+
 // pushWithPlugin pushes a tree of one file, as a process of its own.
-func (b *Bench) pushWithPlugin(t testing.TB, home, tag string, content []byte) (digest string, elapsed time.Duration) {
+func (b *Bench) pushWithPlugin(
+	t testing.TB, home, tag string, content []byte, flags ...string,
+) (digest string, elapsed time.Duration) {
 	t.Helper()
 	tree := t.TempDir()
 	file := harness.WriteFile(t, filepath.Join(tree, "noise"), content)
-	cmd := exec.CommandContext(t.Context(), b.Cluster.Plugin, "push", "--quiet", "--local-path", tree, "--name", strings.TrimPrefix(tag, "bench-"))
+	cmd := exec.CommandContext(t.Context(), b.Cluster.Plugin, append([]string{
+		"push", "--quiet", "--local-path", tree, "--name", strings.TrimPrefix(tag, developers+"-"),
+	}, flags...)...)
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CACHE_HOME="+home, "KUBECONFIG="+filepath.Join(home, "kubeconfig"))
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

@@ -29,6 +29,9 @@ const (
 	connections = 256
 )
 
+// repositoryOfNamespace is where the namespaced API pushes to.
+const repositoryOfNamespace = harness.Repository + "/" + developers
+
 // Place is what a site is like.
 type Place struct {
 	// Storage is where the registry keeps its blobs.
@@ -40,8 +43,9 @@ type Place struct {
 	// CutAfter is how many bytes of answers a connection to the registry carries before it breaks; 0: it does
 	// not.
 	CutAfter int64
-	// Flags are added to the proxy's.
-	Flags []string
+	// Flags are added to the proxy's, and Prepare changes its command ahead of its start; nil: it stays as it is.
+	Flags   []string
+	Prepare func(*exec.Cmd)
 }
 
 // Site is a registry that wants tokens, and the proxy in front of it.
@@ -63,7 +67,10 @@ func StartSite(t testing.TB, place Place) *Site {
 		Service: service, ExpiresIn: tokenLife,
 		Users: map[string]tokenserver.User{harness.Username: {
 			Password: harness.Password,
-			Rights:   []tokenserver.Scope{{Type: "repository", Name: harness.Repository, Actions: []string{"pull", "push"}}},
+			Rights: []tokenserver.Scope{
+				{Type: "repository", Name: harness.Repository, Actions: []string{"pull", "push"}},
+				{Type: "repository", Name: repositoryOfNamespace, Actions: []string{"pull", "push"}},
+			},
 		}},
 	})
 	if err != nil {
@@ -80,7 +87,7 @@ func StartSite(t testing.TB, place Place) *Site {
 	}
 	s.Registry.Host = away(t, s.Registry.Host, place.Line)
 	s.Registry.Username, s.Registry.Password = harness.Username, harness.Password
-	s.Server = harness.Start(t, harness.Options{Upstream: s.Registry, Flags: place.Flags, Environment: podEnvironment()})
+	s.Server = harness.Start(t, harness.Options{Upstream: s.Registry, Flags: place.Flags, Environment: podEnvironment(), Prepare: place.Prepare})
 	return s
 }
 

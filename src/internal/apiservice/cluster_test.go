@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/local-source-proxy/local-source-proxy/src/internal/apiservice"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 )
 
@@ -126,6 +127,12 @@ func (o *objects[T, PT]) fail(verb string, err error) {
 	o.refuse = map[string]error{verb: err}
 }
 
+func (o *objects[T, PT]) refused(verb string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.refuse[verb]
+}
+
 func (o *objects[T, PT]) written() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -181,6 +188,9 @@ func (a *apiServices) List(context.Context, metav1.ListOptions) (*kube.APIServic
 
 func (a *apiServices) Patch(_ context.Context, name string, _ types.PatchType, data []byte, _ metav1.PatchOptions, _ ...string) (*kube.APIService, error) {
 	found, err := a.get(name)
+	if err == nil {
+		err = a.refused("patch")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -198,6 +208,8 @@ type cluster struct {
 	maps     configMaps
 	services apiServices
 	log      lines
+	// told is what the replicas have said of the certificate.
+	told lines
 }
 
 // lines is a log.
@@ -216,6 +228,12 @@ func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
+}
+
+func (c *cluster) reloaded(what string, applied bool) {
+	if what == apiservice.Certificate {
+		fmt.Fprintf(&c.told, "%t ", applied)
+	}
 }
 
 func (c *cluster) client() *kube.Client {

@@ -52,7 +52,7 @@ func (c *cluster) rotate(authority *proxytest.Authority) {
 func (c *cluster) config() apiservice.Config {
 	return apiservice.Config{
 		Cluster: c.client(), Name: name, Secret: secret, Host: host,
-		Reloaded: func(string, bool) {}, Log: slog.New(slog.NewTextHandler(&c.log, nil)),
+		Reloaded: c.reloaded, Log: slog.New(slog.NewTextHandler(&c.log, nil)),
 	}
 }
 

@@ -38,6 +38,8 @@ type keeper struct {
 	service *kube.APIService
 	outage  kube.Outage
 	delay   time.Duration
+	// failed says that the certificate is not kept as it should be, and that this has been told.
+	failed bool
 }
 
 func (k *keeper) note(ctx context.Context, what func()) {
@@ -64,7 +66,9 @@ func (k *keeper) run(ctx context.Context) {
 
 // act does what there is to do, and returns when to look again.
 func (k *keeper) act(ctx context.Context) time.Duration {
+	before := k.current.Load()
 	err := errors.Join(k.keepSecret(ctx), k.keepService(ctx))
+	k.tell(ctx, before, err)
 	switch {
 	case k.front.Load() != nil && k.current.Load() != nil:
 		k.start(nil)
@@ -84,6 +88,19 @@ func (k *keeper) act(ctx context.Context) time.Duration {
 	}
 	k.delay = min(max(2*k.delay, firstDelay), longestDelay)
 	return k.delay
+}
+
+// tell says when another certificate came into force, and while the one in force cannot be kept up. A conflict
+// is another replica that does it.
+func (k *keeper) tell(ctx context.Context, before *identity, err error) {
+	failed := err != nil && ctx.Err() == nil && !apierrors.IsConflict(err)
+	switch {
+	case failed && !k.failed:
+		k.cfg.Reloaded(Certificate, false)
+	case !failed && (k.failed || k.current.Load() != before):
+		k.cfg.Reloaded(Certificate, true)
+	}
+	k.failed = failed
 }
 
 // start says what became of the start; later it does nothing.
@@ -177,10 +194,9 @@ func (k *keeper) write(ctx context.Context, data map[string][]byte) error {
 }
 
 func (k *keeper) use(next *identity) {
-	if next.same(k.current.Swap(next)) {
-		return
+	if !next.same(k.current.Load()) {
+		k.current.Store(next)
 	}
-	k.cfg.Reloaded(Certificate, true)
 }
 
 // keepService has the API server trust the certificate in force, whatever somebody else has written.

@@ -96,7 +96,13 @@ func Digest(t testing.TB, content interface{ Digest() (v1.Hash, error) }) string
 // and every blob that it names, at any depth, must be there with its own.
 func (r *Registry) AssertArrived(t testing.TB, tag, digest string) {
 	t.Helper()
-	descriptor, err := remote.Get(r.Reference(t, tag), r.Options(t)...)
+	r.AssertArrivedAt(t, Repository, tag, digest)
+}
+
+// AssertArrivedAt is AssertArrived for another repository.
+func (r *Registry) AssertArrivedAt(t testing.TB, repository, tag, digest string) {
+	t.Helper()
+	descriptor, err := remote.Get(Reference(t, r.Host, repository, tag), r.Options(t)...)
 	if err != nil {
 		t.Fatalf("pull %s from the upstream: %v", tag, err)
 	}

@@ -39,9 +39,9 @@ type Options struct {
 // Server is a running local-source-proxy.
 type Server struct {
 	*Process
-	// Host is the address of the source proxy, as it stands in an image reference, and Images that of the
-	// image proxy; empty where a side is off.
-	Host, Images string
+	// Host is the address of the source proxy, as it stands in an image reference, API that of its namespaced
+	// API, and Images that of the image proxy; empty where a side is off.
+	Host, API, Images string
 	// Admin is the base URL of the admin address.
 	Admin string
 	// ValuesFile and DockerConfigFile can be rewritten while it runs.
@@ -92,8 +92,10 @@ func Start(t testing.TB, options Options) *Server {
 		}
 	})
 	s.await(t, "serve", func(ctx context.Context) error {
-		s.Host, s.Images, s.Admin = s.address("source"), s.address("images"), "http://"+s.address("admin")
-		if s.Admin == "http://" || s.Host == "" && options.source() || s.Images == "" && options.images() {
+		s.Host, s.API, s.Images = s.address("source"), s.address("api"), s.address("images")
+		s.Admin = "http://" + s.address("admin")
+		if s.Admin == "http://" || s.Host == "" && options.source() ||
+			s.API == "" && options.opens("api") || s.Images == "" && options.opens("image-proxy") {
 			return errors.New("no addresses in its log yet")
 		}
 		return s.ready(ctx)
@@ -101,11 +103,11 @@ func Start(t testing.TB, options Options) *Server {
 	return s
 }
 
-// source and images say which sides the flags open.
+// source and opens say which sides the flags open.
 func (o Options) source() bool { return !slices.Contains(o.Flags, "--listen-address=") }
 
-func (o Options) images() bool {
-	return slices.ContainsFunc(o.Flags, func(flag string) bool { return strings.HasPrefix(flag, "--image-proxy-address=") })
+func (o Options) opens(side string) bool {
+	return slices.ContainsFunc(o.Flags, func(flag string) bool { return strings.HasPrefix(flag, "--"+side+"-address=") })
 }
 
 // Command is the binary with these arguments, outside the reach of the user's own configuration.

@@ -24,7 +24,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/tokenserver"
 )
 
-// repository is where the upstream's accounts may push, and nowhere else.
+// repository is where the upstream's accounts may push, beside those of the two teams below it, and nowhere else.
 const repository = "team/source"
 
 // upstream is the organisation's registry: distribution v3 that wants a token, with TLS of a private CA.
@@ -115,9 +115,11 @@ func freeAddress(t *testing.T) string {
 // addAccount makes an account that may push, and returns its password.
 func (u *upstream) addAccount(name string) string {
 	password := rand.Text()
-	u.tokens.SetUser(name, tokenserver.User{Password: password, Rights: []tokenserver.Scope{
-		{Type: "repository", Name: repository, Actions: []string{"pull", "push"}},
-	}})
+	var rights []tokenserver.Scope
+	for _, below := range []string{"", "/default", "/team-a", "/team-a/team-b", "/team-b"} {
+		rights = append(rights, tokenserver.Scope{Type: "repository", Name: repository + below, Actions: []string{"pull", "push"}})
+	}
+	u.tokens.SetUser(name, tokenserver.User{Password: password, Rights: rights})
 	return password
 }
 

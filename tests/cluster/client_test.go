@@ -74,7 +74,11 @@ func (a *throughAPIServer) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.URL.RawPath = ""
 	}
 	r.Header.Set("Authorization", "Bearer "+a.token)
-	return a.inner.RoundTrip(r)
+	resp, err := a.inner.RoundTrip(r)
+	if err == nil && resp.Header.Get("Location") != "" {
+		resp.Header.Set("Location", pathOf(resp.Header.Get("Location")))
+	}
+	return resp, err
 }
 
 // answer is a response with its body read.
@@ -84,10 +88,9 @@ type answer struct {
 	body   string
 }
 
-// do sends one request to the proxy. The path begins with /, or is a Location, of which the path alone counts: the
-// aggregation layer names the Service's own address in it.
+// do sends one request to the proxy. The path begins with /, or is a Location.
 func (a *throughAPIServer) do(ctx context.Context, method, path string, body io.Reader, header http.Header) (answer, error) {
-	r, err := http.NewRequestWithContext(ctx, method, "https://"+apiServer+pathOf(path), body)
+	r, err := http.NewRequestWithContext(ctx, method, "https://"+apiServer+path, body)
 	if err != nil {
 		return answer{}, err
 	}
@@ -106,7 +109,7 @@ func (a *throughAPIServer) do(ctx context.Context, method, path string, body io.
 	return answer{status: resp.StatusCode, header: resp.Header, body: string(content)}, nil
 }
 
-// pathOf is a Location without its host.
+// pathOf is a Location without its host: the aggregation layer names the Service's own address (quirk K8).
 func pathOf(location string) string {
 	if _, behind, found := strings.Cut(location, "://"); found {
 		_, path, _ := strings.Cut(behind, "/")

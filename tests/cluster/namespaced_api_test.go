@@ -4,14 +4,11 @@ package cluster_test
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -114,7 +111,7 @@ func TestNamespacedAPI(t *testing.T) {
 			developer.expect(t, 404, "GET", developer.way+path+theirs)
 		}
 		session := colleague.expect(t, 202, "POST", colleague.way+"/v2/source/blobs/uploads/").header.Get("Location")
-		stolen := strings.Replace(pathOf(session), "/team-b/", "/team-a/", 1)
+		stolen := strings.Replace(session, "/team-b/", "/team-a/", 1)
 		if got := developer.expect(t, 404, "GET", stolen); !strings.Contains(got.body, "BLOB_UPLOAD_UNKNOWN") {
 			t.Errorf("a session of team-b for team-a: %s", got.body)
 		}
@@ -124,7 +121,7 @@ func TestNamespacedAPI(t *testing.T) {
 			t.Errorf("team-b's blob is deleted in team-a: %v, status %d", err, got.status)
 		}
 	})
-	t.Run("clients", func(t *testing.T) { useClients(t, u, developer) })
+	t.Run("clients", func(t *testing.T) { useClients(t, u) })
 	t.Run("strangers", func(t *testing.T) { beStrangers(t) })
 	t.Run("discovery", func(t *testing.T) {
 		for _, args := range [][]string{{"api-resources"}, {"api-versions"}, {"get", "all", "-n", "team-a"}} {
@@ -192,7 +189,7 @@ func TestNamespacedAPI(t *testing.T) {
 }
 
 // useClients pushes with kubectl lsp, and with other people's clients behind its registry.
-func useClients(t *testing.T, u *upstream, developer *throughAPIServer) {
+func useClients(t *testing.T, u *upstream) {
 	t.Helper()
 	d := newDesk(t, withToken(t, "developer"))
 	kubectlConfig(t, d, "team-a")
@@ -222,58 +219,12 @@ func useClients(t *testing.T, u *upstream, developer *throughAPIServer) {
 		t.Fatal(err)
 	}
 	checkUpstreamIn(t, u, repository+"/team-a", "library", want.String())
-	_ = developer
 }
 
 // kubectlConfig has a desk's kubeconfig name another namespace.
 func kubectlConfig(t *testing.T, d *desk, namespace string) {
 	t.Helper()
 	run(t, d, filepath.Join(here.dir, "bin", "kubectl"), "config", "set-context", "--current", "--namespace", namespace)
-}
-
-// beStrangers reaches the port directly, as a pod does, without the API server's certificate.
-func beStrangers(t *testing.T) {
-	t.Helper()
-	pair := func(name string) []tls.Certificate {
-		cert, err := tls.LoadX509KeyPair(filepath.Join(here.dir, "pki", name+".crt"), filepath.Join(here.dir, "pki", name+".key"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return []tls.Certificate{cert}
-	}
-	for who, certificates := range map[string][]tls.Certificate{
-		"nobody": nil, "another name of the same CA": pair("front-proxy-other"), "the API server by another CA": pair("kubelet-client"),
-		"a CA that is not in force": pair("front-proxy-next"),
-	} {
-		transport := &http.Transport{TLSClientConfig: &tls.Config{
-			InsecureSkipVerify: true, //nolint:gosec // it is the server that has to find out
-			Certificates:       certificates,
-		}}
-		t.Cleanup(transport.CloseIdleConnections)
-		for _, p := range pods(t) {
-			for _, path := range []string{"/apis", "/healthz", namespaced("team-a") + "/v2/", namespaced("team-b") + "/health", "/v2/source/tags/list"} {
-				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+net.JoinHostPort(p.ip, "5004")+path, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				r.Header = http.Header{"X-Remote-User": {"admin"}, "X-Remote-Group": {"system:masters"}}
-				resp, err := transport.RoundTrip(r)
-				if err != nil {
-					t.Fatal(err)
-				}
-				body, err := io.ReadAll(resp.Body)
-				resp.Body.Close()
-				if err != nil || resp.StatusCode != http.StatusUnauthorized {
-					t.Errorf("%s asks for %s: status %d, error %v: %s", who, path, resp.StatusCode, err, body)
-				}
-			}
-		}
-	}
-	// Neither does a pod get in by the API server's service proxy, which shows no certificate.
-	got := as(t, "admin").expect(t, http.StatusUnauthorized, "GET", "/api/v1/namespaces/"+namespace+"/services/https:local-source-proxy-api:443/proxy"+namespaced("team-a")+"/v2/")
-	if strings.Contains(got.body, "team") {
-		t.Errorf("it says %s", got.body)
-	}
 }
 
 // TestNamespacedAPIOfOneRepository: teams share a repository, and each has its tags.
@@ -314,199 +265,6 @@ func TestNamespacedAPIOfOneRepository(t *testing.T) {
 	d := newDesk(t, withToken(t, "developer"))
 	kubectlConfig(t, d, "team-a")
 	checkUpstream(t, u, "team-a_my-web", d.push(t, "my-web"))
-}
-
-// TestNamespacedAPICertificates: what is taken away comes back in seconds, and kapp and the server do not fight.
-func TestNamespacedAPICertificates(t *testing.T) {
-	installAPI(t, values{}, nil)
-	developer := as(t, "developer").of("team-a")
-	bundle := func() string {
-		return kubectl(t, "get", "apiservice", apiName, "-o", "jsonpath={.spec.caBundle}")
-	}
-	before := bundle()
-	settled := func(what string) {
-		t.Helper()
-		eventually(t, 20*time.Second, what, func() error {
-			if now := bundle(); now != before {
-				return fmt.Errorf("the caBundle is %.40s", now)
-			}
-			if out, err := try(t.Context(), "", "get", "secret", "-n", namespace, apiCertificate, "-o", `jsonpath={.data.tls\.crt}`); err != nil || out == "" {
-				return fmt.Errorf("the Secret has no certificate: %w", err)
-			}
-			got, err := developer.do(t.Context(), "POST", developer.way+"/v2/source/blobs/uploads/", nil, nil)
-			if err == nil && got.status != http.StatusAccepted {
-				err = fmt.Errorf("status %d: %s", got.status, got.body)
-			}
-			return err
-		})
-	}
-	settled("it works")
-	t.Run("the Secret is deleted", func(t *testing.T) {
-		kubectl(t, "delete", "secret", "-n", namespace, apiCertificate)
-		settled("the Secret is back")
-	})
-	t.Run("all pods are replaced", func(t *testing.T) {
-		kubectl(t, "rollout", "restart", "-n", namespace, deployment)
-		kubectl(t, "rollout", "status", "-n", namespace, deployment, "--timeout=3m")
-		settled("new pods have the same certificate")
-	})
-	t.Run("the caBundle is edited", func(t *testing.T) {
-		kubectl(t, "patch", "apiservice", apiName, "--type=merge", "-p", `{"spec":{"caBundle":"`+strings.Repeat("QUJD", 8)+`"}}`)
-		settled("the caBundle is back")
-	})
-	t.Run("kapp changes nothing", func(t *testing.T) {
-		for range 2 {
-			since := nextSecond(t)
-			for _, paused := range []string{"true", "false"} {
-				kubectl(t, "patch", "packageinstall", "-n", installNamespace, "local-source-proxy", "--type=merge", "-p", `{"spec":{"paused":`+paused+`}}`)
-				eventually(t, time.Minute, "paused: "+paused, func() error {
-					if got := kubectl(t, "get", "app", "-n", installNamespace, "local-source-proxy", "-o", "jsonpath={.spec.paused}"); got != paused && (paused == "true" || got != "") {
-						return fmt.Errorf("the App says %q", got)
-					}
-					return nil
-				})
-			}
-			reconciled(t, "local-source-proxy", here.versions[0], since)
-			if out := kubectl(t, "get", "app", "-n", installNamespace, "local-source-proxy", "-o", "jsonpath={.status.deploy.stdout}"); !strings.Contains(out, "0 create, 0 delete, 0 update") {
-				t.Errorf("kapp has changed something:\n%s", out)
-			}
-		}
-		settled("and it works still")
-	})
-	t.Run("the account may not do more", func(t *testing.T) {
-		account := "system:serviceaccount:" + namespace + ":proxy-manager"
-		for _, forbidden := range [][]string{
-			{"create", "secret", "generic", apiCertificate, "-n", namespace},
-			{"create", "secret", "generic", "another", "-n", namespace},
-			{"delete", "secret", apiCertificate, "-n", namespace},
-			{"patch", "apiservice", "v1.apps", "--type=merge", "-p", `{"spec":{"caBundle":"QUJD"}}`},
-			{"delete", "apiservice", apiName},
-			{"get", "configmap", "kubeadm-config", "-n", "kube-system"},
-		} {
-			if out, err := try(t.Context(), "", append(forbidden, "--as", account)...); err == nil || !strings.Contains(err.Error(), "orbidden") {
-				t.Errorf("%v: %v %s", forbidden, err, out)
-			}
-		}
-		for name, kind := range map[string]string{"another": "Opaque", apiCertificate: "kubernetes.io/service-account-token"} {
-			secret := manifest(t, values{
-				"apiVersion": "v1", "kind": "Secret", "type": kind,
-				"metadata": values{"name": name, "namespace": namespace, "annotations": values{"kubernetes.io/service-account.name": "default"}},
-			})
-			if out, err := try(t.Context(), secret, "apply", "--server-side", "--force-conflicts", "-f", "-", "--as", account); err == nil {
-				t.Errorf("Secret %s of type %s: %s", name, kind, out)
-			}
-		}
-	})
-	t.Run("the front proxy is rotated", func(t *testing.T) {
-		pki := filepath.Join(here.dir, "pki")
-		rotate := func(from string) {
-			for to, name := range map[string]string{"front-proxy-ca.crt": "front-proxy-ca" + from + ".crt", "front-proxy.crt": "front-proxy" + from + ".crt", "front-proxy.key": "front-proxy" + from + ".key"} {
-				content, err := os.ReadFile(filepath.Join(pki, name))
-				if err != nil {
-					t.Fatal(err)
-				}
-				write(t, filepath.Join(pki, to), string(content))
-			}
-		}
-		for _, name := range []string{"front-proxy-ca.crt", "front-proxy.crt", "front-proxy.key"} {
-			content, err := os.ReadFile(filepath.Join(pki, name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			base, ext, _ := strings.Cut(name, ".")
-			write(t, filepath.Join(pki, base+"-before."+ext), string(content))
-		}
-		rotated := func(suffix string) {
-			t.Helper()
-			rotate(suffix)
-			authority, err := os.ReadFile(filepath.Join(pki, "front-proxy-ca.crt"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			// The API server reads its files once a minute.
-			eventually(t, 3*time.Minute, "the API server shows itself by "+suffix, func() error {
-				out := kubectl(t, "get", "configmap", "-n", "kube-system", "extension-apiserver-authentication", "-o", `jsonpath={.data.requestheader-client-ca-file}`)
-				if !strings.Contains(out, strings.TrimSpace(string(authority))) {
-					return errors.New("not yet")
-				}
-				return nil
-			})
-			eventually(t, 3*time.Minute, "the rotated front proxy is taken", func() error {
-				got, err := developer.do(t.Context(), "GET", developer.way+"/v2/", nil, nil)
-				if err == nil && got.status != http.StatusOK {
-					err = fmt.Errorf("status %d: %s", got.status, got.body)
-				}
-				return err
-			})
-		}
-		rotated("-next")
-		rotated("-before")
-	})
-}
-
-// TestNamespacedAPIOutlivesEverything: pods and the API server are killed, the next version comes, and every blob
-// is whole.
-func TestNamespacedAPIOutlivesEverything(t *testing.T) {
-	u := installAPI(t, values{}, nil)
-	waitForReplicas(t, 2)
-	load := startPushesTo(t, namespaced("team-a"), repository+"/team-a", 4, untilStopped, content{size: 64 << 20, pause: 50 * time.Millisecond})
-	load.waitFor(t, 1)
-	victim := pods(t)[0]
-	eventually(t, time.Minute, "uploads are under way in "+victim.name, func() error {
-		if metric(t, victim.ip, `lsp_uploads_in_flight{door="api"}`) == 0 {
-			return errors.New("none")
-		}
-		return nil
-	})
-	step(t, "killing pod %s", victim.name)
-	kubectl(t, "delete", "pod", "-n", namespace, victim.name, "--grace-period=1", "--wait=false")
-	waitForReplicas(t, 2)
-	load.waitFor(t, 2)
-	step(t, "killing the API server")
-	killAPIServer(t)
-	eventually(t, 2*time.Minute, "the API server is back", func() error {
-		_, err := try(t.Context(), "", "get", "--raw", "/readyz")
-		return err
-	})
-	load.waitFor(t, 2)
-	step(t, "the next version")
-	install(t, here.versions[1], valuesFor(t, u, values{"namespaced_api": values{"enabled": true}}))
-	waitForReplicas(t, 2)
-	load.waitFor(t, 2)
-	load.stop(t)
-	load.check(t, u)
-	if load.continued == 0 {
-		t.Error("no upload was cut and continued: this test has shown nothing")
-	}
-}
-
-// killAPIServer kills that of this cluster, which its init starts again.
-func killAPIServer(t *testing.T) {
-	t.Helper()
-	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range processes {
-		content, err := os.ReadFile(path)
-		args := strings.Split(string(content), "\x00")
-		if err != nil || filepath.Base(args[0]) != "kube-apiserver" || !strings.Contains(string(content), filepath.Join(here.dir, "apiserver")) {
-			continue
-		}
-		var pid int
-		if _, err := fmt.Sscanf(path, "/proc/%d/cmdline", &pid); err != nil {
-			t.Fatal(err)
-		}
-		process, err := os.FindProcess(pid)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	t.Fatal("the API server is not found")
 }
 
 // TestServiceProxyOff: nothing answers at its port, and the namespaced API does.

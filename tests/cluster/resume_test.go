@@ -116,6 +116,13 @@ func (p *pushes) persist(ctx context.Context, user *throughAPIServer, method, pa
 	}
 }
 
+// pushed reports whether something has been.
+func (p *pushes) pushed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.done) > 0
+}
+
 // again waits a moment before a repetition, and returns an error when there must be none: the answer was not
 // one that a client may repeat a request after.
 func (p *pushes) again(ctx context.Context, method string, got answer, err error, more ...int) error {
@@ -126,6 +133,10 @@ func (p *pushes) again(ctx context.Context, method string, got answer, err error
 	if err != nil {
 		reason = method + " connection"
 	} else {
+		// An API server that starts has not read all RBAC yet, and forbids what was allowed before.
+		if p.pushed() && got.status == http.StatusForbidden && strings.Contains(got.body, `"reason":"Forbidden"`) {
+			more = append(more, http.StatusForbidden)
+		}
 		retryable := append([]int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, more...)
 		if !slices.Contains(retryable, got.status) {
 			return fmt.Errorf("%s: status %d, which is not to be repeated: %s", method, got.status, got.body)

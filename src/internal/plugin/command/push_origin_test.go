@@ -3,148 +3,126 @@
 package command
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-// repository makes one of git with one commit, and returns the commit.
-func repository(t *testing.T, dir string) string {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, "file"), []byte(dir), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, args := range [][]string{
-		{"init", "--quiet"}, {"add", "."}, {"-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "one"},
-	} {
-		if out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir}, args...)...).CombinedOutput(); err != nil {
-			t.Fatalf("git %v: %v: %s", args, err, out)
-		}
-	}
-	out, err := exec.CommandContext(t.Context(), "git", "-C", dir, "rev-parse", "HEAD").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-func needsGit(t *testing.T) {
-	t.Helper()
+// TestPushOrigin has git as its oracle.
+func TestPushOrigin(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("git is not installed")
 	}
-}
-
-// TestOriginIsTheSources: a hook of git, and who works with several repositories, has variables in the
-// environment that say which one is meant. The source says that.
-func TestOriginIsTheSources(t *testing.T) {
-	needsGit(t)
-	source, other := t.TempDir(), t.TempDir()
-	head := repository(t, source)
-	if repository(t, other) == head {
-		t.Fatal("both repositories have the same commit")
+	w := newWorld(t)
+	run := func(args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", w.tree, "-c", "user.name=a", "-c", "user.email=a@b"}, args...)...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v: %s", cmd, err, out)
+		}
+		return strings.TrimSpace(string(out))
 	}
-	metadata := filepath.Join(other, ".git")
-	for name, value := range map[string]string{
-		"GIT_DIR": metadata, "GIT_WORK_TREE": other, "GIT_INDEX_FILE": filepath.Join(metadata, "index"),
-		"GIT_OBJECT_DIRECTORY": filepath.Join(metadata, "objects"), "GIT_COMMON_DIR": metadata,
-		"GIT_NAMESPACE": "other", "GIT_PREFIX": "other/", "GIT_CONFIG": filepath.Join(metadata, "config"),
-		"GIT_CONFIG_PARAMETERS": "'core.worktree=" + other + "'", "GIT_LITERAL_PATHSPECS": "1",
-		"GIT_REPLACE_REF_BASE": "refs/heads/", "GIT_SHALLOW_FILE": filepath.Join(metadata, "HEAD"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Setenv(name, value)
-			for _, path := range []string{source, filepath.Join(source, "file")} {
-				origin, err := gitOrigin(t.Context(), path)
-				if err != nil || origin[revisionAnnotation] != head {
-					t.Errorf("%s: %v, %v, want %s", path, origin, err, head)
-				}
-			}
-		})
+	origin := func(extra ...string) map[string]string {
+		t.Helper()
+		out := w.run(append([]string{"push", "--name", "web", "--local-path", w.tree, "--origin", "-o", "json"}, extra...)...)
+		var result pushed
+		if err := json.Unmarshal([]byte(out.out), &result); err != nil || out.code != 0 {
+			t.Fatalf("%v: %+v", err, out)
+		}
+		if diff := cmp.Diff(result.Annotations, manifestOf(t, w, result.Digest).Annotations); diff != "" {
+			t.Errorf("annotations (-said +pushed):\n%s", diff)
+		}
+		return result.Annotations
 	}
-}
-
-// TestGitIsToldOfNoRepository has git as its oracle. What configures git for its user stays.
-func TestGitIsToldOfNoRepository(t *testing.T) {
-	needsGit(t)
-	out, err := exec.CommandContext(t.Context(), "git", "rev-parse", "--local-env-vars").Output()
-	if err != nil {
+	push := []string{"push", "--name", "web", "--local-path", w.tree, "--origin"}
+	w.run(push...).want(t, 1, "", "not a git repository")
+	run("init", "--quiet", "--initial-branch=main")
+	w.run(push...).want(t, 1, "", "has no commit yet: commit, or leave --origin out")
+	run("add", ".")
+	run("commit", "--quiet", "-m", "one")
+	head := run("rev-parse", "HEAD")
+	check := func(what string, want map[string]string, extra ...string) {
+		t.Helper()
+		if diff := cmp.Diff(want, origin(extra...)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	check("clean, without a remote", map[string]string{revisionAnnotation: head})
+	run("remote", "add", "origin", "https://me:hunter2@git.example.com/team/web.git?token=hunter2#hunter2")
+	clean := map[string]string{revisionAnnotation: head, sourceAnnotation: "https://git.example.com/team/web.git"}
+	check("a remote with a password", clean)
+	run("remote", "add", "fork", "git@git.example.com:me/web.git")
+	run("config", "branch.main.remote", "fork")
+	check("the branch follows another remote", map[string]string{revisionAnnotation: head, sourceAnnotation: "git@git.example.com:me/web.git"})
+	check("what is named counts", map[string]string{revisionAnnotation: "mine", sourceAnnotation: "git@git.example.com:me/web.git"},
+		"--annotation", revisionAnnotation+"=mine")
+	run("config", "branch.main.remote", "origin")
+	dirty := map[string]string{revisionAnnotation: head + "-dirty", sourceAnnotation: clean[sourceAnnotation]}
+	w.write("main.go", "changed\n")
+	check("a changed file", dirty)
+	run("add", ".")
+	check("a staged file", dirty)
+	run("reset", "--quiet", "--hard")
+	check("clean again", clean)
+	w.write("new.go", "new\n")
+	check("a new file", dirty)
+	w.write(".git/info/exclude", "new.go\n")
+	check("a file that git ignores", clean)
+	if err := os.Remove(filepath.Join(w.tree, "main.go")); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range strings.Fields(string(out)) {
-		stays := name == "GIT_CONFIG_PARAMETERS" || name == "GIT_CONFIG_COUNT"
-		if kept := len(withoutRepository([]string{name + "=x"})) == 1; kept != stays {
-			t.Errorf("%s: kept: %v, want %v", name, kept, stays)
-		}
-	}
-	for _, entry := range []string{"GIT_CONFIG_GLOBAL=x", "GIT_CONFIG_KEY_0=safe.directory", "PATH=GIT_DIR", "GIT_DIRECTORY=x"} {
-		if len(withoutRepository([]string{entry})) != 1 {
-			t.Errorf("%s is gone", entry)
+	check("a file that is gone", dirty)
+}
+
+// TestPublicURL: nothing of a remote's address that could be a credential, or is a place on this machine.
+func TestPublicURL(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://git.example.com/a/b.git":                   "https://git.example.com/a/b.git",
+		"https://hunter2@git.example.com/a":                 "https://git.example.com/a",
+		"https://git:hunter2@git.example.com:8443/a":        "https://git.example.com:8443/a",
+		"https://x-oauth-basic:hunter2@git.example.com/a?b": "https://git.example.com/a",
+		"http://git.example.com/a#hunter2":                  "http://git.example.com/a",
+		"ssh://git@git.example.com/a":                       "ssh://git@git.example.com/a",
+		"ssh://git:hunter2@git.example.com:22/a":            "ssh://git@git.example.com:22/a",
+		"ssh://hunter2@git.example.com/a":                   "ssh://git.example.com/a",
+		"git@git.example.com:a/b.git":                       "git@git.example.com:a/b.git",
+		"hunter2@git.example.com:a/b.git":                   "git.example.com:a/b.git",
+		"git.example.com:/srv/b.git":                        "git.example.com:/srv/b.git",
+		"me:hunter2@git.example.com:a/b":                    "",
+		"git@git.example.com:hunter2@a":                     "",
+		"/home/me/hunter2":                                  "",
+		"../hunter2":                                        "",
+		"file:///home/me/hunter2":                           "",
+		`C:\hunter2`:                                        "",
+		"C:/hunter2":                                        "",
+		"ext::sh -c hunter2":                                "",
+		"https://%zz:hunter2@git.example.com/a":             "",
+		"codecommit::eu-central-1://hunter2@my-repo":        "",
+		"": "",
+	} {
+		got := publicURL(address)
+		if got != want || strings.Contains(got, "hunter2") {
+			t.Errorf("publicURL(%q) = %q, want %q", address, got, want)
 		}
 	}
 }
 
-// TestOriginsErrors are one line: what is wrong, and what to do.
-func TestOriginsErrors(t *testing.T) {
-	needsGit(t)
-	for name, test := range map[string]struct {
-		prepare func(t *testing.T, dir string)
-		want    string
-	}{
-		"no repository": {func(*testing.T, string) {}, "DIR is not a git repository: leave --origin out, or push from a clone"},
-		"no commit": {
-			func(t *testing.T, dir string) {
-				repository(t, dir)
-				if err := os.RemoveAll(filepath.Join(dir, ".git", "refs", "heads")); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.MkdirAll(filepath.Join(dir, ".git", "refs", "heads"), 0o700); err != nil {
-					t.Fatal(err)
-				}
-			}, "the git repository of DIR has no commit yet: commit, or leave --origin out",
-		},
-		"another owner": {
-			func(t *testing.T, dir string) {
-				repository(t, dir)
-				t.Setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1") // git's own, for its tests
-			}, "another user owns DIR, and git does not read it: run git config --global --add safe.directory DIR",
-		},
-		"no tree": {
-			func(t *testing.T, dir string) {
-				repository(t, dir)
-				if out, err := exec.CommandContext(t.Context(), "git", "-C", dir, "config", "core.bare", "true").CombinedOutput(); err != nil {
-					t.Fatalf("%v: %s", err, out)
-				}
-			}, "git status in DIR: this operation must be run in a work tree",
-		},
-		"a broken repository": {
-			func(t *testing.T, dir string) {
-				repository(t, dir)
-				if err := os.WriteFile(filepath.Join(dir, ".git", "config"), []byte("[core\n"), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}, "git rev-parse in DIR: bad config line 1 in file .git/config",
-		},
-		"no directory": {
-			func(t *testing.T, dir string) {
-				if err := os.Remove(dir); err != nil {
-					t.Fatal(err)
-				}
-			}, "stat DIR: no such file or directory",
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir, err := filepath.EvalSymlinks(t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			test.prepare(t, dir)
-			_, err = gitOrigin(t.Context(), dir)
-			if err == nil || err.Error() != strings.ReplaceAll(test.want, "DIR", dir) {
-				t.Errorf("error %v\nwant  %s", err, strings.ReplaceAll(test.want, "DIR", dir))
-			}
-		})
+// FuzzPublicURL: whatever stands before an "@" is gone, ssh's "git" aside.
+func FuzzPublicURL(f *testing.F) {
+	for _, s := range []string{"https://a:b@c/d", "a@b:c", "ssh://git:x@h/p", "a:b@c:d", "https://a@b@c/d", "//a@b/c"} {
+		f.Add(s)
 	}
+	user := regexp.MustCompile(`^(ssh://|git\+ssh://|ssh\+git://)?git@[^@]*$|^[^@]*$|^[a-z+]+://[^/@]*/.*$`)
+	f.Fuzz(func(t *testing.T, address string) {
+		if got := publicURL(address); !user.MatchString(got) && !strings.Contains(got, "\n") {
+			t.Errorf("publicURL(%q) = %q", address, got)
+		}
+	})
 }

@@ -62,6 +62,7 @@ start() {
 }
 
 # again COMMAND…: tests kill it, and it comes back.
+# shellcheck disable=SC2317 # start calls it
 again() {
 	while true; do
 		"$@" || echo "$1 ended with $?, it is started again"

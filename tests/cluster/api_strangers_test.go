@@ -17,7 +17,7 @@ func beStrangers(t *testing.T) {
 	t.Helper()
 	for who, shown := range map[string][]tls.Certificate{
 		"nobody": nil, "another name of the same CA": certificates(t, "front-proxy-other"),
-		"the API server by another CA": certificates(t, "kubelet-client"), "a CA that is not in force": certificates(t, "front-proxy-next"),
+		"the API server by another CA": certificates(t, "kubelet-client"),
 	} {
 		for _, p := range pods(t) {
 			for _, path := range []string{"/apis", "/healthz", namespaced("team-a") + "/v2/", namespaced("team-b") + "/health", "/v2/source/tags/list"} {

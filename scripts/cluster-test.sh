@@ -54,7 +54,7 @@ scripts/debian.sh skopeo
 mkdir -p "$state/tests"
 export TMPDIR=$state/tests
 code=0
-(cd tests/cluster && nsenter --net="/proc/$(init_of "$state")/ns/net" "$work/cluster.test" -test.v -test.timeout 30m "${flags[@]}") || code=$?
+(cd tests/cluster && nsenter --net="/proc/$(init_of "$state")/ns/net" "$work/cluster.test" -test.v -test.timeout 45m "${flags[@]}") || code=$?
 if [[ $code -ne 0 ]]; then
 	say "the last lines of the cluster's own logs"
 	tail -n 15 "$state"/log/{kubelet,containerd,apiserver,controller-manager,etcd,node}.log | cut -c 1-400

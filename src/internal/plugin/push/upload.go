@@ -30,8 +30,12 @@ type upload struct {
 // send brings one blob to the registry, unless it is there.
 func (p *pusher) send(ctx context.Context, b blob) error {
 	there, err := p.hasBlob(ctx, b)
-	if err != nil || there {
+	if err != nil {
 		return err
+	}
+	if there {
+		p.opts.Sessions.forget(p.client.Base(), b.digest)
+		return nil
 	}
 	p.total.Add(b.size)
 	p.fresh.Add(b.size)

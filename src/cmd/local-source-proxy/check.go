@@ -41,8 +41,10 @@ In the container of a server, and without flags that say otherwise, it checks wh
 		Args: noArguments,
 	}
 	settingsFlags(cmd.Flags(), &checks.Sources)
-	cmd.Flags().StringVar(&checks.ImagesDir, "image-proxy-dir", "", "`directory` of YAML files with licenses and registries")
-	cmd.Flags().StringArrayVar(&checks.ImageNames, "image", nil, "`image` to pull through the image proxy's registries; may be repeated")
+	cmd.Flags().StringVar(&checks.ImagesDir, "image-proxy-dir", "",
+		"`directory` of YAML files with licenses and registries")
+	cmd.Flags().StringArrayVar(&checks.ImageNames, "image", nil,
+		"`image` to pull through the image proxy's registries; may be repeated")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, or json: one object a line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		report, err := reporter(cmd.OutOrStdout(), output)

@@ -57,20 +57,27 @@ server does nothing else. Licenses and registries are YAML files (--image-proxy-
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&cfg.ListenAddress, "listen-address", proxy.DefaultAddress(5002), "`address` that developers push to; empty turns the source proxy off")
-	flags.StringVar(&cfg.AdminAddress, "admin-address", proxy.DefaultAddress(8081), "`address` of /livez, /readyz and /metrics")
+	flags.StringVar(&cfg.ListenAddress, "listen-address", proxy.DefaultAddress(5002),
+		"`address` that developers push to; empty turns the source proxy off")
+	flags.StringVar(&cfg.AdminAddress, "admin-address", proxy.DefaultAddress(8081),
+		"`address` of /livez, /readyz and /metrics")
 	settingsFlags(flags, &cfg.Sources)
 	flags.StringVar(&cfg.SessionKeyFile, "session-key-file", "", "`file` with the keys that all replicas share, for upload sessions and tokens: 32 bytes in base64 a line; the first line seals, all open (default: Secrets in a cluster, else a random key)")
-	flags.StringVar(&embedded, "embedded-registry", "", "start a registry in this process and push to it; `directory` keeps its blobs")
+	flags.StringVar(&embedded, "embedded-registry", "",
+		"start a registry in this process and push to it; `directory` keeps its blobs")
 	flags.Lookup("embedded-registry").NoOptDefVal = temporary
-	flags.BoolVar(&cfg.PassRedirects, "pass-redirects", false, "pass redirects of downloads on to clients, instead of following them")
+	flags.BoolVar(&cfg.PassRedirects, "pass-redirects", false,
+		"pass redirects of downloads on to clients, instead of following them")
 	flags.StringVar(&cfg.API.Address, "api-address", "", "`address` of the namespaced push API, for the API server's aggregation layer, in a cluster; empty turns it off")
-	flags.BoolVar(&cfg.API.MetricsByNamespace, "api-metrics-by-namespace", false, "count the requests of that API by namespace: each adds series to lsp_requests_total")
+	flags.BoolVar(&cfg.API.MetricsByNamespace, "api-metrics-by-namespace", false,
+		"count the requests of that API by namespace: each adds series to lsp_requests_total")
 	imagesFlags(flags, &cfg.Images)
-	flags.BoolVar(&cfg.Profiles, "pprof", false, "serve the Go runtime's profiles on the admin address, below /debug/pprof/")
+	flags.BoolVar(&cfg.Profiles, "pprof", false,
+		"serve the Go runtime's profiles on the admin address, below /debug/pprof/")
 	flags.StringVar(&format, "log-format", "json", "json or text")
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error; debug has why each request was admitted or refused, and what registries were asked")
-	flags.DurationVar(&cfg.ShutdownTimeout, "shutdown-timeout", 5*time.Minute, "how long uploads under way may take to finish after SIGTERM")
+	flags.DurationVar(&cfg.ShutdownTimeout, "shutdown-timeout", 5*time.Minute,
+		"how long uploads under way may take to finish after SIGTERM")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		logger, err := newLogger(stderr, format, level)
 		if err != nil {
@@ -96,21 +103,27 @@ server does nothing else. Licenses and registries are YAML files (--image-proxy-
 
 // imagesFlags are those of the image proxy.
 func imagesFlags(flags *pflag.FlagSet, images *proxy.Images) {
-	flags.StringVar(&images.Address, "image-proxy-address", "", "`address` that customers pull images from; empty turns the image proxy off")
+	flags.StringVar(&images.Address, "image-proxy-address", "",
+		"`address` that customers pull images from; empty turns the image proxy off")
 	flags.StringVar(&images.Dir, "image-proxy-dir", "", "`directory` of YAML files with licenses and registries (default: the custom resources of the namespace, in a cluster)")
-	flags.StringVar(&images.TLSCert, "image-proxy-tls-cert", "", "`file` with the TLS certificate of the image proxy; a change is reloaded")
+	flags.StringVar(&images.TLSCert, "image-proxy-tls-cert", "",
+		"`file` with the TLS certificate of the image proxy; a change is reloaded")
 	flags.StringVar(&images.TLSKey, "image-proxy-tls-key", "", "`file` with the key of that certificate")
-	flags.BoolVar(&images.TerminateOnRevoke, "terminate-on-revoke", false, "end downloads under way when their license ends, instead of letting them finish")
+	flags.BoolVar(&images.TerminateOnRevoke, "terminate-on-revoke", false,
+		"end downloads under way when their license ends, instead of letting them finish")
 	flags.IntVar(&images.ConcurrentPulls, "image-proxy-concurrent-pulls", proxy.DefaultConcurrentPulls, "`blobs` that one license has sent at once, unless it says another number; further pulls wait for half a minute, then are refused")
-	flags.StringVar(&images.TrustedProxies, "image-proxy-trusted-proxies", "", "`networks` of load balancers whose X-Forwarded-For and X-Forwarded-Proto are trusted, separated by commas")
+	flags.StringVar(&images.TrustedProxies, "image-proxy-trusted-proxies", "",
+		"`networks` of load balancers whose X-Forwarded-For and X-Forwarded-Proto are trusted, separated by commas")
 	flags.StringVar(&images.ExternalURLs, "image-proxy-external-url", "", "`URLs` that customers reach the image proxy by, https://host[:port], separated by commas; the first is for all other names. Needed on other addresses than loopback without a certificate; http:// has license ids sent in plain text")
 }
 
 // settingsFlags are those that say where the settings come from.
 func settingsFlags(flags *pflag.FlagSet, sources *proxy.Sources) {
 	flags.StringVar(&sources.ValuesFile, "values-file", "", "YAML `file` with the package's values")
-	flags.StringVar(&sources.DockerConfig, "docker-config", "", "docker config.json `file` with the registry's credential, outside a cluster")
-	flags.StringVar(&sources.PushSecret, "push-secret", "", "`name` of the Secret with the registry's credential, in a cluster")
+	flags.StringVar(&sources.DockerConfig, "docker-config", "",
+		"docker config.json `file` with the registry's credential, outside a cluster")
+	flags.StringVar(&sources.PushSecret, "push-secret", "",
+		"`name` of the Secret with the registry's credential, in a cluster")
 	flags.StringVar(&sources.Namespace, "namespace", "", "`namespace` of the Secrets (default: the pod's)")
 }
 

@@ -130,13 +130,15 @@ func (k *keeper) readFront(found *corev1.ConfigMap, err error) {
 		return
 	}
 	k.start(err)
-	k.cfg.Log.Error("how the API server shows itself is not reloaded, the last good one stays in use", "problem", err.Error())
+	k.cfg.Log.Error("how the API server shows itself is not reloaded, the last good one stays in use",
+		"problem", err.Error())
 }
 
 func (k *keeper) readSecret(secret *kube.Secret, err error) {
 	if err != nil {
 		k.start(err)
-		k.cfg.Log.Error("the certificate of the namespaced API is not reloaded, the last good one stays in use", "problem", err.Error())
+		k.cfg.Log.Error("the certificate of the namespaced API is not reloaded, the last good one stays in use",
+			"problem", err.Error())
 		return
 	}
 	k.secret, k.read = secret, true
@@ -177,7 +179,8 @@ func (k *keeper) keepSecret(ctx context.Context) error {
 	if err := k.write(ctx, next.data); err != nil {
 		return err
 	}
-	k.cfg.Log.Info("the certificate of the namespaced API is written", "secret", k.cfg.Secret, "until", next.serving.Leaf.NotAfter)
+	k.cfg.Log.Info("the certificate of the namespaced API is written", "secret", k.cfg.Secret,
+		"until", next.serving.Leaf.NotAfter)
 	k.use(next)
 	return nil
 }

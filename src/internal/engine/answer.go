@@ -89,7 +89,8 @@ func (x *exchange) bounce(resp *http.Response) error {
 	if x.route.Method == http.MethodHead && x.route.Kind == oci.Blob && !x.target.Download {
 		// The blob is probably there. But nobody here may ask where it is, and what redirects may be no
 		// registry at all (quirk D12). A client that hears "no" sends the blob once more, which is safe.
-		return oci.Errorf(oci.BlobUnknown, "the registry keeps this blob elsewhere, where nothing is looked for without allow_pull: upload it again")
+		return oci.Errorf(oci.BlobUnknown,
+			"the registry keeps this blob elsewhere, where nothing is looked for without allow_pull: upload it again")
 	}
 	passed := x.target.Registry.PassesRedirects() && x.call.Download && !x.target.Discreet
 	if !reads || err != nil || !passed {

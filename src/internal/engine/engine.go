@@ -105,7 +105,9 @@ func (e *Engine) Serve(w http.ResponseWriter, r *http.Request, side Side) error 
 }
 
 // forward has the registry answer a request that was admitted.
-func (e *Engine) forward(w http.ResponseWriter, r *http.Request, side Side, operation oci.Route, target Target) (err error) {
+func (e *Engine) forward(
+	w http.ResponseWriter, r *http.Request, side Side, operation oci.Route, target Target,
+) (err error) {
 	x := &exchange{
 		sessions: e.sessions, side: side.Name(), route: operation, target: target,
 		entry: httpserver.EntryOf(r.Context()), path: r.URL.Path,

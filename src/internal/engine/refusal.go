@@ -96,7 +96,8 @@ func (x *exchange) readRefusal(resp *http.Response) []oci.ErrorEntry {
 		scrub := x.scrubber()
 		for i, entry := range entries {
 			entries[i] = oci.ErrorEntry{
-				Code: wellFormed(entry.Code), Message: excerpt(scrub(entry.Message), maxMessage), Detail: scrubbed(entry.Detail, scrub),
+				Code: wellFormed(entry.Code), Message: excerpt(scrub(entry.Message), maxMessage),
+				Detail: scrubbed(entry.Detail, scrub),
 			}
 		}
 		return entries
@@ -236,7 +237,8 @@ func (x *exchange) explain(err error) error {
 	var timeout net.Error
 	switch {
 	case errors.Is(x.entry.BodyErr(), httpserver.ErrStalled):
-		return oci.Errorf(oci.RequestTimeout, "nothing of the request's body arrived for a minute: send it again").Because(x.entry.BodyErr())
+		return oci.Errorf(oci.RequestTimeout,
+			"nothing of the request's body arrived for a minute: send it again").Because(x.entry.BodyErr())
 	case x.entry.BodyErr() != nil:
 		return oci.Errorf(oci.ClientClosed, "the request's body ended early").Because(x.entry.BodyErr())
 	case errors.Is(err, context.Canceled):
@@ -252,7 +254,8 @@ func (x *exchange) explain(err error) error {
 	case x.route.Writes() && x.target.Registry.ClosesOnMissingRepository():
 		return oci.Errorf(oci.Unavailable, "the registry closed the connection; Amazon ECR does so when the repository does not exist: create it first").Because(err)
 	default:
-		return oci.Errorf(oci.Unavailable, "the registry cannot be reached, or broke off: try again, then ask the operator").Because(err)
+		return oci.Errorf(oci.Unavailable,
+			"the registry cannot be reached, or broke off: try again, then ask the operator").Because(err)
 	}
 }
 

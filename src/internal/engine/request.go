@@ -101,7 +101,8 @@ func (x *exchange) startQuery(client url.Values) (string, error) {
 	query := url.Values{}
 	if digest := client.Get("digest"); digest != "" {
 		if !oci.IsDigest(digest) {
-			return "", oci.Errorf(oci.DigestInvalid, "the digest in the query is not valid: it must look like sha256:<64 hex digits>")
+			return "", oci.Errorf(oci.DigestInvalid,
+				"the digest in the query is not valid: it must look like sha256:<64 hex digits>")
 		}
 		query.Set("digest", digest)
 		x.digest = digest
@@ -140,7 +141,8 @@ func (x *exchange) continued(r *http.Request) (path, query string, err error) {
 		err = fmt.Errorf("%w: it was started in another repository than the one that is configured now", session.ErrUnknown)
 	}
 	if err != nil {
-		return "", "", oci.Errorf(oci.BlobUploadUnknown, "no such upload session: it has expired, or was never started here; start the upload again").Because(err)
+		return "", "", oci.Errorf(oci.BlobUploadUnknown,
+			"no such upload session: it has expired, or was never started here; start the upload again").Because(err)
 	}
 	x.record = record
 	path, query, _ = strings.Cut(record.Location, "?")
@@ -163,7 +165,8 @@ func (x *exchange) owner() session.Owner { return session.Owner{Side: x.side, Na
 // passed are the client's headers that are the registry's business. Authorization, cookies and whatever else
 // a client sends stay here.
 func passed() []string {
-	return []string{"Accept", "Content-Type", "Content-Range", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
+	return []string{"Accept", "Content-Type", "Content-Range", "Range", "If-Range", "If-Match", "If-None-Match",
+		"If-Modified-Since", "If-Unmodified-Since"}
 }
 
 // rewrite makes the registry's request out of the client's.

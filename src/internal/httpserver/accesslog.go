@@ -218,7 +218,8 @@ func (l AccessLog) write(ctx context.Context, e *Entry) {
 		slog.Duration("duration", e.Duration), slog.String("remote", e.remote),
 	}
 	if e.Namespace != "" {
-		attrs = append(attrs, slog.String("namespace", e.Namespace), slog.String("user", e.User), slog.Int("groups", e.Groups))
+		attrs = append(attrs, slog.String("namespace", e.Namespace), slog.String("user", e.User),
+			slog.Int("groups", e.Groups))
 	}
 	if e.Digest != "" {
 		attrs = append(attrs, slog.String("digest", e.Digest))

@@ -69,7 +69,8 @@ func (p *Certificate) Follow(ctx context.Context, reloaded func(error)) error {
 		}
 		switch {
 		case err != nil:
-			p.logger.Error("certificate not reloaded, the last good one stays in use", "problem", err.Error(), "until", p.until())
+			p.logger.Error("certificate not reloaded, the last good one stays in use", "problem", err.Error(),
+				"until", p.until())
 		case !first:
 			p.logger.Info("certificate reloaded", "until", p.until())
 		}

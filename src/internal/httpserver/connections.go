@@ -99,7 +99,8 @@ func (l *placeListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		conn := &clientConn{
-			ProgressConn: &socket.ProgressConn{Conn: inner, Limit: l.places.silence}, places: l.places, from: sourceOf(inner.RemoteAddr()),
+			ProgressConn: &socket.ProgressConn{Conn: inner, Limit: l.places.silence}, places: l.places,
+			from: sourceOf(inner.RemoteAddr()),
 		}
 		if l.places.admit(conn) {
 			return conn, nil

@@ -35,7 +35,8 @@ func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, erro
 	if noPlace != nil {
 		return engine.Target{}, noPlace
 	}
-	v.admitted(r.Context(), credential, "the License is in force, of this application, and the ExternalRegistry is open to it")
+	v.admitted(r.Context(), credential,
+		"the License is in force, of this application, and the ExternalRegistry is open to it")
 	v.credential = credential.Hash
 	v.downloads.watch(&v.download)
 	return target, nil
@@ -127,7 +128,8 @@ func over(c *catalog.Credential, now time.Time) (Reason, *oci.Error) {
 	case ended.Equal(c.License.Expires):
 		return Expired, oci.Errorf(oci.Denied, "this license expired at %s; ask the vendor for a longer one", stamp(ended))
 	default:
-		return Expired, oci.Errorf(oci.Denied, "this license id expired at %s; ask the vendor for the license's new one", stamp(ended))
+		return Expired, oci.Errorf(oci.Denied,
+			"this license id expired at %s; ask the vendor for the license's new one", stamp(ended))
 	}
 }
 
@@ -140,7 +142,9 @@ func errClosed() *oci.Error {
 }
 
 // open returns what a license opens.
-func (v *visit) open(known *catalog.Catalog, credential *catalog.Credential, operation oci.Route) (*catalog.Registry, string, error) {
+func (v *visit) open(
+	known *catalog.Catalog, credential *catalog.Credential, operation oci.Route,
+) (*catalog.Registry, string, error) {
 	if v.reference.app == "" {
 		return nil, "", oci.Errorf(oci.NameUnknown, "the names of images begin with %s and the application here", prefix)
 	}
@@ -150,7 +154,8 @@ func (v *visit) open(known *catalog.Catalog, credential *catalog.Credential, ope
 	registry, repository, err := v.reference.find(known)
 	switch {
 	case errors.Is(err, catalog.ErrNoRegistry):
-		return nil, "", v.deny(RegistryUnknown, oci.Errorf(oci.NameUnknown, "the registry of this image is not configured here"))
+		return nil, "", v.deny(RegistryUnknown,
+			oci.Errorf(oci.NameUnknown, "the registry of this image is not configured here"))
 	case errors.Is(err, catalog.ErrNotOpen):
 		return nil, "", v.deny(RegistryClosed, errClosed())
 	case err != nil:
@@ -171,7 +176,8 @@ func (v *visit) refused(ctx context.Context, registry *catalog.Registry, refusal
 	if refusal.Status == 0 || registry.Upstream.RefusesCredential(ctx) {
 		return v.unavailable(registry, refusal)
 	}
-	return oci.Errorf(oci.NameUnknown, "there is no such repository: check the name of the image").Because(of(registry, refusal))
+	return oci.Errorf(oci.NameUnknown,
+		"there is no such repository: check the name of the image").Because(of(registry, refusal))
 }
 
 // of says which registry an error is of, for the vendor's log.

@@ -15,7 +15,9 @@ import (
 
 // authenticate finds the credential of a request: by a license id, which opens all that its license does, or
 // by a token, which opens what it was shown for. scope is nil without a token.
-func (v *visit) authenticate(r *http.Request, known *catalog.Catalog, operation oci.Route) (credential *catalog.Credential, scope []string, err error) {
+func (v *visit) authenticate(
+	r *http.Request, known *catalog.Catalog, operation oci.Route,
+) (credential *catalog.Credential, scope []string, err error) {
 	if token, ok := bearer(r); ok {
 		return v.byToken(r, known, operation, token)
 	}
@@ -31,20 +33,25 @@ func (v *visit) authenticate(r *http.Request, known *catalog.Catalog, operation 
 }
 
 func errLicense() *oci.Error {
-	return oci.Errorf(oci.Unauthorized, "a license is needed: log in with any user name, and the license id as the password")
+	return oci.Errorf(oci.Unauthorized,
+		"a license is needed: log in with any user name, and the license id as the password")
 }
 
 func errUnknown() *oci.Error {
-	return oci.Errorf(oci.Unauthorized, "this license id is not known here; log in with any user name, and the license id as the password")
+	return oci.Errorf(oci.Unauthorized,
+		"this license id is not known here; log in with any user name, and the license id as the password")
 }
 
 // byToken takes a token for what it says, and looks its credential up again: the license may have ended
 // since.
-func (v *visit) byToken(r *http.Request, known *catalog.Catalog, operation oci.Route, token string) (*catalog.Credential, []string, error) {
+func (v *visit) byToken(
+	r *http.Request, known *catalog.Catalog, operation oci.Route, token string,
+) (*catalog.Credential, []string, error) {
 	checked, err := v.cfg.Issuer.Check(token)
 	switch {
 	case errors.Is(err, ErrTokenExpired):
-		return nil, nil, v.deny(Unauthenticated, v.challenge(r, oci.Errorf(oci.Unauthorized, "the token has expired"), operation.Name, "invalid_token"))
+		return nil, nil, v.deny(Unauthenticated,
+			v.challenge(r, oci.Errorf(oci.Unauthorized, "the token has expired"), operation.Name, "invalid_token"))
 	case err != nil:
 		invalid := oci.Errorf(oci.Unauthorized, "this is not a token of this server").Because(err)
 		return nil, nil, v.wrong(Unauthenticated, v.challenge(r, invalid, operation.Name, "invalid_token"))

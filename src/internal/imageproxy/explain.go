@@ -44,7 +44,8 @@ func (r Reason) rule() string {
 func (v *visit) admitted(ctx context.Context, credential *catalog.Credential, rule string) {
 	v.passed = true
 	if v.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
-		v.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "admitted", append(v.about(ctx, rule), slog.String("credential", credential.Name))...)
+		v.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "admitted",
+			append(v.about(ctx, rule), slog.String("credential", credential.Name))...)
 	}
 }
 
@@ -54,7 +55,8 @@ func (v *visit) explainRefusal(ctx context.Context, err error) {
 		return
 	}
 	rule := cmp.Or(v.record.Reason.rule(), err.Error())
-	v.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "refused", append(v.about(ctx, rule), slog.String("reason", string(v.record.Reason)))...)
+	v.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "refused",
+		append(v.about(ctx, rule), slog.String("reason", string(v.record.Reason)))...)
 }
 
 // about is what such a line says.

@@ -87,7 +87,9 @@ func NewIssuer(keys *TokenKeys, now func() time.Time) *Issuer {
 func (i *Issuer) Replace(keys *TokenKeys) { i.keys.Store(keys) }
 
 // Issue signs a token that is issued now.
-func (i *Issuer) Issue(credential [sha256.Size]byte, repositories []string) (token string, issued time.Time, err error) {
+func (i *Issuer) Issue(
+	credential [sha256.Size]byte, repositories []string,
+) (token string, issued time.Time, err error) {
 	issued = i.now().Truncate(time.Second)
 	token, err = jwt.NewWithClaims(algorithm(), &claims{
 		Issuer: issuer, Audience: audience, Subject: hex.EncodeToString(credential[:]),

@@ -80,7 +80,8 @@ func (all Recorders) Pulled(r Record) {
 // Log writes the one line of a request.
 func (r Record) Log(ctx context.Context, logger *slog.Logger) {
 	attrs := []slog.Attr{
-		slog.String("id", r.ID), slog.String("customer", r.Customer), slog.String("license", r.License), slog.String("app", r.App),
+		slog.String("id", r.ID), slog.String("customer", r.Customer), slog.String("license", r.License),
+		slog.String("app", r.App),
 		slog.String("action", string(r.Action)), slog.String("image", r.Image), slog.String("reference", r.Reference),
 		slog.Int("status", r.Status), slog.Bool("success", r.Success), slog.Int64("bytes", r.Bytes),
 		slog.Duration("duration", r.Duration), slog.String("remote", r.Remote),

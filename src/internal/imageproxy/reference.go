@@ -76,7 +76,8 @@ func (g grammar) path(escaped string) (oci.Route, reference, error) {
 	}
 	app, rest, _ := strings.Cut(rest, "/")
 	if !g.app.MatchString(app) {
-		return oci.Route{}, reference{}, oci.Errorf(oci.NameInvalid, "the application's name is not valid: lower case letters, digits and - are, 63 characters at most")
+		return oci.Route{}, reference{}, oci.Errorf(oci.NameInvalid,
+			"the application's name is not valid: lower case letters, digits and - are, 63 characters at most")
 	}
 	first, after, _ := strings.Cut(rest, "/")
 	if host := colons(first); isHost(host) {
@@ -103,7 +104,8 @@ func (g grammar) named(operation oci.Route, ref reference, err error) (oci.Route
 		return oci.Route{}, reference{}, err
 	}
 	if ref.host != "" && (len(ref.host) > maxHost || strings.Contains(ref.host, "..") || !g.host.MatchString(ref.host)) {
-		return oci.Route{}, reference{}, oci.Errorf(oci.NameInvalid, "the registry's name is not valid: it looks like quay.io or localhost:5000")
+		return oci.Route{}, reference{}, oci.Errorf(oci.NameInvalid,
+			"the registry's name is not valid: it looks like quay.io or localhost:5000")
 	}
 	ref.path = operation.Name
 	operation.Name = prefix + ref.app + "/" + ref.image()

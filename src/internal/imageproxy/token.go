@@ -109,7 +109,8 @@ func writeToken(w http.ResponseWriter, token string, issued time.Time, granted [
 		scopes[i] = scopeOf(name)
 	}
 	body, err := json.Marshal(tokenResponse{
-		Token: token, AccessToken: token, ExpiresIn: int(TokenLifetime.Seconds()), IssuedAt: stamp(issued), Scope: strings.Join(scopes, " "),
+		Token: token, AccessToken: token, ExpiresIn: int(TokenLifetime.Seconds()), IssuedAt: stamp(issued),
+		Scope: strings.Join(scopes, " "),
 	})
 	if err != nil {
 		return fmt.Errorf("encode token: %w", err)

@@ -50,7 +50,8 @@ func (c *cache) Credential(ctx context.Context, host string) (Credential, error)
 	if known, ok := c.known(host); ok && time.Now().Before(known.until) {
 		return known.credential, nil
 	}
-	credential, err := c.flight.Do(ctx, host, patience, func(ctx context.Context) (Credential, error) { return c.ask(ctx, host) })
+	credential, err := c.flight.Do(ctx, host, patience,
+		func(ctx context.Context) (Credential, error) { return c.ask(ctx, host) })
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("wait for the credential for %s: %w", host, context.Cause(ctx))
 	}

@@ -55,7 +55,8 @@ type APIServiceSpec struct {
 
 // DeepCopyObject implements [runtime.Object].
 func (s *APIService) DeepCopyObject() runtime.Object {
-	return &APIService{TypeMeta: s.TypeMeta, ObjectMeta: *s.DeepCopy(), Spec: APIServiceSpec{slices.Clone(s.Spec.CABundle)}}
+	return &APIService{TypeMeta: s.TypeMeta, ObjectMeta: *s.DeepCopy(),
+		Spec: APIServiceSpec{slices.Clone(s.Spec.CABundle)}}
 }
 
 // APIServiceList is a list of them.
@@ -77,7 +78,8 @@ func (l *APIServiceList) DeepCopyObject() runtime.Object {
 }
 
 func newConfigMaps(config *rest.Config) (ConfigMaps, error) {
-	client, parameters, err := restClient(config, "/api", corev1.SchemeGroupVersion, &corev1.ConfigMap{}, &corev1.ConfigMapList{})
+	client, parameters, err := restClient(config,
+		"/api", corev1.SchemeGroupVersion, &corev1.ConfigMap{}, &corev1.ConfigMapList{})
 	if err != nil {
 		return nil, err
 	}
@@ -96,15 +98,18 @@ func newAPIServices(config *rest.Config) (APIServices, error) {
 // WatchAuthentication is [Client.Watch] for the ConfigMap in which the API server says how it shows itself.
 func (c *Client) WatchAuthentication(ctx context.Context, deliver func(*corev1.ConfigMap, error)) {
 	explain := func(err error) error {
-		binding := Binding{Role: "extension-apiserver-authentication-reader in " + SystemNamespace, Account: c.Binding.Account}
-		return &AccessError{Kind: "ConfigMap", Namespace: SystemNamespace, Name: AuthenticationConfigMap, Err: err, binding: binding}
+		binding := Binding{Role: "extension-apiserver-authentication-reader in " + SystemNamespace,
+			Account: c.Binding.Account}
+		return &AccessError{Kind: "ConfigMap", Namespace: SystemNamespace, Name: AuthenticationConfigMap, Err: err,
+			binding: binding}
 	}
 	watchOne(ctx, c, c.ConfigMaps, AuthenticationConfigMap, &corev1.ConfigMap{}, explain, deliver)
 }
 
 // WatchAPIService is [Client.Watch] for an APIService. It belongs to no namespace.
 func (c *Client) WatchAPIService(ctx context.Context, name string, deliver func(*APIService, error)) {
-	watchOne(ctx, c, c.APIServices, name, &APIService{}, func(err error) error { return c.apiServiceError(name, err) }, deliver)
+	watchOne(ctx, c, c.APIServices, name, &APIService{},
+		func(err error) error { return c.apiServiceError(name, err) }, deliver)
 }
 
 func (c *Client) apiServiceError(name string, err error) *AccessError {
@@ -147,7 +152,9 @@ func (c *Client) UpdateSecret(ctx context.Context, name, version string, data ma
 // It is made by a server-side apply, for which the right to create can be limited to this one name (Kubernetes,
 // "Authorization", create by PATCH). The right to delete it, the server does not have: it cannot make another
 // Secret of it that is filled with a ServiceAccount's token.
-func (c *Client) RestoreSecret(ctx context.Context, name string, owner *metav1.OwnerReference, data map[string][]byte) error {
+func (c *Client) RestoreSecret(
+	ctx context.Context, name string, owner *metav1.OwnerReference, data map[string][]byte,
+) error {
 	secret := &corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: secretKind},
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: c.Namespace},

@@ -46,7 +46,8 @@ func newResources(config *rest.Config, namespace string) (licenses, registries R
 		return nil, nil, err
 	}
 	return custom[v1alpha1.License, v1alpha1.LicenseList]("licenses", client, parameters, namespace),
-		custom[v1alpha1.ExternalRegistry, v1alpha1.ExternalRegistryList]("externalregistries", client, parameters, namespace), nil
+		custom[v1alpha1.ExternalRegistry, v1alpha1.ExternalRegistryList]("externalregistries", client, parameters,
+			namespace), nil
 }
 
 // resources implements [Resources] for one kind. It only takes the kind out of the types of client-go's

@@ -39,7 +39,8 @@ func NewAt(config *rest.Config, namespace string, log *slog.Logger) (*Client, er
 		return nil, err
 	}
 	binding := Binding{Role: "local-source-proxy-manager", Account: "proxy-manager"}
-	return &Client{Namespace: namespace, Secrets: secrets, ConfigMaps: maps, APIServices: services, Binding: binding, Log: log}, nil
+	return &Client{Namespace: namespace, Secrets: secrets, ConfigMaps: maps, APIServices: services,
+		Binding: binding, Log: log}, nil
 }
 
 // NewImageProxy returns the image proxy's client for a namespace, with the pod's own service account.
@@ -62,11 +63,13 @@ func NewImageProxyAt(config *rest.Config, namespace string, log *slog.Logger) (*
 		return nil, err
 	}
 	binding := Binding{Role: "image-proxy", Account: "image-proxy", Secrets: "image_proxy.registry_secrets"}
-	return &Client{Namespace: namespace, Secrets: secrets, Licenses: licenses, Registries: registries, Binding: binding, Log: log}, nil
+	return &Client{Namespace: namespace, Secrets: secrets, Licenses: licenses, Registries: registries,
+		Binding: binding, Log: log}, nil
 }
 
 func newSecrets(config *rest.Config, namespace string) (Secrets, error) {
-	client, parameters, err := restClient(config, "/api", corev1.SchemeGroupVersion, &corev1.Secret{}, &corev1.SecretList{})
+	client, parameters, err := restClient(config,
+		"/api", corev1.SchemeGroupVersion, &corev1.Secret{}, &corev1.SecretList{})
 	if err != nil {
 		return nil, err
 	}
@@ -89,11 +92,14 @@ type object[T any] interface {
 func typed[T, L any, PT object[T], PL pointer[L]](
 	plural string, client rest.Interface, parameters runtime.ParameterCodec, namespace string,
 ) *gentype.ClientWithList[PT, PL] {
-	return gentype.NewClientWithList(plural, client, parameters, namespace, func() PT { return new(T) }, func() PL { return new(L) })
+	return gentype.NewClientWithList(plural, client, parameters, namespace, func() PT { return new(T) },
+		func() PL { return new(L) })
 }
 
 // restClient makes a client of one version of an API that knows these kinds and no others.
-func restClient(config *rest.Config, path string, version schema.GroupVersion, kinds ...runtime.Object) (rest.Interface, runtime.ParameterCodec, error) {
+func restClient(
+	config *rest.Config, path string, version schema.GroupVersion, kinds ...runtime.Object,
+) (rest.Interface, runtime.ParameterCodec, error) {
 	scheme := runtime.NewScheme()
 	scheme.AddKnownTypes(version, kinds...)
 	metav1.AddToGroupVersion(scheme, version)

@@ -141,7 +141,8 @@ func Errorf(code Code, format string, args ...any) *Error {
 // RelayedError makes the error with which an upstream's own refusal is passed on: its status stays, because
 // clients act on it, and every error of its list. The first is the error's code and message.
 func RelayedError(status int, first ErrorEntry, more ...ErrorEntry) *Error {
-	return &Error{Code: first.Code, Message: first.Message, upstream: status, entries: append([]ErrorEntry{first}, more...)}
+	return &Error{Code: first.Code, Message: first.Message, upstream: status,
+		entries: append([]ErrorEntry{first}, more...)}
 }
 
 // Busy makes the error for a client that should come again after a while.

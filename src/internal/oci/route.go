@@ -102,7 +102,8 @@ func ParsePath(escapedPath string) (Route, error) {
 func (r Route) For(method string, allowed ...string) (Route, error) {
 	if !slices.Contains(allowed, method) {
 		allow := strings.Join(allowed, ", ")
-		return Route{}, Errorf(Unsupported, "%s is not possible here; possible are: %s", printable(method), cmp.Or(allow, "none")).
+		return Route{}, Errorf(Unsupported,
+			"%s is not possible here; possible are: %s", printable(method), cmp.Or(allow, "none")).
 			With("Allow", allow)
 	}
 	if r.flaw != nil {

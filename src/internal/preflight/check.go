@@ -23,9 +23,12 @@ const stepTimeout = 20 * time.Second
 
 // CheckPush checks the way of a push to a repository, and reports each step as it is done. Unfiled says why the
 // settings have no credential for the registry; empty where they have one, or none is configured.
-func CheckPush(ctx context.Context, registry *upstream.Registry, repository, unfiled string, report func(diagnosis.Step)) error {
+func CheckPush(
+	ctx context.Context, registry *upstream.Registry, repository, unfiled string, report func(diagnosis.Step),
+) error {
 	c := &checker{
-		way:        way{registry: registry, reach: registry.Reach(), settings: settings{"repository", "plain_http", "ca_cert_data", "token_realms"}},
+		way: way{registry: registry, reach: registry.Reach(),
+			settings: settings{"repository", "plain_http", "ca_cert_data", "token_realms"}},
 		repository: repository, unfiled: unfiled,
 	}
 	return walk(ctx, append(c.steps(), step{"token", c.token}, step{"push scope", c.start}, step{"upload cancel", c.cancel}), report)

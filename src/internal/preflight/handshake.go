@@ -77,7 +77,9 @@ func CancelUpload(ctx context.Context, registry *upstream.Registry, repository s
 	return resp.Body.Close()
 }
 
-func send(ctx context.Context, registry *upstream.Registry, repository, method string, u *url.URL) (*http.Response, error) {
+func send(
+	ctx context.Context, registry *upstream.Registry, repository, method string, u *url.URL,
+) (*http.Response, error) {
 	ctx = upstream.WithCall(ctx, upstream.Call{Operation: "health", Scopes: []upstream.Scope{upstream.Push(repository)}})
 	req, err := http.NewRequestWithContext(ctx, method, "", nil)
 	if err != nil {

@@ -82,7 +82,8 @@ func (c *puller) token(ctx context.Context) (diagnosis.Step, error) {
 	case err != nil && !told:
 		return diagnosis.Step{Remedy: "see what the registry's token server, or its log, says about it"}, err
 	default:
-		return diagnosis.Step{Status: diagnosis.Skipped, Detail: "the registry does not tell whether it takes the credential before an image is asked for"}, nil
+		return diagnosis.Step{Status: diagnosis.Skipped,
+			Detail: "the registry does not tell whether it takes the credential before an image is asked for"}, nil
 	}
 }
 

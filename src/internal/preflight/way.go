@@ -80,7 +80,8 @@ func (w *way) tls(ctx context.Context) (diagnosis.Step, error) {
 		state := conn.(*tls.Conn).ConnectionState()
 		_ = conn.Close()
 		return diagnosis.Step{
-			Detail: fmt.Sprintf("%s, certificate issued by %q", tls.VersionName(state.Version), state.PeerCertificates[0].Issuer),
+			Detail: fmt.Sprintf("%s, certificate issued by %q", tls.VersionName(state.Version),
+				state.PeerCertificates[0].Issuer),
 		}, nil
 	}
 	if _, plain := errors.AsType[tls.RecordHeaderError](err); plain {

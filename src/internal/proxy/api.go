@@ -42,7 +42,9 @@ func (a API) check(inCluster bool) error {
 
 // openAPI opens the namespaced API of a source proxy. Its certificate and what is known of the API server are
 // followed until the context ends, and wait returns then.
-func openAPI(ctx context.Context, cluster *kube.Client, cfg Config, proxy *source.Proxy, m *metrics.Metrics) (l httpserver.Listener, wait func(), err error) {
+func openAPI(
+	ctx context.Context, cluster *kube.Client, cfg Config, proxy *source.Proxy, m *metrics.Metrics,
+) (l httpserver.Listener, wait func(), err error) {
 	followed, err := apiservice.Follow(ctx, apiservice.Config{
 		Cluster: cluster, Name: apiService, Secret: apiSecret, Host: apiHost + "." + cluster.Namespace + ".svc",
 		Reloaded: m.Reload, Log: cfg.Logger,

@@ -87,7 +87,8 @@ func look(ctx context.Context, checks Checks) (*store.View, error) {
 func judge(view *store.View, now time.Time, tell func(diagnosis.Step)) {
 	if len(view.Findings) == 0 {
 		tell(diagnosis.Step{
-			Name: "objects", Status: diagnosis.Failed, Detail: "there is neither a License nor an ExternalRegistry, so nobody can pull",
+			Name: "objects", Status: diagnosis.Failed,
+			Detail: "there is neither a License nor an ExternalRegistry, so nobody can pull",
 			Remedy: "write one of each, or name another directory",
 		})
 	}

@@ -18,7 +18,9 @@ import (
 //
 // Outside a cluster nothing starts with settings that are wrong: whoever has typed them is there to mend
 // them. In a cluster the server starts all the same, so that /health can say what is wrong.
-func follow(ctx context.Context, sources settings.Sources, cfg settings.LiveConfig) (current *settings.Live, stopped <-chan error, err error) {
+func follow(
+	ctx context.Context, sources settings.Sources, cfg settings.LiveConfig,
+) (current *settings.Live, stopped <-chan error, err error) {
 	var started atomic.Bool
 	started.Store(sources.Cluster != nil)
 	if cfg.Log != nil {

@@ -91,7 +91,8 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	if err != nil {
 		return p, err
 	}
-	shared := keys{what: "token keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.TokenKeySecret, logger: cfg.Logger, reloaded: m.Reload}
+	shared := keys{what: "token keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.TokenKeySecret,
+		logger: cfg.Logger, reloaded: m.Reload}
 	content, err := shared.read(starting)
 	if err != nil {
 		return p, err

@@ -87,7 +87,9 @@ func (k keys) follow(ctx context.Context, replace func(place string, content []b
 }
 
 // parsed has what reads a key file before what uses the keys in it.
-func parsed[K any](parse func(place string, content []byte) (K, error), use func(K)) func(place string, content []byte) error {
+func parsed[K any](
+	parse func(place string, content []byte) (K, error), use func(K),
+) func(place string, content []byte) error {
 	return func(place string, content []byte) error {
 		next, err := parse(place, content)
 		if err == nil {

@@ -39,7 +39,8 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 		return nil, err
 	}
 	p := &part{ready: always, close: stop}
-	current, stopped, err := follow(ctx, from, settings.LiveConfig{Adjust: adjust, OnReload: countReloads(m), Log: cfg.Logger})
+	current, stopped, err := follow(ctx, from,
+		settings.LiveConfig{Adjust: adjust, OnReload: countReloads(m), Log: cfg.Logger})
 	if err != nil {
 		return p, err
 	}
@@ -53,7 +54,8 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 	if up := c.upstream.Load(); up.Problem == nil {
 		p.about = []any{"registry", up.Registry.Host(), "repository", up.Repository}
 	}
-	shared := keys{what: "session keys", file: cfg.SessionKeyFile, cluster: cluster, secret: kube.SessionKeySecret, logger: cfg.Logger, reloaded: m.Reload}
+	shared := keys{what: "session keys", file: cfg.SessionKeyFile, cluster: cluster,
+		secret: kube.SessionKeySecret, logger: cfg.Logger, reloaded: m.Reload}
 	sealer, err := openSessions(ctx, shared)
 	if err != nil {
 		return p, err
@@ -63,7 +65,8 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 	}
 	if cfg.ListenAddress != "" {
 		p.listeners = append(p.listeners, httpserver.Listener{
-			Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address", Connections: cfg.connections(source.Side, nil, m),
+			Name: source.Side, Address: cfg.ListenAddress, Setting: "--listen-address",
+			Connections: cfg.connections(source.Side, nil, m),
 			Handler: httpserver.AccessLog{Side: source.Side, Logger: cfg.Logger, Recorder: m}.
 				Handler(cfg.sourceProxy(source.Side, c, sealer, m).Serve),
 		})

@@ -25,7 +25,9 @@ type Sources struct {
 type UsageError struct{ error }
 
 // cluster returns a side's client of the cluster that this process runs in; nil outside of one.
-func (s Sources) cluster(connect func(namespace string, logger *slog.Logger) (*kube.Client, error), logger *slog.Logger) (*kube.Client, error) {
+func (s Sources) cluster(
+	connect func(namespace string, logger *slog.Logger) (*kube.Client, error), logger *slog.Logger,
+) (*kube.Client, error) {
 	if !kube.InCluster() {
 		if s.Namespace != "" {
 			return nil, UsageError{errors.New("--namespace is for a server in a cluster: leave it out here")}
@@ -49,7 +51,8 @@ func (s Sources) cluster(connect func(namespace string, logger *slog.Logger) (*k
 
 // feed returns what reads the sources: Secrets as well, when this process runs in a cluster.
 func (s Sources) feed(cluster *kube.Client) (settings.Sources, error) {
-	cfg := settings.Sources{ValuesFile: s.ValuesFile, DockerConfigFile: s.DockerConfig, PushSecret: s.PushSecret, Cluster: cluster}
+	cfg := settings.Sources{ValuesFile: s.ValuesFile, DockerConfigFile: s.DockerConfig, PushSecret: s.PushSecret,
+		Cluster: cluster}
 	if err := cfg.Check(); err != nil {
 		return cfg, UsageError{err}
 	}

@@ -44,7 +44,8 @@ func document(place string, data []byte) (*yaml.Node, error) {
 		return nil, strictyaml.SyntaxError(place, 0, data, err)
 	}
 	if err := decoder.Decode(&second); err == nil {
-		return nil, &Error{Place: place, Line: second.Line, Problem: "a second YAML document", Remedy: "keep all values in one"}
+		return nil, &Error{Place: place, Line: second.Line, Problem: "a second YAML document",
+			Remedy: "keep all values in one"}
 	} else if !errors.Is(err, io.EOF) {
 		return nil, strictyaml.SyntaxError(place, 0, data, err)
 	}

@@ -57,7 +57,8 @@ func parseRepository(place, key, value string) (registry, path string, err error
 	case registry == dockerHub && len(components) == 1:
 		path = "library/" + path
 	case registry == dockerHub && len(components) > 2:
-		return fail("has more than two levels, which Docker Hub does not take", "write user/repo, or begin with another registry's host")
+		return fail("has more than two levels, which Docker Hub does not take",
+			"write user/repo, or begin with another registry's host")
 	}
 	if len(registry)+1+len(path) > longestName {
 		return fail("is longer than 255 characters", "choose a shorter path")
@@ -75,9 +76,11 @@ func splitHost(place, key, value string) (registry, path string, err error) {
 	case isTag, !strings.ContainsAny(first, ".:") && first != "localhost":
 		return dockerHub, value, nil
 	case !slash:
-		return "", "", &Error{Place: place, Key: key, Problem: "names a registry, but no repository in it", Remedy: "add /path"}
+		return "", "", &Error{Place: place, Key: key, Problem: "names a registry, but no repository in it",
+			Remedy: "add /path"}
 	case !oci.IsHost(first):
-		return "", "", &Error{Place: place, Key: key, Problem: "does not begin with a valid host", Remedy: "write host/path or host:port/path"}
+		return "", "", &Error{Place: place, Key: key, Problem: "does not begin with a valid host",
+			Remedy: "write host/path or host:port/path"}
 	}
 	registry = strings.ToLower(first)
 	if slices.Contains([]string{"docker.io", "index.docker.io", "registry-1.docker.io"}, registry) {

@@ -21,11 +21,13 @@ func (v Values) tenancy(place string) (string, error) {
 	case chosen == "" || chosen == TenancyRepositories:
 		return TenancyRepositories, nil
 	case chosen != TenancyTags:
-		return "", &Error{Place: place, Key: "namespaced_api.tenancy", Problem: "is not known", Remedy: "write repositories or tags"}
+		return "", &Error{Place: place, Key: "namespaced_api.tenancy", Problem: "is not known",
+			Remedy: "write repositories or tags"}
 	case v.NamespacedAPI.Enabled && v.AllowPull:
 		return "", &Error{
-			Place: place, Key: "allow_pull", Problem: "is true with namespaced_api.tenancy: tags, where namespaces share the blobs of one repository",
-			Remedy: "set it to false, or tenancy to repositories",
+			Place: place, Key: "allow_pull",
+			Problem: "is true with namespaced_api.tenancy: tags, where namespaces share the blobs of one repository",
+			Remedy:  "set it to false, or tenancy to repositories",
 		}
 	default:
 		return TenancyTags, nil
@@ -42,8 +44,9 @@ func checkRoom(place, key, registry, path string) error {
 		}
 	case len(registry)+1+len(path)+1+longestNamespace > longestName:
 		return &Error{
-			Place: place, Key: key, Problem: "leaves no room for the name of a namespace: with it, it could be longer than 255 characters",
-			Remedy: "choose a shorter path, or set namespaced_api.tenancy to tags",
+			Place: place, Key: key,
+			Problem: "leaves no room for the name of a namespace: with it, it could be longer than 255 characters",
+			Remedy:  "choose a shorter path, or set namespaced_api.tenancy to tags",
 		}
 	default:
 		return nil

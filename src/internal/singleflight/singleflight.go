@@ -19,7 +19,9 @@ type Group[T any] struct{ calls singleflight.Group }
 //
 // The call has the values of the first caller's context. It does not end with that context, because others
 // may wait for it too; it ends after timeout. When ctx ends first, Do returns ctx.Err().
-func (g *Group[T]) Do(ctx context.Context, key string, timeout time.Duration, call func(context.Context) (T, error)) (T, error) {
+func (g *Group[T]) Do(
+	ctx context.Context, key string, timeout time.Duration, call func(context.Context) (T, error),
+) (T, error) {
 	results := g.calls.DoChan(key, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()

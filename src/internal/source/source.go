@@ -118,8 +118,10 @@ func (a admission) explain(ctx context.Context, operation oci.Route, target engi
 	}
 	attrs := []slog.Attr{
 		slog.String("door", Side), slog.String("id", httpserver.EntryOf(ctx).ID),
-		slog.String("name", operation.Name), slog.String("operation", operation.Operation()), slog.String("repository", target.Repository),
-		slog.Bool("allow_pull", a.AllowPull), slog.Bool("allow_delete", a.AllowDelete), slog.Bool("allow_sub_repositories", a.AllowSubRepositories),
+		slog.String("name", operation.Name), slog.String("operation", operation.Operation()),
+		slog.String("repository", target.Repository),
+		slog.Bool("allow_pull", a.AllowPull), slog.Bool("allow_delete", a.AllowDelete),
+		slog.Bool("allow_sub_repositories", a.AllowSubRepositories),
 	}
 	rule := "the name stands for the repository in the values, and the API server has let the caller in"
 	switch {
@@ -148,7 +150,8 @@ func (a admission) admit(r *http.Request, operation oci.Route) (engine.Target, e
 		return engine.Target{}, err
 	}
 	if a.Registry == nil {
-		return engine.Target{}, oci.Errorf(oci.Misconfigured, "the proxy has no valid repository to push to: ask the operator to set one: %w", a.Problem)
+		return engine.Target{}, oci.Errorf(oci.Misconfigured,
+			"the proxy has no valid repository to push to: ask the operator to set one: %w", a.Problem)
 	}
 	return engine.Target{
 		Registry:   a.Registry,

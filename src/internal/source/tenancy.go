@@ -84,7 +84,8 @@ func (a admission) separate(operation oci.Route) (content string, err error) {
 			a.namespace, operation.Reference, a.namespace)
 	case oci.Blob:
 		if operation.Method != http.MethodHead {
-			return "", oci.Errorf(oci.Denied, "namespaces share the blobs of one repository here: nobody may download or delete them")
+			return "", oci.Errorf(oci.Denied,
+				"namespaces share the blobs of one repository here: nobody may download or delete them")
 		}
 	case oci.Tags, oci.Referrers:
 		return "", oci.Errorf(oci.Denied, "namespaces share one repository here: nobody may list what is in it")

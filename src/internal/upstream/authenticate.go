@@ -135,7 +135,9 @@ func (r *Registry) credential(ctx context.Context, call Call) (keychain.Credenti
 
 // authorization shows a credential for a call as the challenges want it, with a scope that one asked for
 // besides. Bearer is preferred: it keeps the password off the registry.
-func (r *Registry) authorization(ctx context.Context, c keychain.Credential, challenges []oci.Challenge, call Call, asked string) (authorization, error) {
+func (r *Registry) authorization(
+	ctx context.Context, c keychain.Credential, challenges []oci.Challenge, call Call, asked string,
+) (authorization, error) {
 	if c.RegistryToken != "" {
 		return authorization{header: "Bearer " + c.RegistryToken, password: true}, nil
 	}

@@ -134,7 +134,8 @@ func watch(dial dialer, limit time.Duration) dialer {
 		if err != nil {
 			return nil, err
 		}
-		return &watched{ProgressConn: &socket.ProgressConn{Conn: open.Join(conn), Limit: limit}, closed: make(chan struct{})}, nil
+		return &watched{ProgressConn: &socket.ProgressConn{Conn: open.Join(conn), Limit: limit},
+			closed: make(chan struct{})}, nil
 	}
 }
 

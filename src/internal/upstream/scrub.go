@@ -21,5 +21,6 @@ func newScrubber(host, api string) scrubber {
 // Scrub takes all URLs, which may have secrets in their queries, and the registry's names out of a text that
 // the registry wrote.
 func (r *Registry) Scrub(text string) string {
-	return r.scrubber.hosts.ReplaceAllLiteralString(r.scrubber.urls.ReplaceAllLiteralString(text, "[address]"), "the registry")
+	return r.scrubber.hosts.ReplaceAllLiteralString(r.scrubber.urls.ReplaceAllLiteralString(text, "[address]"),
+		"the registry")
 }

@@ -193,7 +193,8 @@ func (r *Registry) askRealm(key tokenKey, ask func() (*http.Request, error)) (to
 		return token{}, resp.StatusCode, fmt.Errorf("ask %s for a token: read answer: %w", req.URL.Host, err)
 	}
 	if len(data) > maxTokenAnswer {
-		return token{}, resp.StatusCode, fmt.Errorf("ask %s for a token: its answer is longer than %d KiB", req.URL.Host, maxTokenAnswer>>10)
+		return token{}, resp.StatusCode, fmt.Errorf("ask %s for a token: its answer is longer than %d KiB",
+			req.URL.Host, maxTokenAnswer>>10)
 	}
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusCreated:

@@ -26,10 +26,12 @@ func (m *Metrics) Images() *ImageProxy {
 		Metrics: m,
 		requests: counter("lsp_image_requests_total", "Requests for images, by application and customer (empty: no license was found), action and status of the answer.",
 			"app", "customer", "action", "status"),
-		bytes:   counter("lsp_image_bytes_total", "Bytes of images sent, by application and customer.", "app", "customer"),
-		denials: counter("lsp_image_denials_total", "Requests for images that were denied, by application, customer and reason.", "app", "customer", "reason"),
+		bytes: counter("lsp_image_bytes_total", "Bytes of images sent, by application and customer.", "app", "customer"),
+		denials: counter("lsp_image_denials_total",
+			"Requests for images that were denied, by application, customer and reason.", "app", "customer", "reason"),
 		objects: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "lsp_image_objects", Help: "Licenses and external registries, by kind and state: valid, or invalid and not in force.",
+			Name: "lsp_image_objects",
+			Help: "Licenses and external registries, by kind and state: valid, or invalid and not in force.",
 		}, []string{"kind", "state"}),
 	}
 	m.registry.MustRegister(i.requests, i.bytes, i.denials, i.objects)

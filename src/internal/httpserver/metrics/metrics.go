@@ -54,9 +54,11 @@ func New(version string, options Options) *Metrics {
 		registry: prometheus.NewRegistry(),
 		requests: counter("lsp_requests_total", "Requests, by door, operation and status of the answer; with --api-metrics-by-namespace also by source_namespace.", requests...),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "lsp_request_duration_seconds", Help: "Time from a request's header to the end of the answer, in seconds.", Buckets: seconds,
+			Name: "lsp_request_duration_seconds",
+			Help: "Time from a request's header to the end of the answer, in seconds.", Buckets: seconds,
 		}, []string{"door", "operation"}),
-		bytes: counter("lsp_request_bytes_total", "Bytes of bodies, by door and direction: in from clients, out to them.", "door", "direction"),
+		bytes: counter("lsp_request_bytes_total",
+			"Bytes of bodies, by door and direction: in from clients, out to them.", "door", "direction"),
 		uploads: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "lsp_uploads_in_flight", Help: "Requests under way that upload content, by side.",
 		}, []string{"door"}),
@@ -171,7 +173,8 @@ func (m *Metrics) Pushes(side string) {
 // Certificate shows when a side's certificate in force ends.
 func (m *Metrics) Certificate(side string, until func() time.Time) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "lsp_certificate_expires_timestamp_seconds", Help: "When the certificate in force ends, in seconds since 1970, by door.",
+		Name:        "lsp_certificate_expires_timestamp_seconds",
+		Help:        "When the certificate in force ends, in seconds since 1970, by door.",
 		ConstLabels: prometheus.Labels{"door": side},
 	}, func() float64 { return float64(until().Unix()) }))
 }

@@ -37,7 +37,8 @@ func (m *Metrics) Connections(side string, connections *httpserver.Connections) 
 			func(c counts) int { return c.Idle }),
 		of.counter("lsp_connections_gave_way_total", "Idle connections that were closed for newer ones, by door.",
 			func(c counts) int { return c.GaveWay }),
-		of.counter("lsp_connections_refused_total", "Connections that were closed because their address had too many, by door.",
+		of.counter("lsp_connections_refused_total",
+			"Connections that were closed because their address had too many, by door.",
 			func(c counts) int { return c.Refused }),
 	)
 }

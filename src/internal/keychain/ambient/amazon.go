@@ -52,7 +52,8 @@ func credential(ctx context.Context, host string) (keychain.Credential, error) {
 	})
 	answer, err := client.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
 	if err != nil {
-		return keychain.Credential{}, amazonError(host, "get a token of ECR in "+r.region, err, "allow the IAM role ecr:GetAuthorizationToken")
+		return keychain.Credential{}, amazonError(host, "get a token of ECR in "+r.region, err,
+			"allow the IAM role ecr:GetAuthorizationToken")
 	}
 	return decode(host, answer)
 }
@@ -67,7 +68,8 @@ func decode(host string, answer *ecr.GetAuthorizationTokenOutput) (keychain.Cred
 			return keychain.Credential{Username: user, Password: password, Expires: aws.ToTime(data.ExpiresAt)}, nil
 		}
 	}
-	return keychain.Credential{}, amazonError(host, "read the token of ECR", errors.New("it is not base64 of user:password"), "check what answers for ECR's endpoint")
+	return keychain.Credential{}, amazonError(host, "read the token of ECR",
+		errors.New("it is not base64 of user:password"), "check what answers for ECR's endpoint")
 }
 
 // amazonError prefers what AWS answered to the SDK's account of how it was asked.

@@ -91,14 +91,16 @@ func (p *azureProvider) credential(ctx context.Context, host string) (keychain.C
 	}
 	token, err := exchange(ctx, host, entra.Token, options)
 	if err != nil {
-		return keychain.Credential{}, azureError(host, "exchange the identity at the registry", err, "give the identity the role AcrPush (or AcrPull) on this registry")
+		return keychain.Credential{}, azureError(host, "exchange the identity at the registry", err,
+			"give the identity the role AcrPush (or AcrPull) on this registry")
 	}
 	return keychain.Credential{Username: azureUser, IdentityToken: token, Expires: expiry(token)}, nil
 }
 
 // exchange buys the registry's refresh token with the one of Entra ID (POST /oauth2/exchange).
 func exchange(ctx context.Context, host, token string, options azcore.ClientOptions) (string, error) {
-	client, err := azcontainerregistry.NewAuthenticationClient("https://"+host, &azcontainerregistry.AuthenticationClientOptions{ClientOptions: options})
+	client, err := azcontainerregistry.NewAuthenticationClient("https://"+host,
+		&azcontainerregistry.AuthenticationClientOptions{ClientOptions: options})
 	if err != nil {
 		return "", err
 	}

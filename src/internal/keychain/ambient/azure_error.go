@@ -37,7 +37,8 @@ func azureError(host, step string, err error, remedy string) error {
 	} else if refused, ok := errors.AsType[*azcore.ResponseError](err); ok && refused.RawResponse != nil {
 		cause = said(refused.RawResponse)
 	}
-	return &keychain.Error{Cloud: "Azure Container Registry", Host: host, Step: step, Cause: cause, Remedy: remedy, Err: err}
+	return &keychain.Error{Cloud: "Azure Container Registry", Host: host, Step: step, Cause: cause,
+		Remedy: remedy, Err: err}
 }
 
 // said is the reason in an answer of Entra ID (RFC 6749, section 5.2) or of a registry (OCI errors), or its

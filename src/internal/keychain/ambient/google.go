@@ -69,7 +69,8 @@ func (p googleProvider) credential(ctx context.Context, host string) (keychain.C
 		return keychain.Credential{}, googleError(host, "find an identity", errors.New("no key file and no metadata server"))
 	}
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Timeout: answer})
-	found, err := google.FindDefaultCredentialsWithParams(ctx, google.CredentialsParams{Scopes: []string{scope}, EarlyTokenRefresh: early})
+	found, err := google.FindDefaultCredentialsWithParams(ctx,
+		google.CredentialsParams{Scopes: []string{scope}, EarlyTokenRefresh: early})
 	if err != nil {
 		return keychain.Credential{}, googleError(host, "find an identity", err)
 	}

@@ -27,7 +27,8 @@ const (
 // checkHelper refuses a name that would leave PATH: the config says which helper, not which file.
 func checkHelper(name string) error {
 	if strings.ContainsAny(name, `/\`) || strings.ContainsRune(name, 0) {
-		return fmt.Errorf("credential helper %q: the name is what follows %q and cannot be a path", keychain.Text(name), helperPrefix)
+		return fmt.Errorf("credential helper %q: the name is what follows %q and cannot be a path",
+			keychain.Text(name), helperPrefix)
 	}
 	return nil
 }

@@ -182,7 +182,8 @@ func (a *asker) ask(ctx context.Context, which id, i inquiry) inquiry {
 	case i.known.status == notAccepted:
 		a.log.Error("the registry does not take its credential", "object", which.String(), "problem", i.known.message)
 	default:
-		a.log.Warn("whether the registry takes its credential is not known", "object", which.String(), "problem", i.known.message)
+		a.log.Warn("whether the registry takes its credential is not known", "object", which.String(),
+			"problem", i.known.message)
 	}
 	return i
 }
@@ -241,6 +242,7 @@ func (a *asker) write(ctx context.Context, which id, i inquiry) error {
 
 func (a *asker) failed(which id, err error) {
 	if a.outage.New(err) {
-		a.log.Warn("what a registry thinks of its credential cannot be shared now, it will be tried again", "object", which.String(), "error", err)
+		a.log.Warn("what a registry thinks of its credential cannot be shared now, it will be tried again",
+			"object", which.String(), "error", err)
 	}
 }

@@ -95,7 +95,8 @@ func newView(read reading, now moment) *View {
 	}
 	slices.SortStableFunc(v.Findings, func(a, b Finding) int { return cmp.Compare(a.What, b.What) })
 	for _, place := range slices.Sorted(maps.Keys(read.faults)) {
-		v.Findings = append(v.Findings, Finding{What: place, Problem: strings.TrimPrefix(read.faults[place].problem, place+": ")})
+		v.Findings = append(v.Findings,
+			Finding{What: place, Problem: strings.TrimPrefix(read.faults[place].problem, place+": ")})
 	}
 	return v
 }

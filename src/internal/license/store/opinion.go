@@ -74,7 +74,8 @@ func opinionOf(there bool, standing upstream.Standing, err error, called string)
 	case standing == upstream.Accepted:
 		return opinion{accepted, reasonNoneNeeded, "no credential is named, and the registry lets strangers in"}
 	case standing == upstream.Refused && there:
-		return opinion{notAccepted, reasonRefused, "the registry refuses the credential, whatever the repository: correct it in " + called}
+		return opinion{notAccepted, reasonRefused,
+			"the registry refuses the credential, whatever the repository: correct it in " + called}
 	case standing == upstream.Refused:
 		return opinion{notAccepted, reasonNoneNamed, "the registry wants a credential: name one in spec.credentials"}
 	case foreign:
@@ -114,7 +115,8 @@ func (o opinion) apply(r *v1alpha1.ExternalRegistry, generation int64, asked tim
 		r.Status.CredentialCheckedAt = &at
 	}
 	meta.SetStatusCondition(&r.Status.Conditions, metav1.Condition{
-		Type: v1alpha1.CredentialAccepted, Status: o.status, Reason: o.reason, Message: o.message, ObservedGeneration: generation,
+		Type: v1alpha1.CredentialAccepted, Status: o.status, Reason: o.reason, Message: o.message,
+		ObservedGeneration: generation,
 	})
 	return true
 }

@@ -76,7 +76,8 @@ func Split(place string, data []byte) []Document {
 	begin, end, line, first := 0, 0, 0, 0
 	cut := func() {
 		text := data[begin:end]
-		documents = append(documents, Document{Start: begin, End: end, Sum: sha256.Sum256(text), place: place, lines: first, text: text})
+		documents = append(documents,
+			Document{Start: begin, End: end, Sum: sha256.Sum256(text), place: place, lines: first, text: text})
 		begin, first = end, line
 	}
 	for text := range bytes.Lines(data) {
@@ -108,7 +109,8 @@ func (d *Document) Read() bool {
 		return true
 	default:
 		d.root = second.Content[0]
-		d.fail("", "something follows the end of the document", "end lines with a line feed, and begin every document with ---")
+		d.fail("", "something follows the end of the document",
+			"end lines with a line feed, and begin every document with ---")
 		return true
 	}
 	d.root = node.Content[0]
@@ -189,7 +191,8 @@ func (d *Document) blank() Object {
 
 // fail adds a defect at the key, or, where that was not written, at what is nearest above it.
 func (d *Document) fail(key, problem, remedy string) {
-	d.Err = errors.Join(d.Err, &strictyaml.Error{Place: d.place, Line: d.line(key), Key: key, Problem: problem, Remedy: remedy})
+	d.Err = errors.Join(d.Err,
+		&strictyaml.Error{Place: d.place, Line: d.line(key), Key: key, Problem: problem, Remedy: remedy})
 }
 
 // line returns the line in the file on which a key such as "spec.credentials[0].name" was written.

@@ -50,7 +50,8 @@ func (l *License) Validate(Where) error {
 	f.text("spec.customerEmail", l.Spec.CustomerEmail, 0, 254)
 	f.time("spec.expiresAt", l.Spec.ExpiresAt)
 	if _, err := ParseTime(l.Annotations[RevokedAtAnnotation]); err != nil {
-		f.add("metadata.annotations", "the time of "+RevokedAtAnnotation+" "+err.Error(), "write it like 2027-01-01T00:00:00Z")
+		f.add("metadata.annotations", "the time of "+RevokedAtAnnotation+" "+err.Error(),
+			"write it like 2027-01-01T00:00:00Z")
 	}
 	f.credentials(l.Spec.Credentials)
 	if most := l.Spec.Limits.ConcurrentPulls; most != nil && (*most < 1 || *most > MaxConcurrentPulls) {
@@ -72,7 +73,8 @@ func (f *findings) credentials(credentials []Credential) {
 		f.time(key+"expiresAt", each.ExpiresAt)
 		switch {
 		case len(each.SHA256) != len(Hash("")), strings.Trim(each.SHA256, "0123456789abcdef") != "":
-			f.add(key+"sha256", "is not the hex of a SHA-256", "write 64 lower-case hex digits, as kubectl lsp license create does")
+			f.add(key+"sha256", "is not the hex of a SHA-256",
+				"write 64 lower-case hex digits, as kubectl lsp license create does")
 		case each.SHA256 == Hash(""):
 			f.add(key+"sha256", "is the hash of nothing", "write the hash of a license id, as kubectl lsp license create does")
 		case hashes[each.SHA256]:
@@ -172,13 +174,15 @@ func (f *findings) registryCredentials(c RegistryCredentials, where Where) {
 	if name := c.SecretRef.Name; name != "" {
 		switch {
 		case where == InDirectory:
-			f.add(key+".secretRef", "needs a cluster to read the Secret from", "write dockerConfigFile: the path of a docker config.json")
+			f.add(key+".secretRef", "needs a cluster to read the Secret from",
+				"write dockerConfigFile: the path of a docker config.json")
 		case len(validation.IsDNS1123Subdomain(name)) > 0:
 			f.add(key+".secretRef.name", "is not the name of a Secret", "write lower-case letters, digits, dashes and dots")
 		}
 	}
 	if c.DockerConfigFile != "" && where == InCluster {
-		f.add(key+".dockerConfigFile", "has no meaning in a cluster", "write secretRef: {name: …}, a Secret of type kubernetes.io/dockerconfigjson")
+		f.add(key+".dockerConfigFile", "has no meaning in a cluster",
+			"write secretRef: {name: …}, a Secret of type kubernetes.io/dockerconfigjson")
 	}
 	if !slices.Contains([]string{"", "aws", "google", "azure"}, c.Provider) {
 		f.add(key+".provider", "is unknown", "write aws, google or azure")

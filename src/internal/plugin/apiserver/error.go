@@ -106,7 +106,8 @@ func (e *Error) ofAPI(message string) string {
 
 // CanI is the command that shows whether a user has a right in a namespace.
 func CanI(verb, namespace string) string {
-	return fmt.Sprintf("kubectl auth can-i %s %s.%s/%s --subresource=proxy -n %s", verb, Resource, Group, SourceName, namespace)
+	return fmt.Sprintf("kubectl auth can-i %s %s.%s/%s --subresource=proxy -n %s", verb, Resource, Group,
+		SourceName, namespace)
 }
 
 // verbOf is RBAC's verb for a request of one resource.

@@ -29,7 +29,8 @@ func (a *app) addKubeFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.server, "server", "",
 		"talk to the proxy at this address, such as http://localhost:5002, and not through the cluster")
-	flags.IntVarP(&a.verbosity, "v", "v", 0, "show each request on standard error from 6 on, as kubectl does; never secrets")
+	flags.IntVarP(&a.verbosity, "v", "v", 0,
+		"show each request on standard error from 6 on, as kubectl does; never secrets")
 	a.kube.AddFlags(flags)
 	for _, hidden := range []string{"cache-dir", "disable-compression", "username", "password", "cluster"} {
 		if f := flags.Lookup(hidden); f != nil {

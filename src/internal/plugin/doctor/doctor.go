@@ -44,7 +44,8 @@ func Examine(ctx context.Context, opts Options) []diagnosis.Step {
 		try  diagnosis.Check
 	}
 	links := []link{
-		{"kubeconfig", w.kubeconfig}, {"API server", w.apiServer}, {"way in", w.wayIn}, {"RBAC", w.rbac}, {"service", w.service}, {"pod", w.pod},
+		{"kubeconfig", w.kubeconfig}, {"API server", w.apiServer}, {"way in", w.wayIn}, {"RBAC", w.rbac},
+		{"service", w.service}, {"pod", w.pod},
 	}
 	if opts.Client != nil {
 		links = []link{{"proxy", w.proxy}}

@@ -68,6 +68,7 @@ func obstacle(status int, message, check string) *Obstacle {
 	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
 		return &Obstacle{Cause: "the registry does not work for the proxy: " + message, Remedy: checkRegistry + check}
 	default:
-		return &Obstacle{Cause: "the registry refuses the proxy's push: " + message, Remedy: checkSecret + check, Lasting: true}
+		return &Obstacle{Cause: "the registry refuses the proxy's push: " + message, Remedy: checkSecret + check,
+			Lasting: true}
 	}
 }

@@ -93,7 +93,9 @@ func (c *Cluster) Create(ctx context.Context, l *v1alpha1.License) (*v1alpha1.Li
 
 // Update implements [Store]. The patch names the version that it was made for; with another one the API
 // server refuses it.
-func (c *Cluster) Update(ctx context.Context, name string, change func(*v1alpha1.License) error) (*v1alpha1.License, error) {
+func (c *Cluster) Update(
+	ctx context.Context, name string, change func(*v1alpha1.License) error,
+) (*v1alpha1.License, error) {
 	var result *v1alpha1.License
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		before, err := c.client.Get(ctx, name, metav1.GetOptions{})
@@ -113,7 +115,8 @@ func (c *Cluster) Update(ctx context.Context, name string, change func(*v1alpha1
 			result = after
 			return err
 		}
-		stored, err := c.client.Patch(ctx, name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: manager, DryRun: c.dryRun})
+		stored, err := c.client.Patch(ctx, name, types.MergePatchType, body,
+			metav1.PatchOptions{FieldManager: manager, DryRun: c.dryRun})
 		if apierrors.IsConflict(err) {
 			return err
 		}

@@ -125,7 +125,9 @@ func (d *Directory) Create(_ context.Context, l *v1alpha1.License) (*v1alpha1.Li
 }
 
 // Update implements [Store].
-func (d *Directory) Update(_ context.Context, name string, change func(*v1alpha1.License) error) (*v1alpha1.License, error) {
+func (d *Directory) Update(
+	_ context.Context, name string, change func(*v1alpha1.License) error,
+) (*v1alpha1.License, error) {
 	var after *v1alpha1.License
 	err := d.again(name, func(f *found) error {
 		if err := f.mistake(); err != nil {

@@ -79,7 +79,9 @@ func (preview) Create(_ context.Context, l *v1alpha1.License) (*v1alpha1.License
 	return l, nil
 }
 
-func (p preview) Update(ctx context.Context, name string, change func(*v1alpha1.License) error) (*v1alpha1.License, error) {
+func (p preview) Update(
+	ctx context.Context, name string, change func(*v1alpha1.License) error,
+) (*v1alpha1.License, error) {
 	l, err := p.Get(ctx, name)
 	if err != nil {
 		return nil, err

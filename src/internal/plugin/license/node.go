@@ -111,7 +111,8 @@ func (o object) text(key string) (text, error) {
 func (o object) only(known ...string) error {
 	for _, key := range o.order {
 		if !slices.Contains(known, key) {
-			return at(o.lines[key], cmp.Or(o.path, "the file"), fmt.Errorf("has no such key: choose from %s", strings.Join(known, ", ")))
+			return at(o.lines[key], cmp.Or(o.path, "the file"),
+				fmt.Errorf("has no such key: choose from %s", strings.Join(known, ", ")))
 		}
 	}
 	return nil

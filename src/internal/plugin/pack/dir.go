@@ -74,7 +74,8 @@ func (d *dir) walk(ctx context.Context, visit func(entry) (bool, error)) error {
 		case !keep && item.IsDir():
 			return fs.SkipDir
 		case keep && special != "":
-			return fmt.Errorf("source %s: it is %s, which an image cannot hold; exclude it in %s", path, special, DefaultExcludeFile)
+			return fmt.Errorf("source %s: it is %s, which an image cannot hold; exclude it in %s", path, special,
+				DefaultExcludeFile)
 		}
 		return nil
 	})

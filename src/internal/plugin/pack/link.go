@@ -67,7 +67,8 @@ func (f *follower) add(ctx context.Context, at, as string) error {
 			err = errLoop
 		}
 		if err != nil {
-			return fmt.Errorf("link %s -> %s: %w; replace it by a file, or exclude it in %s", at, e.target, err, DefaultExcludeFile)
+			return fmt.Errorf("link %s -> %s: %w; replace it by a file, or exclude it in %s", at, e.target, err,
+				DefaultExcludeFile)
 		}
 		return f.add(ctx, target, as)
 	}

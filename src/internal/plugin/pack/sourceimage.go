@@ -89,7 +89,8 @@ func Pack(ctx context.Context, path string, opts Options) (*Image, error) {
 		}
 	}
 	if img.Files == 0 {
-		return nil, fmt.Errorf("source %s: %w: it is empty, or %s excludes all of it", path, ErrNothingToPack, nameOr(opts.ExcludeFile, "the default"))
+		return nil, fmt.Errorf("source %s: %w: it is empty, or %s excludes all of it", path, ErrNothingToPack,
+			nameOr(opts.ExcludeFile, "the default"))
 	}
 	if img.layer, err = writeLayer(ctx, entries, opts.TempDir); err != nil {
 		return nil, fmt.Errorf("source %s: %w", path, err)

@@ -21,7 +21,9 @@ func (f *final) Unwrap() error { return f.error }
 
 // retry calls step until it succeeds, fails for good, or has failed tries times in a row. The step says
 // whether it got any further; that starts the count anew.
-func (p *pusher) retry(ctx context.Context, what string, tries int, step func(context.Context) (progress bool, err error)) error {
+func (p *pusher) retry(
+	ctx context.Context, what string, tries int, step func(context.Context) (progress bool, err error),
+) error {
 	interval := backoff.NewExponentialBackOff() // half a second, times 1.5, with jitter
 	interval.MaxInterval = 30 * time.Second
 	interval.Multiplier = 2

@@ -27,7 +27,8 @@ func Straight(ctx context.Context, destination string, img v1.Image, transport h
 		return Result{}, fmt.Errorf("describe the image: %w", err)
 	}
 	result := Result{Repository: tag.Context().Name(), Tag: tag.TagStr(), Digest: digest.String()}
-	options := []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithTransport(transport)}
+	options := []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain),
+		remote.WithTransport(transport)}
 	if there, err := remote.Head(tag, options...); err == nil && there.Digest == digest {
 		result.Unchanged = true
 		return result, nil

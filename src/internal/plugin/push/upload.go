@@ -59,7 +59,8 @@ func (p *pusher) send(ctx context.Context, b blob) error {
 
 func (p *pusher) hasBlob(ctx context.Context, b blob) (there bool, err error) {
 	err = p.retry(ctx, "look for "+b.what, maxTries, func(ctx context.Context) (bool, error) {
-		resp, err := p.do(ctx, "look for "+b.what, apiserver.Request{Method: http.MethodHead, Target: "/v2/" + Name + "/blobs/" + b.digest})
+		resp, err := p.do(ctx, "look for "+b.what,
+			apiserver.Request{Method: http.MethodHead, Target: "/v2/" + Name + "/blobs/" + b.digest})
 		if unseen(err) {
 			return true, nil
 		}
@@ -138,7 +139,8 @@ func received(header string) int64 {
 }
 
 func (p *pusher) begin(ctx context.Context, u *upload) error {
-	resp, err := p.do(ctx, "start the upload of "+u.what, apiserver.Request{Method: http.MethodPost, Target: "/v2/" + Name + "/blobs/uploads/"})
+	resp, err := p.do(ctx, "start the upload of "+u.what,
+		apiserver.Request{Method: http.MethodPost, Target: "/v2/" + Name + "/blobs/uploads/"})
 	if err != nil {
 		return err
 	}

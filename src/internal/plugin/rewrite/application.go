@@ -67,7 +67,8 @@ func (a *Application) add(object *yaml.Node) error {
 			return fmt.Errorf("spec.proxyRegistryDomain %q %w", spec.ProxyRegistryDomain, err)
 		}
 		if a.Domain != "" && a.Domain != spec.ProxyRegistryDomain {
-			return fmt.Errorf("spec.proxyRegistryDomain is %s here and %s in another; keep one of them", spec.ProxyRegistryDomain, a.Domain)
+			return fmt.Errorf("spec.proxyRegistryDomain is %s here and %s in another; keep one of them",
+				spec.ProxyRegistryDomain, a.Domain)
 		}
 		a.Domain = spec.ProxyRegistryDomain
 	}

@@ -79,7 +79,8 @@ func (k *kustomization) setList(key string, items []*yaml.Node) {
 	case list == nil:
 		put(k.root(), key, &yaml.Node{Kind: yaml.SequenceNode, Content: items})
 	case list.Kind != yaml.SequenceNode: // null
-		*list = yaml.Node{Kind: yaml.SequenceNode, Content: items, HeadComment: list.HeadComment, LineComment: list.LineComment}
+		*list = yaml.Node{Kind: yaml.SequenceNode, Content: items, HeadComment: list.HeadComment,
+			LineComment: list.LineComment}
 	default:
 		list.Content = items
 		if list.Style&yaml.FlowStyle != 0 && len(items) > 0 && items[len(items)-1].Kind == yaml.MappingNode {

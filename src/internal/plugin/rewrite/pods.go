@@ -66,7 +66,8 @@ func CollectPods(objects []*yaml.RNode) ([]Pod, error) {
 			continue
 		}
 		pod := Pod{
-			APIVersion: object.GetApiVersion(), Kind: object.GetKind(), Namespace: object.GetNamespace(), Name: object.GetName(), Spec: spec,
+			APIVersion: object.GetApiVersion(), Kind: object.GetKind(), Namespace: object.GetNamespace(),
+			Name: object.GetName(), Spec: spec,
 		}
 		if err := pod.read(object); err != nil {
 			return nil, fmt.Errorf("%s: %w", pod, err)

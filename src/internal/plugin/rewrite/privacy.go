@@ -134,7 +134,8 @@ func (a Asker) judge(err error) Answer {
 	case answered && said.StatusCode == http.StatusNotFound:
 		return Answer{Missing, "the registry has no such image for everybody (404)"}
 	case answered:
-		return Answer{Unreachable, fmt.Sprintf("the registry answers %d %s", said.StatusCode, http.StatusText(said.StatusCode))}
+		return Answer{Unreachable,
+			fmt.Sprintf("the registry answers %d %s", said.StatusCode, http.StatusText(said.StatusCode))}
 	case errors.Is(err, context.DeadlineExceeded):
 		return Answer{Unreachable, "no answer within " + a.Timeout.String()}
 	default:

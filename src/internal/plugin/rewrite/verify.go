@@ -47,7 +47,8 @@ func (p *Plan) compare(before, after Pod) error {
 	}
 	for _, name := range before.PullSecrets {
 		if !slices.Contains(after.PullSecrets, name) {
-			return fmt.Errorf("%s: kustomize drops the pull Secret %s, because it does not know %s", after, name, after.APIVersion)
+			return fmt.Errorf("%s: kustomize drops the pull Secret %s, because it does not know %s", after, name,
+				after.APIVersion)
 		}
 	}
 	if wantsSecret && !slices.Contains(after.PullSecrets, p.secretName()) {

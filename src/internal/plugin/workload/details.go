@@ -134,7 +134,8 @@ func (w edit) quantities(changes []Change, fields ...string) error {
 		if c.Value != "" {
 			quantity, err := resource.ParseQuantity(c.Value)
 			if err != nil {
-				return fmt.Errorf("--%s-%s %q: write a quantity such as 500m or 1Gi", strings.TrimSuffix(fields[2], "s"), c.Name, c.Value)
+				return fmt.Errorf("--%s-%s %q: write a quantity such as 500m or 1Gi", strings.TrimSuffix(fields[2], "s"),
+					c.Name, c.Value)
 			}
 			c.Value = quantity.String() // 0.1 is 100m
 		}

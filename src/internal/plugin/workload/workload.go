@@ -142,7 +142,9 @@ var ErrNoRef = errors.New("--git-repo needs one of --git-branch, --git-tag and -
 
 // Build returns the Workload as it should be. pushed is the reference that Decide's plan led to, empty when
 // nothing was pushed. existing is not changed.
-func Build(existing *unstructured.Unstructured, r Request, plan Plan, pushed string) (*unstructured.Unstructured, error) {
+func Build(
+	existing *unstructured.Unstructured, r Request, plan Plan, pushed string,
+) (*unstructured.Unstructured, error) {
 	w := edit{fresh(r.Namespace, r.Name)}
 	if existing != nil {
 		w.Unstructured = existing.DeepCopy()

@@ -21,12 +21,14 @@ func CheckCABundle(place, key, bundle string) error {
 	const begin = "-----BEGIN "
 	_, rest, found := strings.Cut(bundle, begin)
 	if !found {
-		return &Error{Place: place, Key: key, Problem: "holds no PEM certificate", Remedy: "paste certificates that begin with -----BEGIN CERTIFICATE-----"}
+		return &Error{Place: place, Key: key, Problem: "holds no PEM certificate",
+			Remedy: "paste certificates that begin with -----BEGIN CERTIFICATE-----"}
 	}
 	var errs []error
 	for i, body := range strings.Split(rest, begin) {
 		fail := func(problem, remedy string) {
-			errs = append(errs, &Error{Place: place, Key: key, Problem: fmt.Sprintf("PEM block %d %s", i+1, problem), Remedy: remedy})
+			errs = append(errs,
+				&Error{Place: place, Key: key, Problem: fmt.Sprintf("PEM block %d %s", i+1, problem), Remedy: remedy})
 		}
 		block, _ := pem.Decode([]byte(begin + body))
 		switch {

@@ -118,7 +118,8 @@ func plainBool(n *yaml.Node, typ reflect.Type) *yaml.Node {
 	if typ.Kind() != reflect.Bool || n.ShortTag() == "!!bool" || IsNull(n) || n.Decode(&value) != nil {
 		return n
 	}
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(value), Line: n.Line, Column: n.Column}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(value), Line: n.Line,
+		Column: n.Column}
 }
 
 // fits reports whether n itself, not what is in it, can become a typ.

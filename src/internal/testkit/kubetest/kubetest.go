@@ -45,7 +45,8 @@ type event struct {
 
 // New makes an empty server.
 func New(t *testing.T) *Server {
-	return &Server{t: t, version: 1, objects: map[string]map[string]*unstructured.Unstructured{}, watches: map[*stream]string{}}
+	return &Server{t: t, version: 1, objects: map[string]map[string]*unstructured.Unstructured{},
+		watches: map[*stream]string{}}
 }
 
 // Config is how a client reaches the server.
@@ -214,9 +215,11 @@ func (s *Server) RoundTrip(r *http.Request) (*http.Response, error) {
 	case len(parts) == 1 && r.Method == http.MethodPost:
 		return s.create(parts[0], r), nil
 	case len(parts) == 1 && query.Get("watch") != "":
-		return s.watch(parts[0], query.Get("resourceVersion"), newStream(r, strings.TrimPrefix(query.Get("fieldSelector"), "metadata.name="))), nil
+		return s.watch(parts[0], query.Get("resourceVersion"),
+			newStream(r, strings.TrimPrefix(query.Get("fieldSelector"), "metadata.name="))), nil
 	case len(parts) == 1:
-		return s.list(parts[0], strings.TrimPrefix(query.Get("fieldSelector"), "metadata.name="), query.Get("limit"), query.Get("continue")), nil
+		return s.list(parts[0], strings.TrimPrefix(query.Get("fieldSelector"), "metadata.name="),
+			query.Get("limit"), query.Get("continue")), nil
 	case s.objects[parts[0]][parts[1]] == nil:
 		return s.answer(http.StatusNotFound, failure(http.StatusNotFound, metav1.StatusReasonNotFound)), nil
 	case len(parts) == 3 && parts[2] == "status" && r.Method == http.MethodPut:
@@ -290,7 +293,8 @@ func response(status int, body io.ReadCloser) *http.Response {
 func Failure(code int32, reason metav1.StatusReason) *metav1.Status { return failure(code, reason) }
 
 func failure(code int32, reason metav1.StatusReason) *metav1.Status {
-	return &metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Code: code, Reason: reason, Message: string(reason)}
+	return &metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+		Status: metav1.StatusFailure, Code: code, Reason: reason, Message: string(reason)}
 }
 
 func encode(t *testing.T, v any) []byte {

@@ -119,17 +119,20 @@ func (a *Aggregation) proxy(user string) *httputil.ReverseProxy {
 }
 
 func (a *Aggregation) service(w http.ResponseWriter) {
-	condition := map[string]string{"type": "Available", "status": "True", "reason": "Passed", "message": "all checks passed"}
+	condition := map[string]string{"type": "Available", "status": "True", "reason": "Passed",
+		"message": "all checks passed"}
 	switch {
 	case a.Hidden:
 		status(w, http.StatusForbidden, "Forbidden", "apiservices.apiregistration.k8s.io is forbidden")
 		return
 	case a.Unavailable:
-		condition = map[string]string{"type": "Available", "status": "False", "reason": "MissingEndpoints", "message": "endpoints have no addresses\nwith port name api"}
+		condition = map[string]string{"type": "Available", "status": "False", "reason": "MissingEndpoints",
+			"message": "endpoints have no addresses\nwith port name api"}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{ // the client is gone when this fails
-		"kind": "APIService", "apiVersion": "apiregistration.k8s.io/v1", "status": map[string]any{"conditions": []any{condition}},
+		"kind": "APIService", "apiVersion": "apiregistration.k8s.io/v1",
+		"status": map[string]any{"conditions": []any{condition}},
 	})
 }
 
@@ -150,7 +153,8 @@ func (a *Aggregation) review(w http.ResponseWriter, r *http.Request, user string
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusCreated)
 	_ = json.NewEncoder(w).Encode(map[string]any{ // as above
-		"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "status": map[string]any{"allowed": allowed},
+		"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",
+		"status": map[string]any{"allowed": allowed},
 	})
 	return true
 }

@@ -52,7 +52,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(r.URL.Path, "/selfsubjectaccessreviews"):
 		w.WriteHeader(http.StatusCreated)
 		_ = json.NewEncoder(w).Encode(map[string]any{
-			"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "status": map[string]any{"allowed": !stranger},
+			"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",
+			"status": map[string]any{"allowed": !stranger},
 		})
 	case strings.HasPrefix(r.URL.Path, "/api/v1/namespaces/") && len(parts) >= 5 && parts[4] == "pods":
 		a.servePods(w, r, parts[5:])

@@ -128,7 +128,8 @@ func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case State(c.state.Load()) == Absent:
 		status(w, http.StatusNotFound, "NotFound", `services "local-source-proxy" not found`)
 	case State(c.state.Load()) == NotReady:
-		status(w, http.StatusServiceUnavailable, "ServiceUnavailable", `no endpoints available for service "http:local-source-proxy:5001"`)
+		status(w, http.StatusServiceUnavailable, "ServiceUnavailable",
+			`no endpoints available for service "http:local-source-proxy:5001"`)
 	default:
 		r.Header.Del("Authorization")
 		r.Header.Set("X-Forwarded-Uri", r.URL.Path)

@@ -58,7 +58,8 @@ type session struct {
 
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry {
-	return &Registry{blobs: map[string][]byte{}, manifests: map[string][]byte{}, types: map[string]string{}, uploads: map[string]*session{}}
+	return &Registry{blobs: map[string][]byte{}, manifests: map[string][]byte{}, types: map[string]string{},
+		uploads: map[string]*session{}}
 }
 
 // Log returns "METHOD path" of each request so far and forgets them. Ids of uploads are replaced by "ID".

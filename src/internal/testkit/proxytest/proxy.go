@@ -260,7 +260,8 @@ func (c *Caller) Do(method, target string, options ...Option) *Answer {
 	if err != nil {
 		c.t.Fatalf("%s %s: read answer: %v", method, target, err)
 	}
-	return &Answer{t: c.t, Status: resp.StatusCode, Header: resp.Header, Body: content, what: method + " " + strings.SplitN(target, "?", 2)[0]}
+	return &Answer{t: c.t, Status: resp.StatusCode, Header: resp.Header, Body: content,
+		what: method + " " + strings.SplitN(target, "?", 2)[0]}
 }
 
 // Start starts an upload and returns its Location.

@@ -49,7 +49,8 @@ func (rec *Recorder) record(server string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen := &Request{
 			Server: server, Host: r.Host, Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Proto: r.Proto,
-			Header: r.Header.Clone(), Trailer: r.Trailer.Clone(), Chunked: slices.Contains(r.TransferEncoding, "chunked"), Length: r.ContentLength,
+			Header: r.Header.Clone(), Trailer: r.Trailer.Clone(),
+			Chunked: slices.Contains(r.TransferEncoding, "chunked"), Length: r.ContentLength,
 		}
 		rec.mu.Lock()
 		rec.seen = append(rec.seen, seen)

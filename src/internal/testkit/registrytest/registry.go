@@ -40,7 +40,8 @@ type Manifest struct {
 
 // NewRegistry makes an empty registry that asks nobody who he is.
 func NewRegistry(t testing.TB) *Registry {
-	return &Registry{t: t, repos: map[string]*repository{}, uploads: map[string]*upload{}, guard: func(h http.Handler) http.Handler { return h }}
+	return &Registry{t: t, repos: map[string]*repository{}, uploads: map[string]*upload{},
+		guard: func(h http.Handler) http.Handler { return h }}
 }
 
 // Digest is the digest of a content.

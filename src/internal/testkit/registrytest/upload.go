@@ -79,7 +79,8 @@ func (reg *Registry) start(w http.ResponseWriter, r *http.Request, repo string, 
 
 func (reg *Registry) session(w http.ResponseWriter, id string, status int) {
 	u := reg.uploads[id]
-	w.Header().Set("Location", "/v2/"+u.repo+"/blobs/uploads/"+id+"?_state="+url.QueryEscape(fmt.Sprintf("st/%d=", len(u.content))))
+	w.Header().Set("Location",
+		"/v2/"+u.repo+"/blobs/uploads/"+id+"?_state="+url.QueryEscape(fmt.Sprintf("st/%d=", len(u.content))))
 	w.Header().Set("Range", fmt.Sprintf("0-%d", max(len(u.content)-1, 0)))
 	w.WriteHeader(status)
 }

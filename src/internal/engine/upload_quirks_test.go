@@ -107,7 +107,7 @@ func TestQuirkU2ECRChunks(t *testing.T) {
 	p.Do("GET", next).Is(204).Has("Range", "0-29")
 }
 
-// quirk U2: an empty final PUT may give 500 although the blob is there.
+// quirk U2: an empty final PUT may be answered 500 although the blob is there.
 func TestQuirkU2FinishThatFailedButDidNot(t *testing.T) {
 	p, registry := proxytest.Simple(t, proxytest.Config{})
 	registry.When("PUT", "/uploads/").Do(func(w http.ResponseWriter, r *http.Request, next http.Handler) {

@@ -47,7 +47,7 @@ type LiveConfig struct {
 
 // Snapshot is the state at one moment. It never changes; a new one takes its place.
 type Snapshot struct {
-	// Settings say where to push. While they have a Problem, no request can be served, and /health gives the
+	// Settings say where to push. While they have a Problem, no request can be served, and /health says the
 	// reason.
 	Settings Settings
 	// DockerConfig is the checked content of the docker config file; nil when there is none.

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// FuzzParse: any bytes give a config or an error of one line, and a listed host or repository is found again.
+// FuzzParse: any bytes are a config or an error of one line, and a listed host or repository is found again.
 // No helper runs.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"auths": {"r.example.com": {"auth": "`+basic("a", "b")+`"}}}`), "r.example.com", "")

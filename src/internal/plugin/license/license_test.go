@@ -212,7 +212,7 @@ func TestPullSecretRefuses(t *testing.T) {
 	}
 }
 
-// FuzzParse: any file gives a license that survives writing and reading, or an error of one line that does
+// FuzzParse: any file is a license that survives writing and reading, or an error of one line that does
 // not quote the file.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{whole, ours, kots + "spec: {appSlug: a, licenseID: b}", "a: &a [*a]", "a: *" + id, "? {a: b}\n: c", "- " + id, whole + "---\n", "<<: {a: b}"} {

@@ -147,7 +147,7 @@ func TestPodsWithoutAny(t *testing.T) {
 	}
 }
 
-// FuzzRead: any log gives pulls of the license in order, no more than asked for.
+// FuzzRead: pulls of any log are the license's, in order, no more than asked for.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(line(1, "acme", "a")+line(0, "acme", "b")+"{"), 1)
 	f.Add([]byte(`{"msg":"pull","License":"acme","time":"2026-11-21T08:03:00Z","status":1e9}`), 3)

@@ -21,7 +21,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/filewatch"
 )
 
-// startDir watches the .yml files of a directory. next waits for a call and gives it as "name=content", or
+// startDir watches the .yml files of a directory. next waits for a call and returns it as "name=content", or
 // "name: error".
 func startDir(t *testing.T, dir string) (next func() []string) {
 	t.Helper()

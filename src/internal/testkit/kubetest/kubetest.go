@@ -142,7 +142,7 @@ func (s *Server) Get(plural, name string, into any) {
 	}
 }
 
-// Fail answers with a status where the function gives one; nil ends that. Watches end.
+// Fail answers with a status where the function returns one; nil ends that. Watches end.
 func (s *Server) Fail(fail func(*http.Request) *metav1.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

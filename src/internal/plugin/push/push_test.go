@@ -73,6 +73,22 @@ func (b *bench) push(t *testing.T, img v1.Image) push.Result {
 	return result
 }
 
+// interrupt stops a push half way through the layer.
+func (b *bench) interrupt(t *testing.T, img v1.Image) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	opts := b.opts
+	opts.Progress = func(done, _ int64) {
+		if done > layerSize/2 {
+			cancel()
+		}
+	}
+	if _, err := push.Push(ctx, b.client, img, opts); err == nil {
+		t.Fatal("the push was not interrupted")
+	}
+}
+
 func image(t *testing.T, layers int64) v1.Image {
 	t.Helper()
 	img, err := random.Image(layerSize, layers)

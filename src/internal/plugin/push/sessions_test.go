@@ -3,7 +3,6 @@
 package push_test
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -20,23 +19,14 @@ func TestASessionOfABlobThatIsThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	b.opts.Sessions = sessions
-	b.opts.Progress = func(done, _ int64) {
-		if done > layerSize/2 {
-			cancel()
-		}
-	}
 	img := image(t, 1)
-	if _, err := push.Push(ctx, b.client, img, b.opts); err == nil {
-		t.Fatal("the push was not interrupted")
-	}
+	b.interrupt(t, img)
 	kept, err := os.ReadDir(dir)
 	if err != nil || len(kept) == 0 {
 		t.Fatalf("sessions %v, %v", kept, err)
 	}
-	b.opts.Progress, b.opts.Sessions = nil, own
+	b.opts.Sessions = own
 	b.push(t, img)
 	b.opts.Sessions, b.opts.Tag = sessions, "dev-other"
 	b.push(t, img)

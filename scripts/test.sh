@@ -27,7 +27,7 @@ run() {
 	local name=$1 module=$2
 	shift 2
 	say "$name"
-	(cd "$module" && "$gotestsum" --format pkgname --format-icons text --format-hide-empty-pkg --hide-summary=output -- \
+	(cd "$module" && "$gotestsum" --format pkgname --format-icons text --format-hide-empty-pkg -- \
 		"${race[@]}" -shuffle=on "$@" "${flags[@]}" ./...) || failed+=("$name")
 }
 

@@ -3,7 +3,6 @@
 package apiservice_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/apiservice"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
 )
 
 // named is a pointer to an object with a name.
@@ -207,27 +207,9 @@ type cluster struct {
 	secrets  secrets
 	maps     configMaps
 	services apiServices
-	log      lines
+	log      proxytest.Log
 	// told is what the replicas have said of the certificate.
-	told lines
-}
-
-// lines is a log.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	told proxytest.Log
 }
 
 func (c *cluster) reloaded(what string, applied bool) {

@@ -38,16 +38,16 @@ const (
 type Follower struct {
 	front   atomic.Pointer[frontproxy.Verifier]
 	current atomic.Pointer[identity]
-	tasks   sync.WaitGroup
+	cancel  context.CancelFunc
+	tasks   sync.WaitGroup // each of them ends with the context
 }
 
-// Follow keeps the API's certificate and APIService until the context ends, and returns once a certificate and
+// Follow keeps the API's certificate and APIService until the context ends or [Follower.Close], and returns once a certificate and
 // the API server's are known. An error is what kept it from that.
 func Follow(ctx context.Context, cfg Config) (*Follower, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	f := &Follower{}
+	f := &Follower{cancel: cancel}
 	k := &keeper{Follower: f, cfg: cfg, notes: make(chan func()), started: make(chan error, 1)}
-	// Each of them ends with the context.
 	f.tasks.Go(func() { k.run(ctx) })
 	f.tasks.Go(func() {
 		cfg.Cluster.WatchAuthentication(ctx, func(found *corev1.ConfigMap, err error) {
@@ -71,19 +71,17 @@ func Follow(ctx context.Context, cfg Config) (*Follower, error) {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		cancel()
-		f.tasks.Wait()
+		f.Close()
 		return nil, err
 	}
-	f.tasks.Go(func() {
-		<-ctx.Done()
-		cancel()
-	})
 	return f, nil
 }
 
-// Wait returns once everything has ended, after the context of [Follow].
-func (f *Follower) Wait() { f.tasks.Wait() }
+// Close ends what follows, and returns once all of it has ended.
+func (f *Follower) Close() {
+	f.cancel()
+	f.tasks.Wait()
+}
 
 // Front is how the API server shows itself.
 func (f *Follower) Front() *frontproxy.Verifier { return f.front.Load() }

@@ -4,7 +4,6 @@ package apiservice_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -59,16 +58,11 @@ func (c *cluster) config() apiservice.Config {
 // follow starts a replica, which ends with the test.
 func (c *cluster) follow() *apiservice.Follower {
 	c.t.Helper()
-	ctx, cancel := context.WithCancel(c.t.Context())
-	f, err := apiservice.Follow(ctx, c.config())
+	f, err := apiservice.Follow(c.t.Context(), c.config())
 	if err != nil {
-		cancel()
 		c.t.Fatal(err)
 	}
-	c.t.Cleanup(func() {
-		cancel()
-		f.Wait()
-	})
+	c.t.Cleanup(f.Close)
 	synctest.Wait()
 	return f
 }
@@ -156,7 +150,7 @@ func TestReplicasThatStartTogether(t *testing.T) {
 		var all []*apiservice.Follower
 		for range cap(started) {
 			f := <-started
-			c.t.Cleanup(f.Wait)
+			c.t.Cleanup(f.Close)
 			all = append(all, f)
 		}
 		time.Sleep(time.Minute)

@@ -68,7 +68,9 @@ func (k *keeper) run(ctx context.Context) {
 func (k *keeper) act(ctx context.Context) time.Duration {
 	before := k.current.Load()
 	err := errors.Join(k.keepSecret(ctx), k.keepService(ctx))
-	k.tell(ctx, before, err)
+	// A conflict is another replica that does it.
+	failed := err != nil && ctx.Err() == nil && !apierrors.IsConflict(err)
+	k.tell(before, failed)
 	switch {
 	case k.front.Load() != nil && k.current.Load() != nil:
 		k.start(nil)
@@ -83,17 +85,15 @@ func (k *keeper) act(ctx context.Context) time.Duration {
 			return time.Until(held.due())
 		}
 		return longestDelay
-	case ctx.Err() == nil && !apierrors.IsConflict(err) && k.outage.New(err):
+	case failed && k.outage.New(err):
 		k.cfg.Log.Error("the namespaced API is not kept up, trying again", "problem", err.Error())
 	}
 	k.delay = min(max(2*k.delay, firstDelay), longestDelay)
 	return k.delay
 }
 
-// tell says when another certificate came into force, and while the one in force cannot be kept up. A conflict
-// is another replica that does it.
-func (k *keeper) tell(ctx context.Context, before *identity, err error) {
-	failed := err != nil && ctx.Err() == nil && !apierrors.IsConflict(err)
+// tell says when another certificate came into force, and while the one in force cannot be kept up.
+func (k *keeper) tell(before *identity, failed bool) {
 	switch {
 	case failed && !k.failed:
 		k.cfg.Reloaded(Certificate, false)

@@ -3,8 +3,8 @@
 package engine
 
 import (
-	"cmp"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -75,8 +75,11 @@ func (x *exchange) furtherTags(r *http.Request, side Side) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if x.target.Content = cmp.Or(x.target.Content, target.Content); target.Content != "" && target.Content != x.target.Content {
-			return nil, errContent(target.Content)
+		switch want := target.Content; {
+		case x.target.Content == "":
+			x.target.Content = want
+		case want != "" && want != x.target.Content:
+			return nil, errContent(want)
 		}
 	}
 	return named, nil
@@ -187,13 +190,13 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	}
 	// A 401 then comes before the body is spent, and the same body goes with the next attempt.
 	pr.Out.Header.Set("Expect", "100-continue")
+	var body io.Reader = pr.Out.Body
 	if x.route.Kind == oci.Manifest {
 		x.pushed = newDigester(pr.Out.Body, x.route.Reference)
-		pr.Out.Body = upstream.NewBody(x.pushed)
+		body = x.pushed
 		if want := x.target.Content; want != "" {
-			pr.Out.Body = upstream.NewBody(newVerified(x.pushed, want, errContent(want)))
+			body = newVerified(x.pushed, want, errContent(want))
 		}
-		return
 	}
-	pr.Out.Body = upstream.NewBody(pr.Out.Body)
+	pr.Out.Body = upstream.NewBody(body)
 }

@@ -41,10 +41,10 @@ func (a API) check(inCluster bool) error {
 }
 
 // openAPI opens the namespaced API of a source proxy. Its certificate and what is known of the API server are
-// followed until the context ends, and wait returns then.
+// followed until the context ends, or stop is called.
 func openAPI(
 	ctx context.Context, cluster *kube.Client, cfg Config, proxy *source.Proxy, m *metrics.Metrics,
-) (l httpserver.Listener, wait func(), err error) {
+) (l httpserver.Listener, stop func(), err error) {
 	followed, err := apiservice.Follow(ctx, apiservice.Config{
 		Cluster: cluster, Name: apiService, Secret: apiSecret, Host: apiHost + "." + cluster.Namespace + ".svc",
 		Reloaded: m.Reload, Log: cfg.Logger,
@@ -58,5 +58,5 @@ func openAPI(
 		Connections: cfg.connections(source.APISide, nil, m),
 		Handler: httpserver.AccessLog{Side: source.APISide, Logger: cfg.Logger, Recorder: m}.
 			Handler(proxy.API(followed.Front).Serve),
-	}, followed.Wait, nil
+	}, followed.Close, nil
 }

@@ -72,11 +72,11 @@ func openSource(ctx context.Context, cfg Config, m *metrics.Metrics) (*part, err
 		})
 	}
 	if cfg.API.Address != "" {
-		listener, wait, err := openAPI(ctx, cluster, cfg, cfg.sourceProxy(source.APISide, c, sealer, m), m)
+		listener, stopAPI, err := openAPI(ctx, cluster, cfg, cfg.sourceProxy(source.APISide, c, sealer, m), m)
 		if err != nil {
 			return p, err
 		}
-		p.listeners, p.close = append(p.listeners, listener), func() error { wait(); return stop() }
+		p.listeners, p.close = append(p.listeners, listener), func() error { stopAPI(); return stop() }
 	}
 	return p, nil
 }

@@ -5,7 +5,6 @@ package source
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -33,7 +32,7 @@ type API struct {
 	front func() *frontproxy.Verifier
 }
 
-// API returns the namespaced API of the proxy. front returns what is known of the API server; nil: nothing yet.
+// API returns the namespaced API of the proxy. front returns what is known of the API server at the moment.
 func (p *Proxy) API(front func() *frontproxy.Verifier) *API { return &API{p, front} }
 
 // Serve answers a request; it is an [httpserver.HandlerFunc]. Nobody but the API server gets anything but 401.
@@ -42,16 +41,16 @@ func (p *Proxy) API(front func() *frontproxy.Verifier) *API { return &API{p, fro
 // namespace, "sources/proxy" and the name "source". So this part of the path is taken letter by letter. A path
 // that the API server could read otherwise, by an escaped character for instance, is none.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request) error {
-	user, err := a.user(r)
+	user, err := a.front().Authenticate(r)
 	if err != nil {
 		return oci.Errorf(oci.Unauthorized, "this port is for the API server alone").Because(err)
 	}
 	escaped := r.URL.EscapedPath()
-	if answer := discovery(escaped); answer != nil {
-		return a.discover(w, r, answer)
-	}
 	namespace, rest, ok := split(escaped)
 	if !ok {
+		if answer := discovery(escaped); answer != nil {
+			return a.discover(w, r, answer)
+		}
 		return oci.Errorf(oci.PathUnknown, "the API has no such path: it is %s", pathOf("<namespace>")+"/v2/…")
 	}
 	httpserver.By(r.Context(), user.Name, user.Groups, namespace)
@@ -61,22 +60,11 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	behind := *r
 	behind.URL = &url.URL{Path: path, RawPath: rest, RawQuery: r.URL.RawQuery}
-	now, prefix := a.proxy.current(), pathOf(namespace)
+	now := a.proxy.current()
 	return a.proxy.serve(w, &behind, admission{
-		Upstream: now, namespace: namespace, prefix: prefix, base: prefix,
+		Upstream: now, prefix: pathOf(namespace),
 		caller: &caller{namespace, user.Name, user.Groups, cmp.Or(now.Tenancy, Repositories)},
 	})
-}
-
-// errNoFront is of a server that has not read yet how the API server shows itself.
-var errNoFront = errors.New("it is not known yet how the API server shows itself")
-
-func (a *API) user(r *http.Request) (frontproxy.User, error) {
-	front := a.front()
-	if front == nil {
-		return frontproxy.User{}, errNoFront
-	}
-	return front.Authenticate(r)
 }
 
 // pathOf is where the source proxy of a namespace is.

@@ -81,20 +81,18 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, a admission) error
 // the namespace that it is for.
 type admission struct {
 	*Upstream
-	// namespace is that of the path in the namespaced API; empty behind the service proxy.
-	namespace string
-	// caller is who asks, for /health; nil behind the service proxy, which does not say.
+	// caller is who asks, and for which namespace; nil behind the service proxy, which does not say.
 	caller *caller
-	// prefix is what was taken off the client's path; base is that of a Location (see [engine.Target]).
-	prefix, base string
+	// prefix is what was taken off the client's path.
+	prefix string
 	// log gets its decision; may be nil.
 	log *slog.Logger
 }
 
 // Name implements [engine.Side]. An upload session of one namespace does not open for another.
 func (a admission) Name() string {
-	if a.namespace != "" {
-		return Side + "/" + a.namespace
+	if a.caller != nil {
+		return Side + "/" + a.caller.Namespace
 	}
 	return Side
 }
@@ -153,11 +151,15 @@ func (a admission) admit(r *http.Request, operation oci.Route) (engine.Target, e
 		return engine.Target{}, oci.Errorf(oci.Misconfigured,
 			"the proxy has no valid repository to push to: ask the operator to set one: %w", a.Problem)
 	}
+	base := ""
+	if a.caller != nil { // the aggregation layer puts no prefix before a Location
+		base = a.prefix
+	}
 	return engine.Target{
 		Registry:   a.Registry,
 		Repository: repository,
 		Prefix:     a.prefix,
-		Base:       a.base,
+		Base:       base,
 		Content:    content,
 		Scope:      upstream.Push(repository),
 		Download:   a.AllowPull,
@@ -170,7 +172,7 @@ func (a admission) admit(r *http.Request, operation oci.Route) (engine.Target, e
 // callers are whom a transfer is counted for: the API server is the one address of all who use the namespaced API.
 func (a admission) callers(r *http.Request) []string {
 	if a.caller != nil {
-		return []string{a.namespace, a.caller.User}
+		return []string{a.caller.Namespace, a.caller.User}
 	}
 	return callersOf(r)
 }

@@ -22,8 +22,8 @@ const (
 
 // root is the repository that "source" stands for.
 func (a admission) root() string {
-	if a.namespace != "" && a.Tenancy != Tags {
-		return a.Repository + "/" + a.namespace
+	if a.caller != nil && a.Tenancy != Tags {
+		return a.Repository + "/" + a.caller.Namespace
 	}
 	return a.Repository
 }
@@ -68,20 +68,21 @@ func isNamespace(name string) bool { return label.MatchString(name) }
 // it can be looked for, because clients do before they write; it cannot be read or deleted. A lock is like a
 // digest, and content is the one that it must have.
 func (a admission) separate(operation oci.Route) (content string, err error) {
-	if a.namespace == "" || a.Tenancy != Tags {
+	if a.caller == nil || a.Tenancy != Tags {
 		return "", nil
 	}
+	namespace := a.caller.Namespace
 	adds := operation.Method == http.MethodHead || operation.Method == http.MethodPut
 	switch operation.Kind {
 	case oci.Manifest:
 		if locked := lock.FindStringSubmatch(operation.Reference); locked != nil && adds {
 			return "sha256:" + locked[1], nil
 		}
-		if oci.IsDigest(operation.Reference) && adds || Owner(operation.Reference) == a.namespace {
+		if oci.IsDigest(operation.Reference) && adds || Owner(operation.Reference) == namespace {
 			return "", nil
 		}
 		return "", oci.Errorf(oci.Denied, "namespace %s has no right to %s here: its tags are %s_…, and %[1]s-… where no hyphen follows",
-			a.namespace, operation.Reference, a.namespace)
+			namespace, operation.Reference, namespace)
 	case oci.Blob:
 		if operation.Method != http.MethodHead {
 			return "", oci.Errorf(oci.Denied,

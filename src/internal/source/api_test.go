@@ -98,6 +98,9 @@ func TestNamespacesHaveRepositories(t *testing.T) {
 				t.Errorf("%s is %v, want %v", key, line[key], want)
 			}
 		}
+		if !strings.Contains(p.Log.String(), `"msg":"admitted","door":"api"`) {
+			t.Error("decisions are of another door")
+		}
 		if strings.Contains(p.Log.String(), "devs") {
 			t.Error("the log names a group")
 		}

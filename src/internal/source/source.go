@@ -114,12 +114,16 @@ func (a admission) explain(ctx context.Context, operation oci.Route, target engi
 	if a.log == nil || !a.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
+	entry := httpserver.EntryOf(ctx)
 	attrs := []slog.Attr{
-		slog.String("door", Side), slog.String("id", httpserver.EntryOf(ctx).ID),
+		slog.String("door", entry.Side), slog.String("id", entry.ID),
 		slog.String("name", operation.Name), slog.String("operation", operation.Operation()),
 		slog.String("repository", target.Repository),
 		slog.Bool("allow_pull", a.AllowPull), slog.Bool("allow_delete", a.AllowDelete),
 		slog.Bool("allow_sub_repositories", a.AllowSubRepositories),
+	}
+	if a.caller != nil {
+		attrs = append(attrs, slog.String("namespace", a.caller.Namespace))
 	}
 	rule := "the name stands for the repository in the values, and the API server has let the caller in"
 	switch {

@@ -105,21 +105,9 @@ func asking(t *testing.T, server *kubetest.Server, double *opinionated) *replica
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	r.Store, err = store.Follow(ctx, store.Config{
+	r.follow(t, store.Config{
 		Cluster: client, Log: logger, Ask: true, Upstream: upstream.Config{Dial: double.dial, RetryDelay: time.Microsecond},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.stop = func() {
-		cancel()
-		if err := r.Wait(); err != nil {
-			t.Errorf("it ended with %v", err)
-		}
-		synctest.Wait()
-	}
-	t.Cleanup(r.stop)
 	return r
 }
 

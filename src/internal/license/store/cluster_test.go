@@ -48,9 +48,18 @@ func start(t *testing.T, server *kubetest.Server) *replica {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.follow(t, store.Config{Cluster: client, Log: logger})
+	settle()
+	return r
+}
+
+// follow starts the replica's store, which ends with the test or by stop.
+func (r *replica) follow(t *testing.T, cfg store.Config) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	r.Store, err = store.Follow(ctx, store.Config{Cluster: client, Log: logger})
-	if err != nil {
+	var err error
+	if r.Store, err = store.Follow(ctx, cfg); err != nil {
+		cancel()
 		t.Fatal(err)
 	}
 	r.stop = func() {
@@ -61,8 +70,6 @@ func start(t *testing.T, server *kubetest.Server) *replica {
 		synctest.Wait()
 	}
 	t.Cleanup(r.stop)
-	settle()
-	return r
 }
 
 // settle lets a change come into force: well under a second.

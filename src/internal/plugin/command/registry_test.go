@@ -32,9 +32,11 @@ func TestRegistryEndsWithCtrlC(t *testing.T) {
 				case tt.method == "" && r.URL.Path == "/v2/":
 					cancel()
 					<-r.Context().Done()
+					panic(http.ErrAbortHandler) // net/http would answer 200, and the client may still read it
 				case r.Method == http.MethodPatch:
 					cancel()
 					<-r.Context().Done()
+					panic(http.ErrAbortHandler)
 				case strings.HasSuffix(r.URL.Path, "/tags/list"):
 				default:
 					return false

@@ -205,7 +205,10 @@ func TestRewriteWithoutPrivateImages(t *testing.T) {
 
 func TestRewriteWithASilentRegistry(t *testing.T) {
 	s := newMarket(t)
-	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler) // net/http would answer 200, and the client may still read it
+	}))
 	defer silent.Close()
 	s.file("base/pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: a, image: '"+strings.TrimPrefix(silent.URL, "http://")+"/x:1'}]}\n")
 	s.rewrite("--timeout", "50ms", "--dry-run").want(t, 0, "unreachable .*/x:1 +no answer within 50ms\n.*newName: .*", "")

@@ -72,7 +72,7 @@ if [[ $tier == rewrite ]]; then
 	trap 'rm -rf "$work"' EXIT
 	say 'building kubectl, Helm and ours (five minutes from nothing)'
 	# With the flags of scripts/tool, so that what both need is compiled once.
-	CGO_ENABLED=0 go -C tests/rewrite build -trimpath -ldflags '-s -w' -o "$work/" ./cmd/kubectl
+	CGO_ENABLED=0 go -C tests/rewrite build -trimpath -ldflags '-s -w' -o "$work/" ./cmd/kubectl ./cmd/helm4
 	cp "$(scripts/tool --path helm)" "$work/helm"
 	go build -o "$work/" ./src/cmd/kubectl-lsp ./src/cmd/local-source-proxy
 	export LSP_REWRITE_DIR=$work LSP_BINARY=$work/local-source-proxy

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 func build(dir string) error {
 	dir += string(filepath.Separator)
 	return errors.Join(
-		harness.Go(".", "build", "-o", dir, ".", "./cmd/kubectl", "helm.sh/helm/v3/cmd/helm"),
+		harness.Go(".", "build", "-o", dir, ".", "./cmd/kubectl", "./cmd/helm4", "helm.sh/helm/v3/cmd/helm"),
 		harness.Go("", "build", "-o", dir, "./src/cmd/kubectl-lsp"),
 	)
 }
@@ -58,14 +58,22 @@ func (p *place) file(name, content string) string {
 // run runs one of the programs in the directory, with input, and returns standard output and standard error.
 func (p *place) run(input, program string, args ...string) (stdout, stderr string) {
 	p.Helper()
+	stdout, stderr, err := p.try(input, program, args...)
+	if err != nil {
+		p.Fatalf("%s %s: %v\n%s%s", program, strings.Join(args, " "), err, stdout, stderr)
+	}
+	return stdout, stderr
+}
+
+// try is run, of what may fail.
+func (p *place) try(input, program string, args ...string) (stdout, stderr string, err error) {
+	p.Helper()
 	ctx, cancel := context.WithTimeout(p.Context(), harness.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(os.Getenv(programsDir), program), args...)
 	cmd.Dir, cmd.Env, cmd.Stdin = p.dir, p.env, strings.NewReader(input)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
-	if err := cmd.Run(); err != nil {
-		p.Fatalf("%s: %v\n%s%s", cmd, err, out.String(), errOut.String())
-	}
-	return out.String(), errOut.String()
+	err = cmd.Run()
+	return out.String(), errOut.String(), err
 }

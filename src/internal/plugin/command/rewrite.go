@@ -27,12 +27,14 @@ type rewriteOptions struct {
 	all, useDockerConfig  bool
 	dryRun, quiet         bool
 	output                format
+	stream                streamFlags
+	helm                  helmFlags
 }
 
 func newRewrite(a *app) *cobra.Command {
 	o := &rewriteOptions{app: a}
 	cmd := &cobra.Command{
-		Use:   "rewrite --base DIR (--license-file FILE | --app-slug SLUG --license-id-file FILE)",
+		Use:   "rewrite (--base DIR | -f -) (--license-file FILE | --app-slug SLUG --license-id-file FILE)",
 		Short: "Send an application's private images through the image proxy",
 		Long: `Send an application's private images through the image proxy.
 
@@ -47,7 +49,10 @@ additionalNamespaces of a kots.io/v1beta1 Application in the base.
 The command builds the result once before it writes anything. A second run changes nothing. Your own entries
 in the midstream's kustomization stay. A base without a kustomization gets one that lists its files.
 
-The pull Secret's file holds the license. Only you can read it. Keep it out of version control.`,
+The pull Secret's file holds the license. Only you can read it. Keep it out of version control.
+
+With -f, the command reads manifests instead of a base, and prints them rewritten, with the pull Secret behind
+them. It writes no file then. Helm calls it so as a post-renderer.`,
 		Example: `  # What is private, and what would be written
   kubectl lsp rewrite --base base --app-slug my-app --license-file acme.yaml --proxy-domain proxy.example.com --dry-run
 
@@ -56,11 +61,15 @@ The pull Secret's file holds the license. Only you can read it. Keep it out of v
   kubectl apply -n shop -k overlays/midstream
 
   # Without asking any registry, with an upstream that the proxy calls "local"
-  kubectl lsp rewrite --base base --app-slug my-app --license-id-file id --all --alias localhost:5000=local`,
+  kubectl lsp rewrite --base base --app-slug my-app --license-id-file id --all --alias localhost:5000=local
+
+  # What Helm renders
+  helm template shop ./chart | kubectl lsp rewrite -f - --license-file acme.yaml --proxy-domain proxy.example.com`,
 		Args: exactly(),
 		RunE: runVerb(o),
 	}
 	o.addTo(cmd)
+	o.stream.addTo(cmd)
 	return cmd
 }
 
@@ -81,6 +90,7 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 		"print what would be written, without the license, and write nothing")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print results and errors only")
 	o.output.addTo(cmd, "text", "json", "yaml")
+	o.helm.addTo(cmd)
 	for _, flag := range []string{"base", "midstream"} {
 		if err := cmd.MarkFlagDirname(flag); err != nil {
 			cmd.PrintErrln("completion of --"+flag+":", err)
@@ -89,8 +99,8 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 }
 
 func (o *rewriteOptions) validate(*cobra.Command, []string) error {
-	if o.base == "" {
-		return usageError{errors.New("--base is missing")}
+	if err := o.stream.validate(o); err != nil {
+		return err
 	}
 	if err := errors.Join(o.output.validate(), o.license.validate()); err != nil {
 		return err
@@ -121,8 +131,8 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var files rewrite.Stage
-	base, err := rewrite.LoadBase(ctx, &files, o.base)
+	files := rewrite.Stage{Helm: o.helm.program()}
+	base, err := o.load(ctx, &files)
 	if err != nil {
 		return err
 	}
@@ -150,6 +160,9 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 		result.Warnings = append(result.Warnings,
 			"the midstream's kustomization has an entry of yours for "+name+", which stays as it is")
 	}
+	if o.stream.read != nil {
+		return o.printStream(ctx, &files, plan, result.Warnings)
+	}
 	if !o.dryRun {
 		if err := files.Commit(); err != nil {
 			return err
@@ -175,6 +188,9 @@ func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Ba
 	if plan.Proxy.Domain == "" {
 		return nil, usageError{errors.New(
 			"--proxy-domain is missing, and neither an Application in the base nor the license names it")}
+	}
+	if o.stream.read != nil {
+		plan.Dir = o.stream.read.Dir()
 	}
 	if plan.Dir == "" {
 		at, err := filepath.Abs(o.base)

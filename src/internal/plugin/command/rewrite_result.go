@@ -55,7 +55,7 @@ func (o *rewriteOptions) print(result *rewritten, files []rewrite.File, namespac
 		return fmt.Errorf("print the result: %w", err)
 	}
 	if !o.quiet && !o.dryRun {
-		o.say("%s", howToApply(result.Midstream, namespaces))
+		o.say("%s", o.helm.apply(howToApply(result.Midstream, namespaces)))
 	}
 	return nil
 }

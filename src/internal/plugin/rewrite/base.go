@@ -48,20 +48,25 @@ func LoadBase(ctx context.Context, s *Stage, dir string) (*Base, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Base{Dir: real}
 	found, err := walk(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
+	return load(ctx, s, real, found)
+}
+
+// load stages what kustomize needs to build a directory, and reads what it builds.
+func load(ctx context.Context, s *Stage, dir string, found *files) (*Base, error) {
+	b := &Base{Dir: dir}
 	if err := b.kustomization(s, found); err != nil {
 		return nil, err
 	}
-	objects, err := s.Build(ctx, real)
+	objects, err := s.Build(ctx, dir)
 	if err != nil {
 		return nil, found.explain(err)
 	}
 	if err := b.read(objects); err != nil {
-		return nil, fmt.Errorf("base %s: %w", dir, err)
+		return nil, fmt.Errorf("base %s: %w", found.dir, err)
 	}
 	b.Application, err = found.application(objects)
 	return b, err

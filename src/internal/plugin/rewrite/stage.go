@@ -42,7 +42,11 @@ const (
 )
 
 // Stage is the set of files. The zero value is empty.
-type Stage struct{ files map[string]File }
+type Stage struct {
+	// Helm is the program that renders the charts of kustomizations; empty: they are refused.
+	Helm  string
+	files map[string]File
+}
 
 // Put stages a file. Where it has the same content already, nothing will be written.
 func (s *Stage) Put(path string, content []byte, mode fs.FileMode) error {
@@ -106,7 +110,9 @@ func (s *Stage) Build(ctx context.Context, dir string) ([]*yaml.RNode, error) {
 		return nil, err
 	}
 	var refused error
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(overlay{filesys.MakeFsOnDisk(), ctx, &refused, s.files}, path)
+	options := krusty.MakeDefaultOptions()
+	options.PluginConfig.HelmConfig.Enabled, options.PluginConfig.HelmConfig.Command = s.Helm != "", s.Helm
+	built, err := krusty.MakeKustomizer(options).Run(overlay{filesys.MakeFsOnDisk(), ctx, &refused, s.files}, path)
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -114,7 +120,7 @@ func (s *Stage) Build(ctx context.Context, dir string) ([]*yaml.RNode, error) {
 		return nil, refused
 	}
 	if err != nil {
-		return nil, fmt.Errorf("kustomize cannot build %s: %w", dir, err)
+		return nil, fmt.Errorf("kustomize cannot build %s: %w", dir, s.helmError(err))
 	}
 	return built.ToRNodeSlice(), nil
 }

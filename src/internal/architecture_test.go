@@ -58,8 +58,9 @@ func mayImport() map[string][]string {
 		"plugin/registry": {"plugin/apiserver"},
 		"plugin/license":  {"license/v1alpha1", "oci", "settings/strictyaml"},
 		"plugin/rewrite":  {"plugin/license", "settings/strictyaml"},
+		"plugin/mirror":   {"oci"},
 		"plugin/command": {
-			"diagnosis", "license/v1alpha1", "plugin/apiserver", "plugin/doctor", "plugin/license", "plugin/pack", "plugin/push", "plugin/registry",
+			"diagnosis", "license/v1alpha1", "plugin/apiserver", "plugin/doctor", "plugin/license", "plugin/mirror", "plugin/pack", "plugin/push", "plugin/registry",
 			"plugin/rewrite", "plugin/support", "plugin/workload", "version",
 		},
 		// Doubles, for tests alone.

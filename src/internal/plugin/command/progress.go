@@ -47,6 +47,13 @@ func (a *app) uploadProgress(ctx context.Context, quiet bool) *progress {
 	}
 }
 
+// copyProgress shows rate and remaining time on a terminal. Elsewhere there is a line for each image.
+func (a *app) copyProgress(ctx context.Context, quiet bool) *progress {
+	shown := a.uploadProgress(ctx, quiet)
+	shown.what, shown.line = "copying", func(int64, int64) string { return "" }
+	return shown
+}
+
 // askProgress shows how many registries have answered.
 func (a *app) askProgress(ctx context.Context, quiet bool) *progress {
 	return &progress{

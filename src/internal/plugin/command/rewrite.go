@@ -108,6 +108,14 @@ func (o *rewriteOptions) validate(*cobra.Command, []string) error {
 	if o.slug == "" && o.license.file == "" {
 		return usageError{errors.New("--app-slug is missing")}
 	}
+	return o.validateCommon()
+}
+
+// validateCommon checks what does not depend on the license.
+func (o *rewriteOptions) validateCommon() error {
+	if err := o.output.validate(); err != nil {
+		return err
+	}
 	if o.slug != "" {
 		if err := license.CheckApp(o.slug); err != nil {
 			return usageError{fmt.Errorf("--app-slug %q %w", o.slug, err)}
@@ -127,38 +135,14 @@ func (o *rewriteOptions) validate(*cobra.Command, []string) error {
 
 // run does everything on a stage. It writes only what kustomize has built as it should be.
 func (o *rewriteOptions) run(ctx context.Context) error {
-	customer, err := o.license.load()
-	if err != nil {
-		return err
-	}
 	files := rewrite.Stage{Helm: o.helm.program()}
-	base, err := o.load(ctx, &files)
+	customer, plan, err := o.prepare(ctx, &files)
 	if err != nil {
 		return err
 	}
-	plan, err := o.plan(customer, base)
+	result, err := o.stage(ctx, customer, plan, &files)
 	if err != nil {
 		return err
-	}
-	if o.all {
-		plan.AssumeAll()
-	} else if plan.Answers, err = o.ask(ctx, plan.Open()); err != nil {
-		return err
-	}
-	overridden, err := plan.Stage(&files)
-	if err != nil {
-		return err
-	}
-	if err := plan.Verify(ctx, &files); err != nil {
-		return err
-	}
-	result := rewritten{
-		Midstream: plan.Dir, Images: plan.Findings(),
-		Warnings: append(licenseWarnings(customer, plan.Proxy.App), plan.Warnings()...),
-	}
-	for _, name := range overridden {
-		result.Warnings = append(result.Warnings,
-			"the midstream's kustomization has an entry of yours for "+name+", which stays as it is")
 	}
 	if o.stream.read != nil {
 		return o.printStream(ctx, &files, plan, result.Warnings)
@@ -168,7 +152,53 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return o.print(&result, files.Files(), plan.Namespaces())
+	return o.print(result, files.Files(), plan.Namespaces())
+}
+
+// prepare reads the license and the base, and asks the registries.
+func (o *rewriteOptions) prepare(ctx context.Context, files *rewrite.Stage) (*license.CustomerLicense, *rewrite.Plan, error) {
+	customer, err := o.license.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	base, err := o.load(ctx, files)
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err := o.plan(customer, base)
+	if err != nil {
+		return nil, nil, err
+	}
+	if plan.Proxy.Domain == "" {
+		return nil, nil, usageError{errors.New(
+			"--proxy-domain is missing, and neither an Application in the base nor the license names it")}
+	}
+	if o.all {
+		plan.AssumeAll()
+	} else if plan.Answers, err = o.ask(ctx, plan.Open()); err != nil {
+		return nil, nil, err
+	}
+	return customer, plan, nil
+}
+
+// stage stages the midstream, and checks it.
+func (o *rewriteOptions) stage(ctx context.Context, customer *license.CustomerLicense, plan *rewrite.Plan, files *rewrite.Stage) (*rewritten, error) {
+	overridden, err := plan.Stage(files)
+	if err != nil {
+		return nil, err
+	}
+	if err := plan.Verify(ctx, files); err != nil {
+		return nil, err
+	}
+	result := &rewritten{
+		Midstream: plan.Dir, Images: plan.Findings(),
+		Warnings: append(licenseWarnings(customer, plan.Proxy.App), plan.Warnings()...),
+	}
+	for _, name := range overridden {
+		result.Warnings = append(result.Warnings,
+			"the midstream's kustomization has an entry of yours for "+name+", which stays as it is")
+	}
+	return result, nil
 }
 
 func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Base) (*rewrite.Plan, error) {
@@ -184,10 +214,6 @@ func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Ba
 		if plan.Proxy.Domain == "" {
 			plan.Proxy.Domain = domain
 		}
-	}
-	if plan.Proxy.Domain == "" {
-		return nil, usageError{errors.New(
-			"--proxy-domain is missing, and neither an Application in the base nor the license names it")}
 	}
 	if o.stream.read != nil {
 		plan.Dir = o.stream.read.Dir()

@@ -33,16 +33,7 @@ type writtenFile struct {
 // print prints what was, or would be, done.
 func (o *rewriteOptions) print(result *rewritten, files []rewrite.File, namespaces []string) error {
 	result.Midstream = shortPath(result.Midstream)
-	for _, file := range files {
-		if file.Content == nil && file.Action == rewrite.Keep {
-			continue // was not there, and need not be
-		}
-		shown := writtenFile{Path: shortPath(file.Path), Action: file.Action}
-		if o.dryRun && file.Action != rewrite.Keep {
-			shown.Content = withoutLicense(file.Content)
-		}
-		result.Files = append(result.Files, shown)
-	}
+	result.Files = o.shown(files)
 	if !o.quiet {
 		for _, warning := range result.Warnings {
 			o.say("Warning: %s.", warning)
@@ -58,6 +49,22 @@ func (o *rewriteOptions) print(result *rewritten, files []rewrite.File, namespac
 		o.say("%s", o.helm.apply(howToApply(result.Midstream, namespaces)))
 	}
 	return nil
+}
+
+// shown are the files, with what is in those that are not written.
+func (o *rewriteOptions) shown(files []rewrite.File) []writtenFile {
+	var all []writtenFile
+	for _, file := range files {
+		if file.Content == nil && file.Action == rewrite.Keep {
+			continue // was not there, and need not be
+		}
+		shown := writtenFile{Path: shortPath(file.Path), Action: file.Action}
+		if o.dryRun && file.Action != rewrite.Keep {
+			shown.Content = withoutLicense(file.Content)
+		}
+		all = append(all, shown)
+	}
+	return all
 }
 
 // text is the result for people: the images, the files, and what is in those that were not written.

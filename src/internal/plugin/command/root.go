@@ -38,7 +38,7 @@ own. Results go to standard output. Everything else goes to standard error.`,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) },
 	},
 		newPush(a), newHealth(a), newDoctor(a), newWorkload(a), newRegistry(a), newLicense(a), newRewrite(a),
-		newHelmValues(a), newSupportBundle(a), newVersion(a))
+		newMirror(a), newHelmValues(a), newSupportBundle(a), newVersion(a))
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.errOut)

@@ -13,8 +13,6 @@ import (
 
 	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/yaml"
-
-	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
 )
 
 // The files beside the kustomization, which are written anew each time.
@@ -59,7 +57,7 @@ func (p *Plan) Stage(s *Stage) (overridden []string, err error) {
 		content       []byte
 		mode          fs.FileMode
 	}{
-		{SecretFile, "It holds the license: keep it secret.", secret, secretMode},
+		{SecretFile, p.secretPurpose(), secret, secretMode},
 		{patchesFile, "It adds the pull Secret to what uses a private image, and leaves out what only an installer reads.", patches, publicMode},
 		{fieldsFile, "It tells kustomize of images where it does not look by itself.", fields, publicMode},
 	} {
@@ -114,7 +112,7 @@ func (p *Plan) kustomization(s *Stage, dir string, patches, fields bool) (overri
 	if !k.holds("bases", base) { // its name of long ago
 		k.hold("resources", base, true)
 	}
-	k.hold("resources", SecretFile, true)
+	k.hold("resources", SecretFile, p.hasSecret())
 	k.hold("configurations", fieldsFile, fields)
 	k.holdPatch(patchesFile, patches)
 	overridden = k.setImages(p.entries(), p.ours)
@@ -126,13 +124,12 @@ func (p *Plan) kustomization(s *Stage, dir string, patches, fields bool) (overri
 
 // secret is the pull Secret in each namespace.
 func (p *Plan) secret() ([]byte, error) {
-	domains := []string{p.Proxy.Domain}
-	if p.RegistryDomain != "" {
-		domains = append(domains, p.RegistryDomain)
+	if !p.hasSecret() {
+		return nil, nil
 	}
 	var docs []any
 	for _, namespace := range p.Namespaces() {
-		secret, err := license.PullSecret(p.Proxy.App, p.LicenseID, domains...)
+		secret, err := p.pullSecret()
 		if err != nil {
 			return nil, err
 		}

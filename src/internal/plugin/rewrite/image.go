@@ -92,13 +92,19 @@ type Proxy struct {
 	App string
 	// Aliases are the short names of upstream hosts, by host.
 	Aliases map[string]string
+	// Mirror is a repository of the customer's own, below which there is a copy of every image; empty: images
+	// come through the proxy.
+	Mirror string
 }
 
 // Prefix is what every image name behind the proxy begins with, for any domain that the proxy may have.
 func (p Proxy) Prefix() string { return "/proxy/" + p.App + "/" }
 
-// Name returns what a name without tag and digest becomes behind the proxy.
+// Name returns what a name without tag and digest becomes behind the proxy, or in the mirror.
 func (p Proxy) Name(written string) string {
+	if p.Mirror != "" {
+		return p.mirrored(written)
+	}
 	if host, path, found := strings.Cut(written, "/"); found && p.Aliases[host] != "" {
 		written = p.Aliases[host] + "/" + path
 	}

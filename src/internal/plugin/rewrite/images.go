@@ -65,8 +65,16 @@ func (p *Plan) pattern(name string) string {
 	return name
 }
 
-// ours reports whether an entry of an images list sends an image through the proxy, of whatever domain.
-func (p *Plan) ours(newName string) bool {
+// ours reports whether an entry of an images list sends an image through the proxy, of whatever domain. Where
+// there is a mirror, entries that lead to another one are ours too.
+func (p *Plan) ours(written, newName string) bool {
 	domain, rest, found := strings.Cut(newName, "/")
-	return found && domain != "" && strings.HasPrefix("/"+rest, p.Proxy.Prefix())
+	if found && domain != "" && strings.HasPrefix("/"+rest, p.Proxy.Prefix()) {
+		return true
+	}
+	if p.Proxy.Mirror == "" {
+		return false
+	}
+	image, err := ParseImage(strings.ReplaceAll(written, `\`, ""))
+	return err == nil && strings.HasSuffix(newName, "/"+p.Proxy.Path(image)) && domain != image.Host
 }

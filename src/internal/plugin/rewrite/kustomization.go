@@ -125,10 +125,10 @@ func samePath(item *yaml.Node, value string) bool {
 
 // setImages makes those entries for which ours says yes the wanted ones. Entries for a name that the user
 // renames otherwise are left out and returned; where the user sets only the tag or digest, that one counts.
-func (k *kustomization) setImages(wanted []types.Image, ours func(newName string) bool) (overridden []string) {
+func (k *kustomization) setImages(wanted []types.Image, ours func(name, newName string) bool) (overridden []string) {
 	users := map[string]*yaml.Node{}
 	for _, item := range k.list("images") {
-		if !ours(text(item, "newName")) {
+		if !ours(text(item, "name"), text(item, "newName")) {
 			users[text(item, "name")] = item
 		}
 	}
@@ -148,7 +148,7 @@ func (k *kustomization) setImages(wanted []types.Image, ours func(newName string
 	for _, item := range k.list("images") {
 		name := text(item, "name")
 		image, is := byName[name]
-		if ours(text(item, "newName")) {
+		if ours(name, text(item, "newName")) {
 			if !is {
 				differs = true
 				continue

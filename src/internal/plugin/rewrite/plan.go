@@ -4,6 +4,7 @@ package rewrite
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
 )
@@ -32,6 +33,8 @@ type Plan struct {
 	Namespace string
 	// LicenseID is the password in it.
 	LicenseID string
+	// Mirror is how Pods pull from the mirror, where there is one.
+	Mirror MirrorSecret
 	// Answers is what the registries said about each of [Plan.Open].
 	Answers map[string]Answer
 }
@@ -58,6 +61,9 @@ func (p *Plan) Open() []string {
 
 // licensed reports whether an image is on a domain that takes the license.
 func (p *Plan) licensed(image Image) bool {
+	if p.Proxy.Mirror != "" {
+		return strings.HasPrefix(image.Name, p.Proxy.Mirror+"/")
+	}
 	return image.Host == p.Proxy.Domain || image.Host != "" && image.Host == p.RegistryDomain
 }
 
@@ -69,7 +75,7 @@ func (p *Plan) AssumeAll() {
 	}
 }
 
-func closed(a Answer) bool { return a.Closed() || a.Verdict == Assumed }
+func closed(a Answer) bool { return a.Closed() || a.Verdict == Assumed || a.Verdict == Mirrored }
 
 // renamed are the repositories of which an image goes through the proxy, and with it all others of the
 // repository: an entry of kustomize's is for a name with every tag.
@@ -90,7 +96,9 @@ func (p *Plan) Findings() []Finding {
 	for _, image := range p.Base.Images {
 		f := Finding{Image: image.Written}
 		switch {
-		case image.Host == p.Proxy.Domain:
+		case p.Proxy.Mirror != "" && p.licensed(image):
+			f.Verdict, f.Reason = Mirrored, "in the mirror already"
+		case image.Host == p.Proxy.Domain && p.Proxy.Mirror == "":
 			f.Verdict, f.Reason = Proxied, "on the proxy's domain already"
 		case p.licensed(image):
 			f.Verdict, f.Reason = Licensed, "on a registry that takes the license"
@@ -115,6 +123,9 @@ func (p *Plan) needSecret() []Pod {
 	for _, image := range p.Base.Images {
 		wants[image.Written] = p.licensed(image) || renamed[image.Repository]
 	}
+	if p.secretName() == "" {
+		return nil
+	}
 	return slices.DeleteFunc(slices.Clone(p.Base.Pods), func(pod Pod) bool {
 		return !slices.ContainsFunc(pod.Images, func(image string) bool { return wants[image] })
 	})
@@ -131,4 +142,10 @@ func (p *Plan) Namespaces() []string {
 	return all
 }
 
-func (p *Plan) secretName() string { return license.PullSecretName(p.Proxy.App) }
+// secretName is empty where Pods need no Secret.
+func (p *Plan) secretName() string {
+	if p.Proxy.Mirror != "" {
+		return p.Mirror.Name
+	}
+	return license.PullSecretName(p.Proxy.App)
+}

@@ -51,7 +51,7 @@ func (p *Plan) compare(before, after Pod) error {
 				after.APIVersion)
 		}
 	}
-	if wantsSecret && !slices.Contains(after.PullSecrets, p.secretName()) {
+	if wantsSecret && p.secretName() != "" && !slices.Contains(after.PullSecrets, p.secretName()) {
 		return fmt.Errorf("%s: kustomize does not add the pull Secret", after)
 	}
 	return nil
@@ -77,7 +77,7 @@ func (p *Plan) Warnings() []string {
 		warn(`the Application may use namespaces that do not exist yet ("*"): only a controller can put the pull Secret there when they are made`)
 	}
 	namespaces, users := p.Namespaces(), p.needSecret()
-	if len(users) == 0 && len(p.Base.Strangers) == 0 {
+	if len(users) == 0 && len(p.Base.Strangers) == 0 && p.Proxy.Mirror == "" {
 		warn("no image of the base goes through the proxy: nothing uses the pull Secret, and there is no need to apply it")
 	}
 	for _, pod := range users {

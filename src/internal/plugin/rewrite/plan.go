@@ -32,6 +32,8 @@ type Plan struct {
 	Namespace string
 	// LicenseID is the password in it.
 	LicenseID string
+	// AdmissionPolicy asks for a policy by which the API server renames the images of Pods that are made later.
+	AdmissionPolicy bool
 	// Answers is what the registries said about each of [Plan.Open].
 	Answers map[string]Answer
 }

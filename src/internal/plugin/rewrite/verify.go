@@ -29,7 +29,7 @@ func (p *Plan) Verify(ctx context.Context, s *Stage) error {
 			wrong = append(wrong, p.compare(before, pods[after]))
 		}
 	}
-	return errors.Join(wrong...)
+	return errors.Join(append(wrong, p.verifyPolicy(objects))...)
 }
 
 func (p *Plan) compare(before, after Pod) error {
@@ -75,6 +75,10 @@ func (p *Plan) Warnings() []string {
 	}
 	if p.Base.Application.Everywhere {
 		warn(`the Application may use namespaces that do not exist yet ("*"): only a controller can put the pull Secret there when they are made`)
+	}
+	if stale := p.stalePolicy(); stale != "" {
+		warn("where it was applied, the policy %s stays in force until it is deleted: kubectl delete "+
+			"mutatingadmissionpolicy,mutatingadmissionpolicybinding %s", stale, stale)
 	}
 	namespaces, users := p.Namespaces(), p.needSecret()
 	if len(users) == 0 && len(p.Base.Strangers) == 0 {

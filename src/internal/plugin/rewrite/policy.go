@@ -47,6 +47,8 @@ func (p *Plan) policy() ([]byte, error) {
 	}
 	// A Pod that cannot be renamed could not be pulled either: the one who makes it shall learn why.
 	fail := admission.Fail
+	// Without a scope the API server adds one, and kubectl would find a difference at each apply.
+	scope := admission.NamespacedScope
 	api := metav1.TypeMeta{APIVersion: admission.SchemeGroupVersion.String(), Kind: "MutatingAdmissionPolicy"}
 	policy := admission.MutatingAdmissionPolicy{
 		TypeMeta: api, ObjectMeta: metav1.ObjectMeta{Name: p.policyName()},
@@ -56,7 +58,7 @@ func (p *Plan) policy() ([]byte, error) {
 				RuleWithOperations: admission.RuleWithOperations{
 					Operations: []admission.OperationType{admission.Create, admission.Update},
 					Rule: admission.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"},
-						Resources: []string{"pods", "pods/ephemeralcontainers"}},
+						Resources: []string{"pods", "pods/ephemeralcontainers"}, Scope: &scope},
 				},
 			}}},
 			MatchConditions: []admission.MatchCondition{{

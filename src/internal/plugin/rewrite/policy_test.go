@@ -60,7 +60,7 @@ spec: {additionalNamespaces: [workers, "*"]}
 		t.Errorf("policies %v, %v", policy.Spec.FailurePolicy, policy.Spec.ReinvocationPolicy)
 	}
 	rules := policy.Spec.MatchConstraints.ResourceRules
-	if len(rules) != 1 || strings.Join(rules[0].Resources, " ") != "pods pods/ephemeralcontainers" || fmt.Sprint(rules[0].Operations) != "[CREATE UPDATE]" {
+	if len(rules) != 1 || strings.Join(rules[0].Resources, " ") != "pods pods/ephemeralcontainers" || fmt.Sprint(rules[0].Operations) != "[CREATE UPDATE]" || rules[0].Scope == nil {
 		t.Errorf("rules %+v", rules)
 	}
 	selector := binding.Spec.MatchResources.NamespaceSelector.MatchExpressions

@@ -16,9 +16,10 @@ import (
 // maxExpression is how many characters of an expression the API server parses.
 const maxExpression = 100_000
 
-// celImages lists the images of POD, which is "object" or "oldObject", and where they are in it.
+// celImages lists the images of POD, which is "object" or "oldObject", and where they are in it. A Pod without
+// containers is refused by the API server, not by an expression that fails.
 const celImages = `(['initContainers', 'containers', 'ephemeralContainers']
-  .filter(list, list in POD.spec)
+  .filter(list, list in POD.spec && POD.spec[list] != null)
   .map(list, POD.spec[list].transformList(i, c, has(c.image),
     {'path': '/spec/' + list + '/' + string(i) + '/image', 'image': string(c.image)}))
 + (has(POD.spec.volumes) ? [POD.spec.volumes.transformList(i, v, has(v.image) && has(v.image.reference),

@@ -22,19 +22,21 @@ const baseMarker = "# Written by kubectl lsp rewrite, and kept up to date while 
 type Base struct {
 	// Dir is absolute, without symbolic links.
 	Dir string
-	// Pods are the objects with PodSpecs, Strangers others that seem to have containers.
+	// Pods are the PodSpecs, Strangers are objects with containers elsewhere.
 	Pods      []Pod
 	Strangers []Stranger
-	// Images are those of Pods, each once, in the order of their names.
+	// Images are those of Pods and Strangers, each once, in the order of their names.
 	Images []Image
-	// Others are those of Strangers.
-	Others []Image
+	// NotImages stand where an image belongs, and are none.
+	NotImages []NotImage
 	// Installer are the objects that only an installer reads, and no cluster.
 	Installer []resid.ResId
 	// Application is what the base says about itself.
 	Application Application
 	// LeftOut are files that hold no Kubernetes objects, where the base has no kustomization of its own.
 	LeftOut []string
+
+	sameName map[objectID]int // by id without namespace
 }
 
 // LoadBase reads and builds a base. The kustomization that it lacks is staged.
@@ -98,31 +100,9 @@ func (b *Base) read(objects []*yaml.RNode) (err error) {
 	if b.Pods, err = CollectPods(objects); err != nil {
 		return err
 	}
-	if b.Strangers, err = Strangers(objects); err != nil {
-		return err
-	}
-	seen := map[string]bool{}
-	for _, pod := range b.Pods {
-		for _, written := range pod.Images {
-			if seen[written] {
-				continue
-			}
-			seen[written] = true
-			image, err := ParseImage(written)
-			if err != nil {
-				return fmt.Errorf("%s: %w", pod, err)
-			}
-			b.Images = append(b.Images, image)
-		}
-	}
-	for _, stranger := range b.Strangers {
-		for _, written := range stranger.Images {
-			if image, err := ParseImage(written); err == nil { // what looks like an image there need not be one
-				b.Others = append(b.Others, image)
-			}
-		}
-	}
-	slices.SortFunc(b.Images, func(x, y Image) int { return strings.Compare(x.Written, y.Written) })
+	b.Strangers = Strangers(objects)
+	b.collectImages()
+	b.countNames(objects)
 	for _, object := range objects {
 		gvk := resid.GvkFromNode(object)
 		if slices.Contains([]string{"kots.io", "troubleshoot.sh"}, gvk.Group) {

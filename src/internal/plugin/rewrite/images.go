@@ -32,7 +32,7 @@ func (p *Plan) entries() []types.Image {
 				}
 			}
 		}
-		tag, digest := version(images, p.Base.Others)
+		tag, digest := version(images)
 		for _, name := range names {
 			all = append(all, types.Image{Name: p.pattern(name), NewName: p.Proxy.Name(name), NewTag: tag, Digest: digest})
 		}
@@ -40,12 +40,12 @@ func (p *Plan) entries() []types.Image {
 	return all
 }
 
-// version is the tag and digest that all images of a repository have in common, wherever kustomize renames
-// them. Without one, kustomize keeps what each has.
-func version(images, others []Image) (tag, digest string) {
+// version is the tag and digest that all images of a repository have in common. Without one, kustomize keeps
+// what each has.
+func version(images []Image) (tag, digest string) {
 	first := images[0]
-	for _, image := range slices.Concat(images, others) {
-		if image.Repository == first.Repository && (image.Tag != first.Tag || image.Digest != first.Digest) {
+	for _, image := range images {
+		if image.Tag != first.Tag || image.Digest != first.Digest {
 			return "", ""
 		}
 	}
@@ -59,7 +59,7 @@ func (p *Plan) pattern(name string) string {
 	catches := func(image Image) bool {
 		return image.Name != name && (err != nil || loose.MatchString(image.Name))
 	}
-	if err != nil || slices.ContainsFunc(slices.Concat(p.Base.Images, p.Base.Others), catches) {
+	if err != nil || slices.ContainsFunc(p.Base.Images, catches) {
 		return regexp.QuoteMeta(name)
 	}
 	return name

@@ -143,7 +143,7 @@ func (s *site) want(want map[string]outcome) {
 	got := map[string]outcome{}
 	for _, pod := range pods {
 		slices.Sort(pod.PullSecrets)
-		got[pod.String()] = outcome{pod.Images, pod.PullSecrets}
+		got[pod.String()] = outcome{slices.Concat(got[pod.String()].images, pod.Images), pod.PullSecrets}
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(outcome{})); diff != "" {
 		s.Errorf("built by kustomize (-want +got):\n%s", diff)

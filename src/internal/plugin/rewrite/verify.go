@@ -23,7 +23,7 @@ func (p *Plan) Verify(ctx context.Context, s *Stage) error {
 	var wrong []error
 	for _, before := range p.Base.Pods {
 		after := slices.IndexFunc(pods, func(pod Pod) bool {
-			return pod.APIVersion == before.APIVersion && pod.String() == before.String()
+			return pod.id() == before.id() && slices.Equal(pod.Spec, before.Spec)
 		})
 		if after >= 0 {
 			wrong = append(wrong, p.compare(before, pods[after]))
@@ -72,6 +72,9 @@ func (p *Plan) Warnings() []string {
 			warn("container runtimes refuse %s, because of the port: give the registry an alias on the proxy, and say --alias %s=ALIAS",
 				proxied, image.Host)
 		}
+	}
+	for _, not := range p.Base.NotImages {
+		warn("%s: %q is no image, and stays as it is", not.Owner, not.Written)
 	}
 	if p.Base.Application.Everywhere {
 		warn(`the Application may use namespaces that do not exist yet ("*"): only a controller can put the pull Secret there when they are made`)

@@ -21,6 +21,7 @@ import (
 type rewriteOptions struct {
 	*app
 	license               customerLicenseFlags
+	fields                rewriteFields
 	base, midstream, slug string
 	aliases               map[string]string
 	timeout               time.Duration
@@ -44,6 +45,10 @@ The midstream has the base as a resource, a new name for each private image, and
 the Secret to everything that uses such an image. The Secret goes into --namespace, and into the
 additionalNamespaces of a kots.io/v1beta1 Application in the base.
 
+Images elsewhere are found as well: in custom resources, in variables and arguments, in ConfigMaps. Those that
+are images for certain are renamed, by JSON patches. Inside of longer texts they are renamed with --in-text.
+What is left is a warning, and --image-field or --keep-field decides about it.
+
 The command builds the result once before it writes anything. A second run changes nothing. Your own entries
 in the midstream's kustomization stay. A base without a kustomization gets one that lists its files.
 
@@ -54,6 +59,10 @@ The pull Secret's file holds the license. Only you can read it. Keep it out of v
   # Write overlays/midstream, and apply it
   kubectl lsp rewrite --base base --app-slug my-app --license-file acme.yaml --proxy-domain proxy.example.com -n shop
   kubectl apply -n shop -k overlays/midstream
+
+  # Also inside of texts; one field is an image, another stays
+  kubectl lsp rewrite --base base --license-file acme.yaml --in-text \
+    --image-field Broker:spec.image.repository --keep-field 'ConfigMap:data[defaults.yaml]'
 
   # Without asking any registry, with an upstream that the proxy calls "local"
   kubectl lsp rewrite --base base --app-slug my-app --license-id-file id --all --alias localhost:5000=local`,
@@ -80,6 +89,7 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	flags.BoolVar(&o.dryRun, "dry-run", false,
 		"print what would be written, without the license, and write nothing")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print results and errors only")
+	o.fields.addTo(flags)
 	o.output.addTo(cmd, "text", "json", "yaml")
 	for _, flag := range []string{"base", "midstream"} {
 		if err := cmd.MarkFlagDirname(flag); err != nil {
@@ -92,7 +102,7 @@ func (o *rewriteOptions) validate(*cobra.Command, []string) error {
 	if o.base == "" {
 		return usageError{errors.New("--base is missing")}
 	}
-	if err := errors.Join(o.output.validate(), o.license.validate()); err != nil {
+	if err := errors.Join(o.output.validate(), o.license.validate(), o.fields.validate()); err != nil {
 		return err
 	}
 	if o.slug == "" && o.license.file == "" {
@@ -126,6 +136,7 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	unused := base.FindFields(o.fields.options)
 	plan, err := o.plan(customer, base)
 	if err != nil {
 		return err
@@ -143,8 +154,11 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 		return err
 	}
 	result := rewritten{
-		Midstream: plan.Dir, Images: plan.Findings(),
+		Midstream: plan.Dir, Images: plan.Findings(), Fields: plan.FieldFindings(),
 		Warnings: append(licenseWarnings(customer, plan.Proxy.App), plan.Warnings()...),
+	}
+	for _, selector := range unused {
+		result.Warnings = append(result.Warnings, selector.String()+" selects nothing in the base")
 	}
 	for _, name := range overridden {
 		result.Warnings = append(result.Warnings,
@@ -161,7 +175,7 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Base) (*rewrite.Plan, error) {
 	plan := &rewrite.Plan{
 		Base: base, Dir: o.midstream, RegistryDomain: o.license.registryDomain,
-		Namespace: *o.kube.Namespace, LicenseID: license.ID,
+		Namespace: *o.kube.Namespace, LicenseID: license.ID, InText: o.fields.inText,
 		Proxy: rewrite.Proxy{Domain: o.license.domain, App: o.slug, Aliases: o.aliases},
 	}
 	if plan.Proxy.App == "" {

@@ -25,8 +25,12 @@ type Base struct {
 	// Pods are the PodSpecs, Strangers are objects with containers elsewhere.
 	Pods      []Pod
 	Strangers []Stranger
-	// Images are those of Pods and Strangers, each once, in the order of their names.
+	// Fields are strings elsewhere with images in them.
+	Fields []Field
+	// Images are those of Pods, of Strangers and of Fields, each once, in the order of their names. Unsure are
+	// those of Fields that need not be images.
 	Images []Image
+	Unsure []UnsureImage
 	// NotImages stand where an image belongs, and are none.
 	NotImages []NotImage
 	// Installer are the objects that only an installer reads, and no cluster.
@@ -36,7 +40,9 @@ type Base struct {
 	// LeftOut are files that hold no Kubernetes objects, where the base has no kustomization of its own.
 	LeftOut []string
 
-	sameName map[objectID]int // by id without namespace
+	objects []*yaml.RNode // without Installer's
+	keep    []FieldSelector
+	names   names
 }
 
 // LoadBase reads and builds a base. The kustomization that it lacks is staged.
@@ -101,13 +107,15 @@ func (b *Base) read(objects []*yaml.RNode) (err error) {
 		return err
 	}
 	b.Strangers = Strangers(objects)
-	b.collectImages()
-	b.countNames(objects)
+	b.names = namesOf(objects)
 	for _, object := range objects {
 		gvk := resid.GvkFromNode(object)
 		if slices.Contains([]string{"kots.io", "troubleshoot.sh"}, gvk.Group) {
 			b.Installer = append(b.Installer, resid.NewResIdWithNamespace(gvk, object.GetName(), object.GetNamespace()))
+			continue
 		}
+		b.objects = append(b.objects, object)
 	}
+	b.FindFields(FieldOptions{})
 	return nil
 }

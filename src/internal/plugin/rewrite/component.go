@@ -3,12 +3,12 @@
 package rewrite
 
 import (
+	"encoding/json"
 	"fmt"
-	"regexp"
+	"path/filepath"
 	"strings"
 
-	"sigs.k8s.io/kustomize/kyaml/resid"
-	kyaml "sigs.k8s.io/kustomize/kyaml/yaml"
+	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/yaml"
 )
 
@@ -18,11 +18,6 @@ import (
 const componentDir = "image-patches"
 
 const componentPurpose = "It changes what kustomize's images and strategic merges do not reach."
-
-// objectID names an object of the base, as kustomize finds it.
-type objectID struct{ APIVersion, Kind, Namespace, Name string }
-
-func (o objectID) String() string { return describe(o.Kind, o.Namespace, o.Name) }
 
 // operation is one of a JSON patch (RFC 6902).
 type operation struct {
@@ -35,6 +30,21 @@ type operation struct {
 type objectPatch struct {
 	object     objectID
 	operations []operation
+}
+
+// text has an operation on each line, as JSON: kustomize trims the text, and a line end in YAML's own form of a
+// value would be lost.
+func (p objectPatch) text() (string, error) {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	for _, operation := range p.operations {
+		b.WriteString("- ")
+		if err := encoder.Encode(operation); err != nil {
+			return "", err
+		}
+	}
+	return b.String(), nil
 }
 
 // patchList has one patch for each object, in the order of their first operation.
@@ -56,6 +66,16 @@ func (l *patchList) add(object objectID, operations ...operation) {
 	l.patches[index].operations = append(l.patches[index].operations, operations...)
 }
 
+// stageComponent stages the component, or its end, and reports whether there is one.
+func (p *Plan) stageComponent(s *Stage) (bool, error) {
+	content, err := p.component()
+	if err != nil {
+		return false, err
+	}
+	file := filepath.Join(componentDir, konfig.DefaultKustomizationFileName())
+	return content != nil, p.put(s, file, componentPurpose, content, publicMode)
+}
+
 // component is the content of its kustomization; none when there is nothing to do.
 func (p *Plan) component() ([]byte, error) {
 	var list patchList
@@ -64,16 +84,17 @@ func (p *Plan) component() ([]byte, error) {
 			list.add(pod.id(), addSecrets(pod, p.secretName())...)
 		}
 	}
+	p.patchFields(&list)
 	var patches []any
 	for _, patch := range list.patches {
 		if len(patch.operations) == 0 {
 			continue
 		}
-		text, err := yaml.Marshal(patch.operations)
+		text, err := patch.text()
 		if err != nil {
 			return nil, fmt.Errorf("write the midstream: %w", err)
 		}
-		patches = append(patches, map[string]any{"target": p.Base.target(patch.object), "patch": string(text)})
+		patches = append(patches, map[string]any{"target": p.Base.names.target(patch.object), "patch": text})
 	}
 	if patches == nil {
 		return nil, nil
@@ -82,8 +103,6 @@ func (p *Plan) component() ([]byte, error) {
 		"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component", "patches": patches,
 	})
 }
-
-func (p Pod) id() objectID { return objectID{p.APIVersion, p.Kind, p.Namespace, p.Name} }
 
 // addSecrets adds names to a Pod's imagePullSecrets, and keeps those that are there.
 func addSecrets(pod Pod, names ...string) []operation {
@@ -112,29 +131,4 @@ func pointer(path []string) string {
 		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(step))
 	}
 	return b.String()
-}
-
-// target selects exactly one object. Kustomize takes each value for a regular expression, and an empty one for
-// all; what has no namespace is in "default" for it.
-func (b *Base) target(object objectID) map[string]string {
-	group, version := resid.ParseGroupVersion(object.APIVersion)
-	target := map[string]string{"version": version, "kind": object.Kind, "name": regexp.QuoteMeta(object.Name)}
-	if target["group"] = group; group == "" {
-		target["group"] = "^$"
-	}
-	switch {
-	case object.Namespace != "":
-		target["namespace"] = object.Namespace
-	case b.sameName[object] > 1:
-		target["namespace"] = resid.DefaultNamespace
-	}
-	return target
-}
-
-// countNames notes which objects differ in nothing but their namespace.
-func (b *Base) countNames(objects []*kyaml.RNode) {
-	b.sameName = map[objectID]int{}
-	for _, object := range objects {
-		b.sameName[objectID{object.GetApiVersion(), object.GetKind(), "", object.GetName()}]++
-	}
 }

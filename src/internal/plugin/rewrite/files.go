@@ -26,9 +26,6 @@ const (
 	fieldsFile  = "image-fields.yaml"
 )
 
-// parts are the files that the kustomization lists when there is something in them.
-type parts struct{ patches, fields, component bool }
-
 const (
 	marker     = "# Written by kubectl lsp rewrite"
 	publicMode = 0o644
@@ -70,14 +67,7 @@ func (p *Plan) Stage(s *Stage) (overridden []string, err error) {
 			return nil, err
 		}
 	}
-	component, err := p.component()
-	if err != nil {
-		return nil, err
-	}
-	if err := p.put(s, filepath.Join(componentDir, konfig.DefaultKustomizationFileName()), componentPurpose, component, publicMode); err != nil {
-		return nil, err
-	}
-	return p.kustomization(s, dir, parts{patches: len(patches) > 0, fields: len(fields) > 0, component: len(component) > 0})
+	return p.kustomization(s, dir, len(patches) > 0, len(fields) > 0)
 }
 
 // put stages a file of ours, or its end when it has no content; a file of somebody else is never replaced.
@@ -97,7 +87,7 @@ func (p *Plan) put(s *Stage, name, purpose string, content []byte, mode fs.FileM
 }
 
 // kustomization edits the user's file, or makes it.
-func (p *Plan) kustomization(s *Stage, dir string, has parts) (overridden []string, err error) {
+func (p *Plan) kustomization(s *Stage, dir string, patches, fields bool) ([]string, error) {
 	path := filepath.Join(p.Dir, konfig.DefaultKustomizationFileName())
 	var content []byte
 	for _, name := range konfig.RecognizedKustomizationFileNames() {
@@ -125,14 +115,18 @@ func (p *Plan) kustomization(s *Stage, dir string, has parts) (overridden []stri
 		k.hold("resources", base, true)
 	}
 	k.hold("resources", SecretFile, true)
-	k.hold("configurations", fieldsFile, has.fields)
-	k.hold("components", componentDir, has.component)
-	k.holdPatch(patchesFile, has.patches)
-	overridden = k.setImages(p.entries(), p.ours)
+	k.hold("configurations", fieldsFile, fields)
+	k.holdPatch(patchesFile, patches)
+	p.overridden = k.setImages(p.entries(), p.ours)
+	component, err := p.stageComponent(s)
+	if err != nil {
+		return nil, err
+	}
+	k.hold("components", componentDir, component)
 	if content, err = k.bytes(); err != nil {
 		return nil, fmt.Errorf("write %s: %w", path, err)
 	}
-	return overridden, s.Put(path, content, publicMode)
+	return p.overridden, s.Put(path, content, publicMode)
 }
 
 // secret is the pull Secret in each namespace.

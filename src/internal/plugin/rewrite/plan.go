@@ -32,8 +32,13 @@ type Plan struct {
 	Namespace string
 	// LicenseID is the password in it.
 	LicenseID string
+	// InText renames images in texts, too.
+	InText bool
 	// Answers is what the registries said about each of [Plan.Open].
 	Answers map[string]Answer
+
+	overridden []string   // names that the user's entries rename otherwise, known when it is staged
+	leftovers  []leftover // known when it is verified
 }
 
 // Finding is what is known about an image, and what becomes of it.
@@ -48,12 +53,21 @@ type Finding struct {
 // Open are the images that their registries have to be asked about.
 func (p *Plan) Open() []string {
 	var open []string
-	for _, image := range p.Base.Images {
+	for _, image := range p.allImages() {
 		if !p.licensed(image) {
 			open = append(open, image.Written)
 		}
 	}
 	return open
+}
+
+// allImages are the images of the base, and then what need not be one.
+func (p *Plan) allImages() []Image {
+	all := slices.Clone(p.Base.Images)
+	for _, image := range p.Base.Unsure {
+		all = append(all, image.Image)
+	}
+	return all
 }
 
 // licensed reports whether an image is on a domain that takes the license.
@@ -66,6 +80,11 @@ func (p *Plan) AssumeAll() {
 	p.Answers = map[string]Answer{}
 	for _, image := range p.Open() {
 		p.Answers[image] = Answer{Verdict: Assumed, Reason: "taken as private, its registry was not asked"}
+	}
+	for _, image := range p.Base.Unsure {
+		if !image.Named {
+			p.Answers[image.Written] = Answer{Verdict: Unasked, Reason: "its registry was not asked"}
+		}
 	}
 }
 
@@ -80,6 +99,11 @@ func (p *Plan) renamed() map[string]bool {
 			repositories[image.Repository] = true
 		}
 	}
+	for _, image := range p.Base.Unsure {
+		if !p.licensed(image.Image) && p.confirmed(image) {
+			repositories[image.Repository] = true
+		}
+	}
 	return repositories
 }
 
@@ -87,7 +111,7 @@ func (p *Plan) renamed() map[string]bool {
 func (p *Plan) Findings() []Finding {
 	renamed := p.renamed()
 	findings := make([]Finding, 0, len(p.Base.Images))
-	for _, image := range p.Base.Images {
+	for _, image := range p.allImages() {
 		f := Finding{Image: image.Written}
 		switch {
 		case image.Host == p.Proxy.Domain:

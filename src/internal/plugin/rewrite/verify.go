@@ -29,7 +29,7 @@ func (p *Plan) Verify(ctx context.Context, s *Stage) error {
 			wrong = append(wrong, p.compare(before, pods[after]))
 		}
 	}
-	return errors.Join(wrong...)
+	return errors.Join(append(wrong, p.verifyFields(objects))...)
 }
 
 func (p *Plan) compare(before, after Pod) error {
@@ -79,8 +79,9 @@ func (p *Plan) Warnings() []string {
 	if p.Base.Application.Everywhere {
 		warn(`the Application may use namespaces that do not exist yet ("*"): only a controller can put the pull Secret there when they are made`)
 	}
+	all = append(all, p.fieldWarnings()...)
 	namespaces, users := p.Namespaces(), p.needSecret()
-	if len(users) == 0 && len(p.Base.Strangers) == 0 {
+	if len(users) == 0 && len(p.Base.Strangers) == 0 && !p.renamesFields() {
 		warn("no image of the base goes through the proxy: nothing uses the pull Secret, and there is no need to apply it")
 	}
 	for _, pod := range users {

@@ -40,9 +40,10 @@ type Base struct {
 	// LeftOut are files that hold no Kubernetes objects, where the base has no kustomization of its own.
 	LeftOut []string
 
-	objects []*yaml.RNode // without Installer's
-	keep    []FieldSelector
-	names   names
+	inContainers []Image
+	objects      []*yaml.RNode // without Installer's
+	keep         []FieldSelector
+	names        names
 }
 
 // LoadBase reads and builds a base. The kustomization that it lacks is staged.

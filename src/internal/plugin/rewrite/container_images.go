@@ -15,6 +15,7 @@ const placeholder = "auto"
 
 // collectImages fills in Images and NotImages from all containers.
 func (b *Base) collectImages() {
+	b.Images, b.NotImages = nil, nil
 	for _, pod := range b.Pods {
 		b.addImages(pod.String(), pod.Images)
 	}
@@ -22,6 +23,7 @@ func (b *Base) collectImages() {
 		b.addImages(stranger.String(), stranger.Images)
 	}
 	b.sortImages()
+	b.inContainers = slices.Clone(b.Images)
 }
 
 func (b *Base) addImages(owner string, images []string) {

@@ -91,7 +91,7 @@ func (p *Plan) outcome(field Field, m mention, renamed map[string]bool) (_ Outco
 
 // isOverridden reports whether the user's kustomization has another new name for an image.
 func (p *Plan) isOverridden(image Image) bool {
-	return slices.Contains(p.overridden, p.pattern(image.Name))
+	return len(p.overridden) > 0 && slices.Contains(p.overridden, p.pattern(image.Name))
 }
 
 // newText is a field's string with the new names.

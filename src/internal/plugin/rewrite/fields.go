@@ -63,7 +63,7 @@ type UnsureImage struct {
 // FindFields finds the images outside of containers. Those that are images for certain are added to Images,
 // the others are Unsure. It returns the selectors that select nothing.
 func (b *Base) FindFields(options FieldOptions) (unused []FieldSelector) {
-	b.Fields, b.Unsure, b.Images, b.NotImages, b.keep = nil, nil, nil, nil, options.Keep
+	b.Fields, b.Unsure, b.keep = nil, nil, options.Keep
 	b.collectImages()
 	used := map[string]bool{}
 	walkStrings(b.objects, func(p place) {

@@ -11,12 +11,12 @@ import (
 	"sigs.k8s.io/kustomize/api/types"
 )
 
-// entries are the kustomization's images: one for each spelling of each private repository, in the order of
-// the names.
+// entries are the kustomization's images: one for each spelling of each private repository that a container
+// has, in the order of the names. Kustomize walks through all objects for each entry.
 func (p *Plan) entries() []types.Image {
 	renamed := p.renamed()
 	byRepository := map[string][]Image{}
-	for _, image := range p.Base.Images {
+	for _, image := range p.Base.inContainers {
 		if renamed[image.Repository] && !p.licensed(image) {
 			byRepository[image.Repository] = append(byRepository[image.Repository], image)
 		}
@@ -59,7 +59,7 @@ func (p *Plan) pattern(name string) string {
 	catches := func(image Image) bool {
 		return image.Name != name && (err != nil || loose.MatchString(image.Name))
 	}
-	if err != nil || slices.ContainsFunc(p.Base.Images, catches) {
+	if err != nil || slices.ContainsFunc(p.Base.inContainers, catches) {
 		return regexp.QuoteMeta(name)
 	}
 	return name

@@ -25,6 +25,9 @@ type Base struct {
 	// Pods are the objects with PodSpecs, Strangers others that seem to have containers.
 	Pods      []Pod
 	Strangers []Stranger
+	// Objects are all that are applied, ServiceAccounts those of them with pull Secrets.
+	Objects         []*yaml.RNode
+	ServiceAccounts []ServiceAccount
 	// Images are those of Pods, each once, in the order of their names.
 	Images []Image
 	// Others are those of Strangers.
@@ -95,7 +98,11 @@ func (b *Base) kustomization(s *Stage, found *files) error {
 
 // read finds what matters in the built objects.
 func (b *Base) read(objects []*yaml.RNode) (err error) {
+	b.Objects = objects
 	if b.Pods, err = CollectPods(objects); err != nil {
+		return err
+	}
+	if b.ServiceAccounts, err = CollectServiceAccounts(objects); err != nil {
 		return err
 	}
 	if b.Strangers, err = Strangers(objects); err != nil {

@@ -29,6 +29,7 @@ func (p *Pod) read(object *yaml.RNode) error {
 	for _, image := range p.Uncommon {
 		add(&p.Images, image)
 	}
+	p.ServiceAccount = readServiceAccount(spec)
 	return values(spec, &p.PullSecrets, "imagePullSecrets", "name")
 }
 

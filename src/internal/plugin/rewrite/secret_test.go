@@ -89,7 +89,7 @@ spec: {template: {spec: {containers: [{image: "o/a:2"}, {image: "not an image"}]
 }
 
 func TestWarnings(t *testing.T) {
-	s := newSite(t, map[string]string{"pods.yaml": pod("p", "localhost:5000/a:1") + strings.Replace(pod("far", "o/a:1"), "name: far", "name: far, namespace: far", 1) + `apiVersion: argoproj.io/v1alpha1
+	s := newSite(t, map[string]string{"pods.yaml": pod("p", "localhost:5000/a:1", "o/a:1") + `apiVersion: argoproj.io/v1alpha1
 kind: Rollout
 metadata: {name: web}
 spec: {template: {spec: {containers: [{image: "o/a:1"}]}}}
@@ -97,7 +97,6 @@ spec: {template: {spec: {containers: [{image: "o/a:1"}]}}}
 	s.rewrite()
 	want := []string{
 		"container runtimes refuse " + through + "localhost:5000/a, because of the port: give the registry an alias on the proxy, and say --alias localhost:5000=ALIAS",
-		"Pod far in namespace far needs the pull Secret, which goes to other namespaces only: name it in --namespace or in the Application's additionalNamespaces",
 		"Rollout web uses o/a:1: its pull Secret is for you to add, rewrite does not know the kind",
 		"values.yaml has no Kubernetes objects and is left out",
 	}

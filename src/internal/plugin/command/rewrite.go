@@ -169,7 +169,7 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return o.print(&result, files.Files(), plan.Namespaces())
+	return o.print(&result, files.Files(), plan.Applying())
 }
 
 func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Base) (*rewrite.Plan, error) {

@@ -25,6 +25,9 @@ type Base struct {
 	// Pods are the PodSpecs, Strangers are objects with containers elsewhere.
 	Pods      []Pod
 	Strangers []Stranger
+	// Objects are all that are built, ServiceAccounts those of them with pull Secrets.
+	Objects         []*yaml.RNode
+	ServiceAccounts []ServiceAccount
 	// Fields are strings elsewhere with images in them.
 	Fields []Field
 	// Images are those of Pods, of Strangers and of Fields, each once, in the order of their names. Unsure are
@@ -104,7 +107,11 @@ func (b *Base) kustomization(s *Stage, found *files) error {
 
 // read finds what matters in the built objects.
 func (b *Base) read(objects []*yaml.RNode) (err error) {
+	b.Objects = objects
 	if b.Pods, err = CollectPods(objects); err != nil {
+		return err
+	}
+	if b.ServiceAccounts, err = CollectServiceAccounts(objects); err != nil {
 		return err
 	}
 	b.Strangers = Strangers(objects)

@@ -81,7 +81,7 @@ func (p *Plan) component() ([]byte, error) {
 	var list patchList
 	for _, pod := range p.needSecret() {
 		if pod.Custom {
-			list.add(pod.id(), addSecrets(pod, p.secretName())...)
+			list.add(pod.id(), addSecrets(pod, p.pullSecrets(pod)...)...)
 		}
 	}
 	p.patchFields(&list)

@@ -42,6 +42,9 @@ func (p *Plan) Stage(s *Stage) (overridden []string, err error) {
 	if dir == p.Base.Dir || strings.HasPrefix(dir, p.Base.Dir+string(filepath.Separator)) {
 		return nil, fmt.Errorf("the midstream %s lies inside the base, where kustomize cannot build it; choose another place", p.Dir)
 	}
+	if err := p.settle(); err != nil {
+		return nil, err
+	}
 	secret, err := p.secret()
 	if err != nil {
 		return nil, err
@@ -164,7 +167,11 @@ func (p *Plan) patches() ([]byte, error) {
 }
 
 func (p *Plan) addSecret(pod Pod) map[string]any {
-	value := map[string]any{"imagePullSecrets": []any{map[string]any{"name": p.secretName()}}}
+	var secrets []any
+	for _, name := range p.pullSecrets(pod) {
+		secrets = append(secrets, map[string]any{"name": name})
+	}
+	value := map[string]any{"imagePullSecrets": secrets}
 	for i := len(pod.Spec) - 1; i > 0; i-- {
 		value = map[string]any{pod.Spec[i]: value}
 	}

@@ -11,8 +11,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
-// verifyFields compares the strings that were to be changed with what kustomize made of them, and looks for old
-// names that are still there.
+// verifyFields compares the strings that were to be changed with what kustomize made of them.
 func (p *Plan) verifyFields(objects []*yaml.RNode) error {
 	renamed, built := p.renamed(), indexOf(objects)
 	for _, field := range p.Base.Fields {
@@ -25,7 +24,6 @@ func (p *Plan) verifyFields(objects []*yaml.RNode) error {
 			return fmt.Errorf("%s: kustomize does not rename %s", field, strings.TrimSpace(field.value))
 		}
 	}
-	p.leftovers = p.findLeftovers(objects)
 	return nil
 }
 
@@ -157,7 +155,7 @@ func (p *Plan) fieldWarnings() []string {
 			all = append(all, fmt.Sprintf("%s: %s stays: %s; %s", f, f.Image, f.Reason, f.remedy))
 		}
 	}
-	for _, l := range p.leftovers {
+	for _, l := range p.findLeftovers(p.built) {
 		all = append(all, fmt.Sprintf("%s %s; %s, and --keep-field %s keeps it without a warning",
 			l.where, l.why, l.remedy, quoted(l.flag)))
 	}

@@ -5,6 +5,8 @@ package rewrite
 import (
 	"slices"
 
+	"sigs.k8s.io/kustomize/kyaml/yaml"
+
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
 )
 
@@ -27,8 +29,8 @@ type Plan struct {
 	// it may be empty.
 	Proxy          Proxy
 	RegistryDomain string
-	// Namespace is where the pull Secret goes, beside the Application's additional ones; empty: wherever the
-	// rest is applied to.
+	// Namespace is where objects without one go, and the pull Secret with them; empty: wherever the user
+	// applies them.
 	Namespace string
 	// LicenseID is the password in it.
 	LicenseID string
@@ -37,8 +39,9 @@ type Plan struct {
 	// Answers is what the registries said about each of [Plan.Open].
 	Answers map[string]Answer
 
-	overridden []string   // names that the user's entries rename otherwise, known when it is staged
-	leftovers  []leftover // known when it is verified
+	overridden []string      // names that the user's entries rename otherwise, by [Plan.Stage]
+	settled    string        // where the user's kustomization puts everything
+	built      []*yaml.RNode // by [Plan.Verify]
 }
 
 // Finding is what is known about an image, and what becomes of it.
@@ -142,17 +145,6 @@ func (p *Plan) needSecret() []Pod {
 	return slices.DeleteFunc(slices.Clone(p.Base.Pods), func(pod Pod) bool {
 		return !slices.ContainsFunc(pod.Images, func(image string) bool { return wants[image] })
 	})
-}
-
-// Namespaces are where the Secret goes; an empty one is wherever the rest is applied to.
-func (p *Plan) Namespaces() []string {
-	all := []string{p.Namespace}
-	for _, namespace := range p.Base.Application.Namespaces {
-		if namespace != p.Namespace {
-			all = append(all, namespace)
-		}
-	}
-	return all
 }
 
 func (p *Plan) secretName() string { return license.PullSecretName(p.Proxy.App) }

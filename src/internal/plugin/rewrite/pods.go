@@ -23,6 +23,8 @@ type Pod struct {
 	Uncommon []string
 	// PullSecrets are the names in imagePullSecrets.
 	PullSecrets []string
+	// ServiceAccount is the one it names; empty: the namespace's default.
+	ServiceAccount string
 }
 
 // String is how a Pod is called in messages.

@@ -33,6 +33,7 @@ func (p *Pod) readSpec(spec *yaml.RNode) error {
 	for _, image := range p.Uncommon {
 		add(&p.Images, image)
 	}
+	p.ServiceAccount = readServiceAccount(spec)
 	return values(spec, &p.PullSecrets, "imagePullSecrets", "name")
 }
 

@@ -72,7 +72,7 @@ spec: {additionalNamespaces: [shop, "*", main, shop], proxyRegistryDomain: other
 }
 
 func TestWarnings(t *testing.T) {
-	s := newSite(t, map[string]string{"pods.yaml": pod("p", "localhost:5000/a:1") + strings.Replace(pod("far", "o/a:1"), "name: far", "name: far, namespace: far", 1) + `apiVersion: monitoring.coreos.com/v1
+	s := newSite(t, map[string]string{"pods.yaml": pod("p", "localhost:5000/a:1", "o/a:1") + `apiVersion: monitoring.coreos.com/v1
 kind: Prometheus
 metadata: {name: web}
 spec: {containers: [{image: "o/a:1"}, {image: auto}]}
@@ -81,7 +81,6 @@ spec: {containers: [{image: "o/a:1"}, {image: auto}]}
 	want := []string{
 		"container runtimes refuse " + through + "localhost:5000/a, because of the port: give the registry an alias on the proxy, and say --alias localhost:5000=ALIAS",
 		`Prometheus web: "auto" is no image, and stays as it is`,
-		"Pod far in namespace far needs the pull Secret, which goes to other namespaces only: name it in --namespace or in the Application's additionalNamespaces",
 		"Prometheus web uses o/a:1: its pull Secret is for you to add, rewrite does not know the kind",
 		"values.yaml has no Kubernetes objects and is left out",
 	}

@@ -16,6 +16,7 @@ func (p *Plan) Verify(ctx context.Context, s *Stage) error {
 	if err != nil {
 		return err
 	}
+	p.built = objects
 	pods, err := CollectPods(objects)
 	if err != nil {
 		return fmt.Errorf("midstream %s: %w", p.Dir, err)
@@ -51,8 +52,10 @@ func (p *Plan) compare(before, after Pod) error {
 				after.APIVersion)
 		}
 	}
-	if wantsSecret && !slices.Contains(after.PullSecrets, p.secretName()) {
-		return fmt.Errorf("%s: kustomize does not add the pull Secret", after)
+	if wantsSecret {
+		if left := missing(p.pullSecrets(before), after.PullSecrets); len(left) > 0 {
+			return fmt.Errorf("%s: kustomize does not add the pull Secret %s", after, left[0])
+		}
 	}
 	return nil
 }
@@ -80,15 +83,8 @@ func (p *Plan) Warnings() []string {
 		warn(`the Application may use namespaces that do not exist yet ("*"): only a controller can put the pull Secret there when they are made`)
 	}
 	all = append(all, p.fieldWarnings()...)
-	namespaces, users := p.Namespaces(), p.needSecret()
-	if len(users) == 0 && len(p.Base.Strangers) == 0 && !p.renamesFields() {
+	if len(p.needSecret()) == 0 && len(p.Base.Strangers) == 0 && !p.renamesFields() {
 		warn("no image of the base goes through the proxy: nothing uses the pull Secret, and there is no need to apply it")
-	}
-	for _, pod := range users {
-		if pod.Namespace != "" && !slices.Contains(namespaces, pod.Namespace) {
-			warn("%s needs the pull Secret, which goes to other namespaces only: name it in --namespace or in the Application's "+
-				"additionalNamespaces", pod)
-		}
 	}
 	for _, stranger := range p.Base.Strangers {
 		for _, written := range stranger.Images {

@@ -101,10 +101,31 @@ func TestFieldFlags(t *testing.T) {
 			}
 		}
 	}
+	s.options = rewrite.FieldOptions{Image: selector(t, "Pod:spec.containers[0].name")}
+	s.rewrite()
+	if got := s.values()["Pod p/spec/containers/0/name"]; got != through+"ca" {
+		t.Errorf("the user says it is an image, and it is %s", got)
+	}
+	s.options = rewrite.FieldOptions{Image: selector(t, "Broker:apiVersion")}
+	s.options.Image = append(s.options.Image, selector(t, "ConfigMap:data[none.yaml]")...)
+	s.rewrite()
+	if len(s.unused) != 2 {
+		t.Errorf("unused: %v", s.unused)
+	}
 	s.options = rewrite.FieldOptions{Keep: selector(t, "Broker:spec.none"), Image: selector(t, "None:spec")}
 	s.rewrite()
 	if s.unused = slices.Clone(s.unused); len(s.unused) != 2 || s.unused[0].String() != "None:spec" {
 		t.Errorf("unused: %v", s.unused)
+	}
+}
+
+// TestImageFieldWithoutAnImage: what the user calls an image and is none is told.
+func TestImageFieldWithoutAnImage(t *testing.T) {
+	s := newSite(t, operator("apiVersion: example.com/v1\nkind: Broker\nmetadata: {name: b}\nspec: {image: 'A B'}\n"))
+	s.options.Image = selector(t, "Broker:spec.image")
+	s.rewrite()
+	if warnings := strings.Join(s.plan.Warnings(), "\n"); warnings != `Broker b: spec.image: "A B" is no image, and stays as it is` {
+		t.Errorf("warnings\n%s", warnings)
 	}
 }
 
@@ -122,7 +143,7 @@ func TestParseFieldSelector(t *testing.T) {
 // TestNotSure: what need not be an image goes through the proxy only where its registry wants credentials for
 // it. That nobody answers, or that nothing is there, is no reason.
 func TestNotSure(t *testing.T) {
-	const broker = "apiVersion: example.com/v1\nkind: Broker\nmetadata: {name: b}\nspec: {runs: 'ghcr.io/o/a:1', image: 'who/knows:1'}\n"
+	const broker = "apiVersion: example.com/v1\nkind: Broker\nmetadata: {name: b}\nspec: {runs: 'ghcr.io/o/a:1', image: 'who/knows:1', list: [{image: word}, {image: auto}]}\n"
 	for verdict, want := range map[rewrite.Verdict][2]rewrite.Outcome{
 		rewrite.Private:     {rewrite.Renamed, rewrite.Left}, // Docker Hub wants credentials for what does not exist
 		rewrite.Public:      {rewrite.Unchanged, rewrite.Unchanged},
@@ -133,7 +154,7 @@ func TestNotSure(t *testing.T) {
 		s := newSite(t, operator(broker))
 		s.verdict, s.all = verdict, verdict == rewrite.Assumed
 		s.rewrite()
-		s.wantFields(map[string]rewrite.Outcome{"spec.runs ghcr.io/o/a:1": want[0], "spec.image who/knows:1": want[1]})
+		s.wantFields(map[string]rewrite.Outcome{"spec.runs ghcr.io/o/a:1": want[0], "spec.image who/knows:1": want[1], "spec.list[0].image word": want[1]})
 		warnings := strings.Join(s.plan.Warnings(), "\n")
 		if left := strings.Contains(warnings, "Broker b: spec.runs: ghcr.io/o/a:1 stays: it need not be an image: "); left != (want[0] == rewrite.Left) {
 			t.Errorf("%s: warnings\n%s", verdict, warnings)

@@ -72,10 +72,16 @@ func (b *Base) FindFields(options FieldOptions) (unused []FieldSelector) {
 			object: p.object, value: p.node.Value,
 			kept: selects(options.Keep, p, used), named: selects(options.Image, p, used),
 		}
-		if field.read(p) {
-			field.steps = slices.Clone(p.steps)
-			field.Path = field.steps.String()
+		found := field.read(p)
+		if !found && !field.named {
+			return
+		}
+		field.steps = slices.Clone(p.steps)
+		field.Path = field.steps.String()
+		if found {
 			b.Fields = append(b.Fields, field)
+		} else {
+			b.NotImages = append(b.NotImages, NotImage{field.String(), field.value})
 		}
 	})
 	b.decide()
@@ -91,12 +97,6 @@ func (b *Base) FindFields(options FieldOptions) (unused []FieldSelector) {
 func (f *Field) read(p place) bool {
 	if f.named {
 		f.mentions, f.Form = mentions(f.value, "image")
-		if len(f.mentions) == 0 { // a word alone, such as the name of one of Docker Hub's own images
-			if image, err := ParseImage(strings.TrimSpace(f.value)); err == nil {
-				start := strings.Index(f.value, image.Written)
-				f.mentions, f.Form = []mention{{image: image, start: start, end: start + len(image.Written)}}, Whole
-			}
-		}
 		for i := range f.mentions {
 			f.mentions[i].sure = true
 		}

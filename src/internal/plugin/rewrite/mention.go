@@ -87,11 +87,14 @@ func endsWithImage(name string) bool {
 func mentions(text, name string) ([]mention, Form) {
 	start := len(text) - len(strings.TrimLeft(text, " \t\r\n"))
 	end := len(strings.TrimRight(text, " \t\r\n"))
-	if start >= end || !strings.ContainsAny(text, "/:@") {
+	if start >= end {
 		return nil, ""
 	}
 	if !strings.ContainsAny(text[start:end], " \t\r\n,;") {
 		if m, ok := readMention(text, start, end, name); ok {
+			return []mention{m}, Whole
+		}
+		if m, ok := bareWord(text, start, end, name); ok {
 			return []mention{m}, Whole
 		}
 		if at := strings.LastIndexByte(text[:end], '='); at > start {
@@ -100,10 +103,23 @@ func mentions(text, name string) ([]mention, Form) {
 			}
 		}
 	}
+	if !strings.ContainsAny(text, "/:@") {
+		return nil, ""
+	}
 	if all := listed(text, name); all != nil {
 		return all, Listed
 	}
 	return inText(text), InText
+}
+
+// bareWord reads a field that is called just "image" as an image without a tag and an owner, such as "nginx". It
+// may be a word of the application's own.
+func bareWord(text string, start, end int, name string) (mention, bool) {
+	image, err := ParseImage(text[start:end])
+	if err != nil || !strings.EqualFold(name, "image") || image.Written == placeholder || !plausible(image) {
+		return mention{}, false
+	}
+	return mention{image: image, start: start, end: end, named: true}, true
 }
 
 // longer is the name that says more: that of a flag, or of a field that is called an image.

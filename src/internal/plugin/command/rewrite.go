@@ -24,7 +24,8 @@ type rewriteOptions struct {
 	base, midstream, slug string
 	aliases               map[string]string
 	timeout               time.Duration
-	all, useDockerConfig  bool
+	all, allSaid          bool
+	useDockerConfig       bool
 	dryRun, quiet         bool
 	output                format
 }
@@ -88,7 +89,8 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	}
 }
 
-func (o *rewriteOptions) validate(*cobra.Command, []string) error {
+func (o *rewriteOptions) validate(cmd *cobra.Command, _ []string) error {
+	o.allSaid = cmd.Flags().Changed("all")
 	if o.base == "" {
 		return usageError{errors.New("--base is missing")}
 	}
@@ -130,7 +132,7 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if o.all {
+	if o.all || base.Application.ProxyPublicImages && !o.allSaid {
 		plan.AssumeAll()
 	} else if plan.Answers, err = o.ask(ctx, plan.Open()); err != nil {
 		return err
@@ -171,6 +173,9 @@ func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Ba
 		if plan.Proxy.Domain == "" {
 			plan.Proxy.Domain = domain
 		}
+	}
+	if plan.RegistryDomain == "" {
+		plan.RegistryDomain = base.Application.RegistryDomain
 	}
 	if plan.Proxy.Domain == "" {
 		return nil, usageError{errors.New(

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/konfig"
-	"sigs.k8s.io/kustomize/kyaml/resid"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
@@ -25,19 +24,20 @@ type Base struct {
 	// Pods are the objects with PodSpecs, Strangers others that seem to have containers.
 	Pods      []Pod
 	Strangers []Stranger
-	// Objects are all that are applied, ServiceAccounts those of them with pull Secrets.
-	Objects         []*yaml.RNode
+	// ServiceAccounts are those with pull Secrets.
 	ServiceAccounts []ServiceAccount
 	// Images are those of Pods, each once, in the order of their names.
 	Images []Image
 	// Others are those of Strangers.
 	Others []Image
-	// Installer are the objects that only an installer reads, and no cluster.
-	Installer []resid.ResId
+	// Installer are the objects that only an installer reads, and those that it would leave out.
+	Installer []Unapplied
 	// Application is what the base says about itself.
 	Application Application
 	// LeftOut are files that hold no Kubernetes objects, where the base has no kustomization of its own.
 	LeftOut []string
+
+	objects []*yaml.RNode // without Installer's
 }
 
 // LoadBase reads and builds a base. The kustomization that it lacks is staged.
@@ -63,8 +63,14 @@ func LoadBase(ctx context.Context, s *Stage, dir string) (*Base, error) {
 	if err != nil {
 		return nil, found.explain(err)
 	}
+	if err := found.checkRendered(objects); err != nil {
+		return nil, err
+	}
 	if err := b.read(objects); err != nil {
 		return nil, fmt.Errorf("base %s: %w", dir, err)
+	}
+	if len(b.objects) == 0 {
+		return nil, found.nothing()
 	}
 	b.Application, err = found.application(objects)
 	return b, err
@@ -87,7 +93,7 @@ func (b *Base) kustomization(s *Stage, found *files) error {
 	if err != nil {
 		return err
 	}
-	b.LeftOut = found.leftOut
+	b.LeftOut, b.Installer = found.leftOut, found.installer
 	text := baseMarker + "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
 	list, err := yaml.Marshal(map[string][]string{"resources": resources})
 	if err != nil {
@@ -98,7 +104,8 @@ func (b *Base) kustomization(s *Stage, found *files) error {
 
 // read finds what matters in the built objects.
 func (b *Base) read(objects []*yaml.RNode) (err error) {
-	b.Objects = objects
+	objects = b.setAside(objects)
+	b.objects = objects
 	if b.Pods, err = CollectPods(objects); err != nil {
 		return err
 	}
@@ -130,11 +137,5 @@ func (b *Base) read(objects []*yaml.RNode) (err error) {
 		}
 	}
 	slices.SortFunc(b.Images, func(x, y Image) int { return strings.Compare(x.Written, y.Written) })
-	for _, object := range objects {
-		gvk := resid.GvkFromNode(object)
-		if slices.Contains([]string{"kots.io", "troubleshoot.sh"}, gvk.Group) {
-			b.Installer = append(b.Installer, resid.NewResIdWithNamespace(gvk, object.GetName(), object.GetNamespace()))
-		}
-	}
 	return nil
 }

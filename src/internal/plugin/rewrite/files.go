@@ -152,6 +152,9 @@ func (p *Plan) patches() ([]byte, error) {
 		docs = append(docs, p.addSecret(pod))
 	}
 	for _, object := range p.Base.Installer {
+		if !object.Built {
+			continue
+		}
 		patch := header(object.ApiVersion(), object.Kind, object.Namespace, object.Name)
 		patch["$patch"] = "delete"
 		docs = append(docs, patch)

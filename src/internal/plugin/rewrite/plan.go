@@ -68,9 +68,13 @@ func (p *Plan) licensed(image Image) bool {
 
 // AssumeAll answers for the registries that every image is private.
 func (p *Plan) AssumeAll() {
+	reason := "taken as private, its registry was not asked"
+	if p.Base.Application.ProxyPublicImages {
+		reason = "the Application has proxyPublicImages, its registry was not asked"
+	}
 	p.Answers = map[string]Answer{}
 	for _, image := range p.Open() {
-		p.Answers[image] = Answer{Verdict: Assumed, Reason: "taken as private, its registry was not asked"}
+		p.Answers[image] = Answer{Verdict: Assumed, Reason: reason}
 	}
 }
 

@@ -91,7 +91,7 @@ func (p *Plan) Warnings() []string {
 		}
 	}
 	for _, object := range p.Base.Installer {
-		warn("%s %s (%s) is for installers and left out of what is applied", object.Kind, object.Name, object.ApiVersion())
+		all = append(all, object.warning())
 	}
 	for _, file := range p.Base.LeftOut {
 		warn("%s has no Kubernetes objects and is left out", file)

@@ -26,6 +26,7 @@ type rewriteOptions struct {
 	timeout               time.Duration
 	all, allSaid          bool
 	useDockerConfig       bool
+	verify                bool
 	dryRun, quiet         bool
 	output                format
 }
@@ -78,6 +79,8 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for a registry")
 	flags.BoolVar(&o.useDockerConfig, "use-docker-config", false,
 		"ask with the credentials of your docker config; an image that they open counts as public")
+	flags.BoolVar(&o.verify, "verify", false,
+		"ask the image proxy for each image with the license first, and write nothing when it lacks one")
 	flags.BoolVar(&o.dryRun, "dry-run", false,
 		"print what would be written, without the license, and write nothing")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print results and errors only")
@@ -136,6 +139,11 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 		plan.AssumeAll()
 	} else if plan.Answers, err = o.ask(ctx, plan.Open()); err != nil {
 		return err
+	}
+	if o.verify {
+		if err := plan.Try(ctx, rewrite.Trial{Timeout: o.timeout}); err != nil {
+			return err
+		}
 	}
 	overridden, err := plan.Stage(&files)
 	if err != nil {

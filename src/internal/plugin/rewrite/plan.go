@@ -36,6 +36,8 @@ type Plan struct {
 	LicenseID string
 	// Answers is what the registries said about each of [Plan.Open].
 	Answers map[string]Answer
+	// Tried says that the proxy has what it is asked for: see [Plan.Try].
+	Tried bool
 
 	settled string        // where the user's kustomization puts everything
 	built   []*yaml.RNode // by [Plan.Verify]
@@ -78,7 +80,7 @@ func (p *Plan) AssumeAll() {
 	}
 }
 
-func closed(a Answer) bool { return a.Closed() || a.Verdict == Assumed }
+func closed(a Answer) bool { return a.Closed() }
 
 // renamed are the repositories of which an image goes through the proxy, and with it all others of the
 // repository: an entry of kustomize's is for a name with every tag.

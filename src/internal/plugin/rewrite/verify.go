@@ -67,15 +67,13 @@ func (p *Plan) Warnings() []string {
 	renamed := p.renamed()
 	hosts := map[string]bool{}
 	for _, image := range p.Base.Images {
-		if p.Answers[image.Written].Verdict == Missing && !renamed[image.Repository] {
-			warn("%s was not found and keeps its name; if its registry hides what is private, say --all", image.Written)
-		}
 		if proxied := p.Proxy.Name(image.Name); renamed[image.Repository] && !p.Proxy.Usable(proxied) && !hosts[image.Host] {
 			hosts[image.Host] = true
 			warn("container runtimes refuse %s, because of the port: give the registry an alias on the proxy, and say --alias %s=ALIAS",
 				proxied, image.Host)
 		}
 	}
+	all = append(all, p.doubts()...)
 	if p.Base.Application.Everywhere {
 		warn(`the Application may use namespaces that do not exist yet ("*"): only a controller can put the pull Secret there when they are made`)
 	}

@@ -140,10 +140,8 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 	} else if plan.Answers, err = o.ask(ctx, plan.Open()); err != nil {
 		return err
 	}
-	if o.verify {
-		if err := plan.Try(ctx, rewrite.Trial{Timeout: o.timeout}); err != nil {
-			return err
-		}
+	if err := o.try(ctx, plan); err != nil {
+		return err
 	}
 	overridden, err := plan.Stage(&files)
 	if err != nil {
@@ -209,4 +207,21 @@ func (o *rewriteOptions) ask(ctx context.Context, images []string) (map[string]r
 	answers, err := asker.Ask(ctx, images)
 	shown.end()
 	return answers, err
+}
+
+// try asks the proxy, where the user wants it, and lists what it lacks.
+func (o *rewriteOptions) try(ctx context.Context, plan *rewrite.Plan) error {
+	if !o.verify {
+		return nil
+	}
+	err := plan.Try(ctx, rewrite.Trial{Timeout: o.timeout})
+	if lacking, ok := errors.AsType[*rewrite.Lacking](err); ok {
+		for _, image := range lacking.Images {
+			o.say("%s", image)
+		}
+	}
+	if err == nil && !o.quiet {
+		o.say("The image proxy has what goes through it.")
+	}
+	return err
 }

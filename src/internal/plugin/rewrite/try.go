@@ -41,8 +41,8 @@ type trial struct {
 }
 
 // Try asks the proxy for each image that is to be pulled from it. One whose own registry did not answer, and
-// that the proxy does not know, keeps its name: it is as likely to be public. All others that fail are one
-// error, which names them.
+// that the proxy does not know, keeps its name: it is as likely to be public. All others that fail are a
+// [Lacking].
 func (p *Plan) Try(ctx context.Context, t Trial) error {
 	trials := p.trials()
 	if len(trials) == 0 {
@@ -88,8 +88,21 @@ func (p *Plan) Try(ctx context.Context, t Trial) error {
 	if failed == nil {
 		return nil
 	}
-	return fmt.Errorf("%d of %d images cannot be pulled from the image proxy, and nothing was written:\n  %s",
-		len(failed), len(trials), strings.Join(failed, "\n  "))
+	return &Lacking{failed, len(trials)}
+}
+
+// Lacking is the error of a proxy that does not have all images.
+type Lacking struct {
+	// Images say what fails and why, a line each.
+	Images []string
+	// Asked is how many the proxy was asked for.
+	Asked int
+}
+
+// Error implements error.
+func (l *Lacking) Error() string {
+	return fmt.Sprintf("%d of the application's %d images cannot be pulled from the image proxy; nothing was written",
+		len(l.Images), l.Asked)
 }
 
 // trials are the images that are renamed, or on the proxy's domain already.

@@ -3,6 +3,7 @@
 package rewrite_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -101,15 +102,16 @@ func TestTry(t *testing.T) {
 	s.plan.Proxy.Domain = p.host
 	err := s.try(map[string]rewrite.Verdict{"busybox:1": rewrite.Public}, rewrite.Trial{Timeout: patience})
 	at := p.host + "/proxy/my-kots-app/"
-	want := "4 of 7 images cannot be pulled from the image proxy, and nothing was written:\n" +
-		"  localhost:5000/z as " + at + "localhost:5000/z: not a valid image name; a registry with a port needs an alias on the proxy, and --alias\n" +
-		"  quay.io/o/c:1 as " + at + "quay.io/o/c:1: NAME_UNKNOWN: no such registry (404)\n" +
-		"  quay.io/o/d:1 as " + at + "quay.io/o/d:1: DENIED: the license expired (403)\n" +
-		"  quay.io/o/e:1 as " + at + "quay.io/o/e:1: it answers 502 Bad Gateway"
-	if err == nil {
-		t.Fatal("no error")
+	want := "4 of the application's 7 images cannot be pulled from the image proxy; nothing was written\n" +
+		"localhost:5000/z as " + at + "localhost:5000/z: not a valid image name; a registry with a port needs an alias on the proxy, and --alias\n" +
+		"quay.io/o/c:1 as " + at + "quay.io/o/c:1: NAME_UNKNOWN: no such registry (404)\n" +
+		"quay.io/o/d:1 as " + at + "quay.io/o/d:1: DENIED: the license expired (403)\n" +
+		"quay.io/o/e:1 as " + at + "quay.io/o/e:1: it answers 502 Bad Gateway"
+	lacking, ok := errors.AsType[*rewrite.Lacking](err)
+	if !ok {
+		t.Fatalf("error %v", err)
 	}
-	if diff := cmp.Diff(want, err.Error()); diff != "" {
+	if diff := cmp.Diff(want, lacking.Error()+"\n"+strings.Join(lacking.Images, "\n")); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
 	slices.Sort(p.asked)
@@ -135,7 +137,7 @@ func TestTryKeepsWhatNobodyKnows(t *testing.T) {
 		t.Errorf("warnings:\n%s", all)
 	}
 	for _, verdict := range []rewrite.Verdict{rewrite.Private, rewrite.Missing, rewrite.Assumed} {
-		if err := s.try(map[string]rewrite.Verdict{"slow.example.com/b:1": verdict}, rewrite.Trial{Timeout: patience}); err == nil || !strings.Contains(err.Error(), "1 of 2 images") {
+		if err := s.try(map[string]rewrite.Verdict{"slow.example.com/b:1": verdict}, rewrite.Trial{Timeout: patience}); err == nil || !strings.Contains(err.Error(), "1 of the application's 2 images") {
 			t.Errorf("%s: %v", verdict, err)
 		}
 	}
@@ -196,7 +198,8 @@ func TestTrySilence(t *testing.T) {
 		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
 	}))
-	if err := s.try(nil, rewrite.Trial{Timeout: 50 * time.Millisecond}); err == nil || !strings.HasSuffix(err.Error(), ": no answer within 50ms") {
+	err := s.try(nil, rewrite.Trial{Timeout: 50 * time.Millisecond})
+	if lacking, ok := errors.AsType[*rewrite.Lacking](err); !ok || len(lacking.Images) != 1 || !strings.HasSuffix(lacking.Images[0], ": no answer within 50ms") {
 		t.Errorf("error %v", err)
 	}
 }

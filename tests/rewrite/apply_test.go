@@ -104,7 +104,7 @@ func TestTheLineThatApplies(t *testing.T) {
 		{"the namespace of all", deployment("web", "shop"), "", []string{"-n", "shop"}, "Apply it: kubectl apply -n shop -k ",
 			[]string{secret("shop"), deployed("shop", "web")}},
 		{"all have one", named, "", nil, "Apply it: kubectl apply -k ", certs},
-		{"all have another one", named, "", []string{"-n", "shop"}, "config set-context --current --namespace shop && kubectl apply -k ",
+		{"all have another one", named, "", []string{"-n", "shop"}, "Apply it: kubectl apply -k ",
 			append(slices.Clone(certs), secret("shop"))},
 		{"some have one", named + deployment("web", ""), "", []string{"-n", "shop"}, "--namespace shop && kubectl apply -k ",
 			append(slices.Clone(certs), secret("shop"), deployed("shop", "web"))},
@@ -112,7 +112,7 @@ func TestTheLineThatApplies(t *testing.T) {
 			append(slices.Clone(certs), secret("here"), deployed("here", "web"))},
 		{"one that is not there", deployment("web", "far"), "", nil, "Apply it, once there is also far: kubectl apply -k ",
 			[]string{secret("far"), deployed("far", "web")}},
-		{"the user's own", named + deployment("web", ""), "namespace: own\n", []string{"-n", "shop"}, "once there is also own: kubectl apply -k ",
+		{"the user's own", named + deployment("web", ""), "namespace: own\n", []string{"-n", "shop"}, "Apply it: kubectl apply -k ",
 			[]string{secret("own"), deployed("own", "webhook"), deployed("own", "leader"), deployed("own", "web"), "namespaces/own", "clusterroles/role"}},
 		{"too large for kubectl's annotation", deployment("web", "") + "apiVersion: v1\nkind: Secret\nmetadata: {name: large}\nstringData: {a: \"" +
 			strings.Repeat("a", 300<<10) + "\"}\n", "", nil, "kubectl apply --server-side -k ", nil},

@@ -25,7 +25,9 @@ type rewriteOptions struct {
 	base, midstream, slug string
 	aliases               map[string]string
 	timeout               time.Duration
-	all, useDockerConfig  bool
+	all, allSaid          bool
+	useDockerConfig       bool
+	verify                bool
 	dryRun, quiet         bool
 	output                format
 }
@@ -86,6 +88,8 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for a registry")
 	flags.BoolVar(&o.useDockerConfig, "use-docker-config", false,
 		"ask with the credentials of your docker config; an image that they open counts as public")
+	flags.BoolVar(&o.verify, "verify", false,
+		"ask the image proxy for each image with the license first, and write nothing when it lacks one")
 	flags.BoolVar(&o.dryRun, "dry-run", false,
 		"print what would be written, without the license, and write nothing")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print results and errors only")
@@ -98,7 +102,8 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	}
 }
 
-func (o *rewriteOptions) validate(*cobra.Command, []string) error {
+func (o *rewriteOptions) validate(cmd *cobra.Command, _ []string) error {
+	o.allSaid = cmd.Flags().Changed("all")
 	if o.base == "" {
 		return usageError{errors.New("--base is missing")}
 	}
@@ -141,9 +146,12 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if o.all {
+	if o.all || base.Application.ProxyPublicImages && !o.allSaid {
 		plan.AssumeAll()
 	} else if plan.Answers, err = o.ask(ctx, plan.Open()); err != nil {
+		return err
+	}
+	if err := o.try(ctx, plan); err != nil {
 		return err
 	}
 	overridden, err := plan.Stage(&files)
@@ -186,6 +194,9 @@ func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Ba
 			plan.Proxy.Domain = domain
 		}
 	}
+	if plan.RegistryDomain == "" {
+		plan.RegistryDomain = base.Application.RegistryDomain
+	}
 	if plan.Proxy.Domain == "" {
 		return nil, usageError{errors.New(
 			"--proxy-domain is missing, and neither an Application in the base nor the license names it")}
@@ -210,4 +221,21 @@ func (o *rewriteOptions) ask(ctx context.Context, images []string) (map[string]r
 	answers, err := asker.Ask(ctx, images)
 	shown.end()
 	return answers, err
+}
+
+// try asks the proxy, where the user wants it, and lists what it lacks.
+func (o *rewriteOptions) try(ctx context.Context, plan *rewrite.Plan) error {
+	if !o.verify {
+		return nil
+	}
+	err := plan.Try(ctx, rewrite.Trial{Timeout: o.timeout})
+	if lacking, ok := errors.AsType[*rewrite.Lacking](err); ok {
+		for _, image := range lacking.Images {
+			o.say("%s", image)
+		}
+	}
+	if err == nil && !o.quiet {
+		o.say("The image proxy has what goes through it.")
+	}
+	return err
 }

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/konfig"
-	"sigs.k8s.io/kustomize/kyaml/resid"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
@@ -25,8 +23,7 @@ type Base struct {
 	// Pods are the PodSpecs, Strangers are objects with containers elsewhere.
 	Pods      []Pod
 	Strangers []Stranger
-	// Objects are all that are built, ServiceAccounts those of them with pull Secrets.
-	Objects         []*yaml.RNode
+	// ServiceAccounts are those with pull Secrets.
 	ServiceAccounts []ServiceAccount
 	// Fields are strings elsewhere with images in them.
 	Fields []Field
@@ -36,8 +33,8 @@ type Base struct {
 	Unsure []UnsureImage
 	// NotImages stand where an image belongs, and are none.
 	NotImages []NotImage
-	// Installer are the objects that only an installer reads, and no cluster.
-	Installer []resid.ResId
+	// Installer are the objects that only an installer reads, and those that it would leave out.
+	Installer []Unapplied
 	// Application is what the base says about itself.
 	Application Application
 	// LeftOut are files that hold no Kubernetes objects, where the base has no kustomization of its own.
@@ -72,8 +69,14 @@ func LoadBase(ctx context.Context, s *Stage, dir string) (*Base, error) {
 	if err != nil {
 		return nil, found.explain(err)
 	}
+	if err := found.checkRendered(objects); err != nil {
+		return nil, err
+	}
 	if err := b.read(objects); err != nil {
 		return nil, fmt.Errorf("base %s: %w", dir, err)
+	}
+	if len(b.objects) == 0 {
+		return nil, found.nothing()
 	}
 	b.Application, err = found.application(objects)
 	return b, err
@@ -96,7 +99,7 @@ func (b *Base) kustomization(s *Stage, found *files) error {
 	if err != nil {
 		return err
 	}
-	b.LeftOut = found.leftOut
+	b.LeftOut, b.Installer = found.leftOut, found.installer
 	text := baseMarker + "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
 	list, err := yaml.Marshal(map[string][]string{"resources": resources})
 	if err != nil {
@@ -107,7 +110,8 @@ func (b *Base) kustomization(s *Stage, found *files) error {
 
 // read finds what matters in the built objects.
 func (b *Base) read(objects []*yaml.RNode) (err error) {
-	b.Objects = objects
+	objects = b.setAside(objects)
+	b.objects = objects
 	if b.Pods, err = CollectPods(objects); err != nil {
 		return err
 	}
@@ -116,14 +120,6 @@ func (b *Base) read(objects []*yaml.RNode) (err error) {
 	}
 	b.Strangers = Strangers(objects)
 	b.names = namesOf(objects)
-	for _, object := range objects {
-		gvk := resid.GvkFromNode(object)
-		if slices.Contains([]string{"kots.io", "troubleshoot.sh"}, gvk.Group) {
-			b.Installer = append(b.Installer, resid.NewResIdWithNamespace(gvk, object.GetName(), object.GetNamespace()))
-			continue
-		}
-		b.objects = append(b.objects, object)
-	}
 	b.FindFields(FieldOptions{})
 	return nil
 }

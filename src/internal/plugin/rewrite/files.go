@@ -159,6 +159,9 @@ func (p *Plan) patches() ([]byte, error) {
 		}
 	}
 	for _, object := range p.Base.Installer {
+		if !object.Built {
+			continue
+		}
 		patch := header(object.ApiVersion(), object.Kind, object.Namespace, object.Name)
 		patch["$patch"] = "delete"
 		docs = append(docs, patch)

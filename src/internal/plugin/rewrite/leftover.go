@@ -46,7 +46,7 @@ func (p *Plan) findLeftovers(objects []*yaml.RNode) []leftover {
 	}
 	ours := map[objectID]bool{}
 	for _, object := range p.Base.objects {
-		ours[idOf(object)] = true
+		ours[objectOf(object)] = true
 	}
 	var all []leftover
 	walkStrings(objects, func(s place) {

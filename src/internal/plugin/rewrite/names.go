@@ -16,7 +16,7 @@ type objectID struct{ APIVersion, Kind, Namespace, Name string }
 
 func (o objectID) String() string { return describe(o.Kind, o.Namespace, o.Name) }
 
-func idOf(object *yaml.RNode) objectID {
+func objectOf(object *yaml.RNode) objectID {
 	return objectID{object.GetApiVersion(), object.GetKind(), object.GetNamespace(), object.GetName()}
 }
 
@@ -31,7 +31,7 @@ type names struct {
 func namesOf(objects []*yaml.RNode) names {
 	n := names{map[objectID]int{}, map[objectID]string{}}
 	for _, object := range objects {
-		id := idOf(object)
+		id := objectOf(object)
 		if hash := hashOf(object); hash != "" {
 			n.hash[id] = hash
 		}
@@ -86,7 +86,7 @@ type index struct {
 func indexOf(objects []*yaml.RNode) index {
 	i := index{map[objectID]*yaml.RNode{}, map[objectID]*yaml.RNode{}}
 	for _, object := range objects {
-		id := idOf(object)
+		id := objectOf(object)
 		i.exact[id] = object
 		if hash := hashOf(object); hash != "" {
 			id.Name = strings.TrimSuffix(id.Name, hash)

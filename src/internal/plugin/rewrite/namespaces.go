@@ -51,8 +51,8 @@ func (p *Plan) Namespaces() []string {
 
 // unnamed reports whether an object of the base goes to wherever it is applied to.
 func (b *Base) unnamed() bool {
-	scopes := newScopes(b.Objects)
-	return slices.ContainsFunc(b.Objects, func(object *yaml.RNode) bool {
+	scopes := newScopes(b.objects)
+	return slices.ContainsFunc(b.objects, func(object *yaml.RNode) bool {
 		return object.GetNamespace() == "" && scopes.namespaced(object)
 	})
 }

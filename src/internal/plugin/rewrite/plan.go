@@ -38,6 +38,8 @@ type Plan struct {
 	InText bool
 	// Answers is what the registries said about each of [Plan.Open].
 	Answers map[string]Answer
+	// Tried says that the proxy has what it is asked for: see [Plan.Try].
+	Tried bool
 
 	overridden []string      // names that the user's entries rename otherwise, by [Plan.Stage]
 	settled    string        // where the user's kustomization puts everything
@@ -80,9 +82,13 @@ func (p *Plan) licensed(image Image) bool {
 
 // AssumeAll answers for the registries that every image is private.
 func (p *Plan) AssumeAll() {
+	reason := "taken as private, its registry was not asked"
+	if p.Base.Application.ProxyPublicImages {
+		reason = "the Application has proxyPublicImages, its registry was not asked"
+	}
 	p.Answers = map[string]Answer{}
 	for _, image := range p.Open() {
-		p.Answers[image] = Answer{Verdict: Assumed, Reason: "taken as private, its registry was not asked"}
+		p.Answers[image] = Answer{Verdict: Assumed, Reason: reason}
 	}
 	for _, image := range p.Base.Unsure {
 		if !image.Named {
@@ -91,7 +97,7 @@ func (p *Plan) AssumeAll() {
 	}
 }
 
-func closed(a Answer) bool { return a.Closed() || a.Verdict == Assumed }
+func closed(a Answer) bool { return a.Closed() }
 
 // renamed are the repositories of which an image goes through the proxy, and with it all others of the
 // repository: an entry of kustomize's is for a name with every tag.

@@ -67,9 +67,6 @@ func (p *Plan) Warnings() []string {
 	renamed := p.renamed()
 	hosts := map[string]bool{}
 	for _, image := range p.Base.Images {
-		if p.Answers[image.Written].Verdict == Missing && !renamed[image.Repository] {
-			warn("%s was not found and keeps its name; if its registry hides what is private, say --all", image.Written)
-		}
 		if proxied := p.Proxy.Name(image.Name); renamed[image.Repository] && !p.Proxy.Usable(proxied) && !hosts[image.Host] {
 			hosts[image.Host] = true
 			warn("container runtimes refuse %s, because of the port: give the registry an alias on the proxy, and say --alias %s=ALIAS",
@@ -79,6 +76,7 @@ func (p *Plan) Warnings() []string {
 	for _, not := range p.Base.NotImages {
 		warn("%s: %q is no image, and stays as it is", not.Owner, not.Written)
 	}
+	all = append(all, p.doubts()...)
 	if p.Base.Application.Everywhere {
 		warn(`the Application may use namespaces that do not exist yet ("*"): only a controller can put the pull Secret there when they are made`)
 	}
@@ -95,7 +93,7 @@ func (p *Plan) Warnings() []string {
 		}
 	}
 	for _, object := range p.Base.Installer {
-		warn("%s %s (%s) is for installers and left out of what is applied", object.Kind, object.Name, object.ApiVersion())
+		all = append(all, object.warning())
 	}
 	for _, file := range p.Base.LeftOut {
 		warn("%s has no Kubernetes objects and is left out", file)

@@ -28,6 +28,7 @@ type rewriteOptions struct {
 	all, allSaid          bool
 	useDockerConfig       bool
 	verify                bool
+	admissionPolicy       bool
 	dryRun, quiet         bool
 	output                format
 }
@@ -50,6 +51,9 @@ additionalNamespaces of a kots.io/v1beta1 Application in the base.
 Images elsewhere are found as well: in custom resources, in variables and arguments, in ConfigMaps. Those that
 are images for certain are renamed, by JSON patches. Inside of longer texts they are renamed with --in-text.
 What is left is a warning, and --image-field or --keep-field decides about it.
+
+With --admission-policy the midstream also has a MutatingAdmissionPolicy (Kubernetes 1.36). By it the API
+server does the same to Pods that somebody else makes in those namespaces, such as an operator.
 
 The command builds the result once before it writes anything. A second run changes nothing. Your own entries
 in the midstream's kustomization stay. A base without a kustomization gets one that lists its files.
@@ -85,6 +89,8 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	flags.StringToStringVar(&o.aliases, "alias", nil,
 		"short name that the proxy has for a registry (host=alias); a registry with a port needs one")
 	flags.BoolVar(&o.all, "all", false, "take all images as private and ask no registry")
+	flags.BoolVar(&o.admissionPolicy, "admission-policy", false,
+		"have the API server rename the images of Pods that operators make, too (Kubernetes 1.36 or newer)")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for a registry")
 	flags.BoolVar(&o.useDockerConfig, "use-docker-config", false,
 		"ask with the credentials of your docker config; an image that they open counts as public")
@@ -183,7 +189,7 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Base) (*rewrite.Plan, error) {
 	plan := &rewrite.Plan{
 		Base: base, Dir: o.midstream, RegistryDomain: o.license.registryDomain,
-		Namespace: *o.kube.Namespace, LicenseID: license.ID, InText: o.fields.inText,
+		Namespace: *o.kube.Namespace, LicenseID: license.ID, InText: o.fields.inText, AdmissionPolicy: o.admissionPolicy,
 		Proxy: rewrite.Proxy{Domain: o.license.domain, App: o.slug, Aliases: o.aliases},
 	}
 	if plan.Proxy.App == "" {

@@ -159,9 +159,9 @@ func (p *Plan) fieldWarnings() []string {
 		all = append(all, fmt.Sprintf("%s %s; %s, and --keep-field %s keeps it without a warning",
 			l.where, l.why, l.remedy, quoted(l.flag)))
 	}
-	if p.renamesFields() {
+	if p.renamesFields() && !p.AdmissionPolicy {
 		all = append(all, "the Pods that are made of images outside of containers need the pull Secret "+p.secretName()+
-			" as well: tell the operator that makes them, or its ServiceAccounts")
+			" as well: tell the operator that makes them, or say --admission-policy")
 	}
 	return all
 }

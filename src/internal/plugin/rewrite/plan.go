@@ -36,6 +36,8 @@ type Plan struct {
 	LicenseID string
 	// InText renames images in texts, too.
 	InText bool
+	// AdmissionPolicy asks for a policy by which the API server renames the images of Pods that are made later.
+	AdmissionPolicy bool
 	// Answers is what the registries said about each of [Plan.Open].
 	Answers map[string]Answer
 	// Tried says that the proxy has what it is asked for: see [Plan.Try].

@@ -30,7 +30,7 @@ func (p *Plan) Verify(ctx context.Context, s *Stage) error {
 			wrong = append(wrong, p.compare(before, pods[after]))
 		}
 	}
-	return errors.Join(append(wrong, p.verifyFields(objects))...)
+	return errors.Join(append(wrong, p.verifyFields(objects), p.verifyPolicy(objects))...)
 }
 
 func (p *Plan) compare(before, after Pod) error {
@@ -79,6 +79,10 @@ func (p *Plan) Warnings() []string {
 	all = append(all, p.doubts()...)
 	if p.Base.Application.Everywhere {
 		warn(`the Application may use namespaces that do not exist yet ("*"): only a controller can put the pull Secret there when they are made`)
+	}
+	if stale := p.stalePolicy(); stale != "" {
+		warn("where it was applied, the policy %s stays in force until it is deleted: kubectl delete "+
+			"mutatingadmissionpolicy,mutatingadmissionpolicybinding %s", stale, stale)
 	}
 	all = append(all, p.fieldWarnings()...)
 	if len(p.needSecret()) == 0 && len(p.Base.Strangers) == 0 && !p.renamesFields() {

@@ -112,7 +112,7 @@ func (w *walker) value(parent *yaml.Node, key string, value *yaml.Node, way step
 	switch value.Kind {
 	case yaml.ScalarNode:
 		if value.ShortTag() == yaml.NodeTagString && !w.elsewhere(way) && !(isCRD(w.object.Kind) && key == "description") {
-			w.visit(place{w.object, way, value, parent, nameOf(parent, way)})
+			w.visit(place{w.object, way, value, parent, called(parent, way)})
 		}
 	case yaml.MappingNode:
 		w.mapping(value, way)
@@ -133,17 +133,17 @@ func (w *walker) mapping(node *yaml.Node, way steps) {
 }
 
 func (w *walker) sequence(node *yaml.Node, way steps) {
-	name := nameOf(nil, way)
+	name := called(nil, way)
 	for i, item := range node.Content {
 		way := append(way, step{"", i})
 		switch item.Kind {
 		case yaml.ScalarNode:
-			called := name
+			name := name
 			if i > 0 && strings.HasPrefix(node.Content[i-1].Value, "-") && !strings.Contains(node.Content[i-1].Value, "=") {
-				called = node.Content[i-1].Value
+				name = node.Content[i-1].Value
 			}
 			if item.ShortTag() == yaml.NodeTagString {
-				w.visit(place{w.object, way, item, nil, called})
+				w.visit(place{w.object, way, item, nil, name})
 			}
 		case yaml.MappingNode:
 			w.mapping(item, way)
@@ -167,8 +167,8 @@ func (w *walker) elsewhere(way steps) bool {
 	return w.known && n >= 4 && way[n-1].key == "reference" && way[n-2].key == "image" && way[n-4].key == "volumes"
 }
 
-// nameOf is what a value is called: a variable by the name beside it, a default by what it is for.
-func nameOf(parent *yaml.Node, way steps) string {
+// called is what a value is called: a variable by the name beside it, a default by what it is for.
+func called(parent *yaml.Node, way steps) string {
 	key := way.key()
 	switch key {
 	case "value":

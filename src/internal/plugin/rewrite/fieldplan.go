@@ -128,11 +128,11 @@ func (p *Plan) patchFields(list *patchList) {
 // confirmed reports whether what need not be an image is one that wants credentials. Docker Hub wants them for
 // whatever does not exist, too, so there a short name is not confirmed by it.
 func (p *Plan) confirmed(image UnsureImage) bool {
-	switch p.Answers[image.Written].Verdict {
+	switch answer := p.Answers[image.Written]; answer.Verdict {
 	case Assumed:
 		return true
 	case Private:
-		return image.Host != ""
+		return image.Host != "" && !answer.Vague
 	default:
 		return false
 	}

@@ -3,6 +3,8 @@
 package rewrite_test
 
 import (
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -161,6 +163,41 @@ func TestNotSure(t *testing.T) {
 		}
 		if got := s.values()["Broker b/spec/runs"]; strings.Contains(got, proxyDomain) != (want[0] == rewrite.Renamed) {
 			t.Errorf("%s: %s", verdict, got)
+		}
+	}
+}
+
+// TestNoRegistry: a web server that forbids everything, and one that answers with pages, does not make an image of
+// what need not be one. A registry that wants credentials does.
+func TestNoRegistry(t *testing.T) {
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") })
+	for name, tt := range map[string]struct {
+		handler http.Handler
+		want    rewrite.Outcome
+	}{
+		"forbids all": {http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }), rewrite.Left},
+		"pages":       {page, rewrite.Left},
+		"nothing":     {http.NotFoundHandler(), rewrite.Left},
+		"missing":     {stocked(t), rewrite.Left},
+		"forbids it":  {status(http.StatusForbidden), rewrite.Renamed},
+		"challenges":  {status(http.StatusUnauthorized, "WWW-Authenticate", `Basic realm="x"`), rewrite.Renamed},
+	} {
+		s := newSite(t, nil)
+		image := serve(t, tt.handler) + "/o/a:1"
+		for name, text := range operator("apiVersion: example.com/v1\nkind: Broker\nmetadata: {name: b}\nspec: {runs: '" + image + "'}\n") {
+			s.write("base/"+name, text)
+		}
+		base, err := rewrite.LoadBase(t.Context(), new(rewrite.Stage), s.root+"/base")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.plan.Base = base
+		if s.plan.Answers, err = (rewrite.Asker{Timeout: patience}).Ask(t.Context(), []string{image}); err != nil {
+			t.Fatal(err)
+		}
+		s.wantFields(map[string]rewrite.Outcome{"spec.runs " + image: tt.want})
+		if t.Failed() {
+			t.Fatal(name, s.plan.Answers)
 		}
 	}
 }

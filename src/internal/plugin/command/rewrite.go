@@ -21,10 +21,13 @@ import (
 type rewriteOptions struct {
 	*app
 	license               customerLicenseFlags
+	fields                rewriteFields
 	base, midstream, slug string
 	aliases               map[string]string
 	timeout               time.Duration
-	all, useDockerConfig  bool
+	all, allSaid          bool
+	useDockerConfig       bool
+	verify                bool
 	admissionPolicy       bool
 	dryRun, quiet         bool
 	output                format
@@ -45,6 +48,10 @@ The midstream has the base as a resource, a new name for each private image, and
 the Secret to everything that uses such an image. The Secret goes into --namespace, and into the
 additionalNamespaces of a kots.io/v1beta1 Application in the base.
 
+Images elsewhere are found as well: in custom resources, in variables and arguments, in ConfigMaps. Those that
+are images for certain are renamed, by JSON patches. Inside of longer texts they are renamed with --in-text.
+What is left is a warning, and --image-field or --keep-field decides about it.
+
 With --admission-policy the midstream also has a MutatingAdmissionPolicy (Kubernetes 1.36). By it the API
 server does the same to Pods that somebody else makes in those namespaces, such as an operator.
 
@@ -58,6 +65,10 @@ The pull Secret's file holds the license. Only you can read it. Keep it out of v
   # Write overlays/midstream, and apply it
   kubectl lsp rewrite --base base --app-slug my-app --license-file acme.yaml --proxy-domain proxy.example.com -n shop
   kubectl apply -n shop -k overlays/midstream
+
+  # Also inside of texts; one field is an image, another stays
+  kubectl lsp rewrite --base base --license-file acme.yaml --in-text \
+    --image-field Broker:spec.image.repository --keep-field 'ConfigMap:data[defaults.yaml]'
 
   # Without asking any registry, with an upstream that the proxy calls "local"
   kubectl lsp rewrite --base base --app-slug my-app --license-id-file id --all --alias localhost:5000=local`,
@@ -83,9 +94,12 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for a registry")
 	flags.BoolVar(&o.useDockerConfig, "use-docker-config", false,
 		"ask with the credentials of your docker config; an image that they open counts as public")
+	flags.BoolVar(&o.verify, "verify", false,
+		"ask the image proxy for each image with the license first, and write nothing when it lacks one")
 	flags.BoolVar(&o.dryRun, "dry-run", false,
 		"print what would be written, without the license, and write nothing")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print results and errors only")
+	o.fields.addTo(flags)
 	o.output.addTo(cmd, "text", "json", "yaml")
 	for _, flag := range []string{"base", "midstream"} {
 		if err := cmd.MarkFlagDirname(flag); err != nil {
@@ -94,11 +108,12 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	}
 }
 
-func (o *rewriteOptions) validate(*cobra.Command, []string) error {
+func (o *rewriteOptions) validate(cmd *cobra.Command, _ []string) error {
+	o.allSaid = cmd.Flags().Changed("all")
 	if o.base == "" {
 		return usageError{errors.New("--base is missing")}
 	}
-	if err := errors.Join(o.output.validate(), o.license.validate()); err != nil {
+	if err := errors.Join(o.output.validate(), o.license.validate(), o.fields.validate()); err != nil {
 		return err
 	}
 	if o.slug == "" && o.license.file == "" {
@@ -132,13 +147,17 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	unused := base.FindFields(o.fields.options)
 	plan, err := o.plan(customer, base)
 	if err != nil {
 		return err
 	}
-	if o.all {
+	if o.all || base.Application.ProxyPublicImages && !o.allSaid {
 		plan.AssumeAll()
 	} else if plan.Answers, err = o.ask(ctx, plan.Open()); err != nil {
+		return err
+	}
+	if err := o.try(ctx, plan); err != nil {
 		return err
 	}
 	overridden, err := plan.Stage(&files)
@@ -149,8 +168,11 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 		return err
 	}
 	result := rewritten{
-		Midstream: plan.Dir, Images: plan.Findings(),
+		Midstream: plan.Dir, Images: plan.Findings(), Fields: plan.FieldFindings(),
 		Warnings: append(licenseWarnings(customer, plan.Proxy.App), plan.Warnings()...),
+	}
+	for _, selector := range unused {
+		result.Warnings = append(result.Warnings, selector.String()+" selects nothing in the base")
 	}
 	for _, name := range overridden {
 		result.Warnings = append(result.Warnings,
@@ -161,13 +183,13 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return o.print(&result, files.Files(), plan.Namespaces())
+	return o.print(&result, files.Files(), plan.Applying())
 }
 
 func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Base) (*rewrite.Plan, error) {
 	plan := &rewrite.Plan{
 		Base: base, Dir: o.midstream, RegistryDomain: o.license.registryDomain,
-		Namespace: *o.kube.Namespace, LicenseID: license.ID, AdmissionPolicy: o.admissionPolicy,
+		Namespace: *o.kube.Namespace, LicenseID: license.ID, InText: o.fields.inText, AdmissionPolicy: o.admissionPolicy,
 		Proxy: rewrite.Proxy{Domain: o.license.domain, App: o.slug, Aliases: o.aliases},
 	}
 	if plan.Proxy.App == "" {
@@ -177,6 +199,9 @@ func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Ba
 		if plan.Proxy.Domain == "" {
 			plan.Proxy.Domain = domain
 		}
+	}
+	if plan.RegistryDomain == "" {
+		plan.RegistryDomain = base.Application.RegistryDomain
 	}
 	if plan.Proxy.Domain == "" {
 		return nil, usageError{errors.New(
@@ -202,4 +227,21 @@ func (o *rewriteOptions) ask(ctx context.Context, images []string) (map[string]r
 	answers, err := asker.Ask(ctx, images)
 	shown.end()
 	return answers, err
+}
+
+// try asks the proxy, where the user wants it, and lists what it lacks.
+func (o *rewriteOptions) try(ctx context.Context, plan *rewrite.Plan) error {
+	if !o.verify {
+		return nil
+	}
+	err := plan.Try(ctx, rewrite.Trial{Timeout: o.timeout})
+	if lacking, ok := errors.AsType[*rewrite.Lacking](err); ok {
+		for _, image := range lacking.Images {
+			o.say("%s", image)
+		}
+	}
+	if err == nil && !o.quiet {
+		o.say("The image proxy has what goes through it.")
+	}
+	return err
 }

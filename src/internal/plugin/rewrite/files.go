@@ -42,6 +42,9 @@ func (p *Plan) Stage(s *Stage) (overridden []string, err error) {
 	if dir == p.Base.Dir || strings.HasPrefix(dir, p.Base.Dir+string(filepath.Separator)) {
 		return nil, fmt.Errorf("the midstream %s lies inside the base, where kustomize cannot build it; choose another place", p.Dir)
 	}
+	if err := p.settle(); err != nil {
+		return nil, err
+	}
 	secret, err := p.secret()
 	if err != nil {
 		return nil, err
@@ -94,7 +97,7 @@ func (p *Plan) put(s *Stage, name, purpose string, content []byte, mode fs.FileM
 }
 
 // kustomization edits the user's file, or makes it. written says which of our files there are.
-func (p *Plan) kustomization(s *Stage, dir string, written map[string]bool) (overridden []string, err error) {
+func (p *Plan) kustomization(s *Stage, dir string, written map[string]bool) ([]string, error) {
 	path := filepath.Join(p.Dir, konfig.DefaultKustomizationFileName())
 	var content []byte
 	for _, name := range konfig.RecognizedKustomizationFileNames() {
@@ -125,11 +128,16 @@ func (p *Plan) kustomization(s *Stage, dir string, written map[string]bool) (ove
 	k.hold("resources", policyFile, written[policyFile])
 	k.hold("configurations", fieldsFile, written[fieldsFile])
 	k.holdPatch(patchesFile, written[patchesFile])
-	overridden = k.setImages(p.entries(), p.ours)
+	p.overridden = k.setImages(p.entries(), p.ours)
+	component, err := p.stageComponent(s)
+	if err != nil {
+		return nil, err
+	}
+	k.hold("components", componentDir, component)
 	if content, err = k.bytes(); err != nil {
 		return nil, fmt.Errorf("write %s: %w", path, err)
 	}
-	return overridden, s.Put(path, content, publicMode)
+	return p.overridden, s.Put(path, content, publicMode)
 }
 
 // secret is the pull Secret in each namespace.
@@ -154,9 +162,14 @@ func (p *Plan) secret() ([]byte, error) {
 func (p *Plan) patches() ([]byte, error) {
 	var docs []any
 	for _, pod := range p.needSecret() {
-		docs = append(docs, p.addSecret(pod))
+		if !pod.Custom {
+			docs = append(docs, p.addSecret(pod))
+		}
 	}
 	for _, object := range p.Base.Installer {
+		if !object.Built {
+			continue
+		}
 		patch := header(object.ApiVersion(), object.Kind, object.Namespace, object.Name)
 		patch["$patch"] = "delete"
 		docs = append(docs, patch)
@@ -165,7 +178,11 @@ func (p *Plan) patches() ([]byte, error) {
 }
 
 func (p *Plan) addSecret(pod Pod) map[string]any {
-	value := map[string]any{"imagePullSecrets": []any{map[string]any{"name": p.secretName()}}}
+	var secrets []any
+	for _, name := range p.pullSecrets(pod) {
+		secrets = append(secrets, map[string]any{"name": name})
+	}
+	value := map[string]any{"imagePullSecrets": secrets}
 	for i := len(pod.Spec) - 1; i > 0; i-- {
 		value = map[string]any{pod.Spec[i]: value}
 	}

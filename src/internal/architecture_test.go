@@ -35,7 +35,7 @@ func mayImport() map[string][]string {
 		// The source proxy.
 		"source": {"engine", "frontproxy", "httpserver", "oci", "preflight", "singleflight", "upstream"},
 		// The image proxy, and what it knows of licenses; not where it is from.
-		"license/catalog": {"upstream"},
+		"license/catalog":  {"upstream"},
 		"imageproxy/cache": {"engine", "oci", "singleflight", "upstream"},
 		"imageproxy":       {"engine", "httpserver", "imageproxy/cache", "keyfile", "license/catalog", "oci", "upstream"},
 		// Where settings and licenses come from.

@@ -19,10 +19,10 @@ import (
 
 // counts is what the cache told its observer.
 type counts struct {
-	mu                      sync.Mutex
-	answers                 map[string]int // by kind and result
+	mu                       sync.Mutex
+	answers                  map[string]int // by kind and result
 	fetched, evicted, failed int
-	sent                    int64
+	sent                     int64
 }
 
 func (c *counts) CacheAnswered(kind oci.Kind, result cache.Result) {

@@ -171,7 +171,7 @@ func newWorld(t *testing.T, cfg config) *world {
 	forwarding.Transfers = cfg.transfers
 	w.counts = &counts{answers: map[string]int{}}
 	side := imageproxy.New(imageproxy.Config{
-		Cache: w.openCache(cfg.cache, logger),
+		Cache:  w.openCache(cfg.cache, logger),
 		Engine: forwarding, Catalog: w.store, Issuer: w.issuer, Proxies: proxies, External: external,
 		TerminateOnRevoke: cfg.terminate, ConcurrentPulls: cfg.pulls,
 		Recorder: w.pulls, Logger: logger,

@@ -161,7 +161,7 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	side := imageproxy.New(imageproxy.Config{
 		Engine: cfg.engine(imageproxy.Side, nil, m), Catalog: followed.Catalog(), Issuer: issuer, Proxies: proxies,
 		External: external, TerminateOnRevoke: cfg.Images.TerminateOnRevoke, ConcurrentPulls: cfg.Images.ConcurrentPulls,
-		Cache: kept,
+		Cache:    kept,
 		Recorder: imageproxy.Recorders{counted, noted{followed}}, Logger: cfg.Logger,
 	})
 	stopped := make(chan error, 1)

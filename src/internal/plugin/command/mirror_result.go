@@ -49,6 +49,15 @@ func planned(images []mirror.Image) []mirror.Result {
 	return all
 }
 
+// copied are the names that the application has for what is in the mirror.
+func copied(results []mirror.Result) []string {
+	var all []string
+	for _, result := range results {
+		all = append(all, result.Image.Names...)
+	}
+	return all
+}
+
 // failures is one error for all images that could not be copied.
 func failures(results []mirror.Result) error {
 	var failed []mirror.Result
@@ -108,7 +117,7 @@ func (o *mirrorOptions) finish(ctx context.Context, customer *license.CustomerLi
 		return o.printMirrored(result)
 	}
 	plan.Proxy.Mirror = o.to
-	plan.AssumeMirrored()
+	plan.AssumeMirrored(copied(results))
 	if err := o.secret(ctx, plan); err != nil {
 		return err
 	}
@@ -123,7 +132,7 @@ func (o *mirrorOptions) finish(ctx context.Context, customer *license.CustomerLi
 	}
 	result.Midstream, result.Files = shortPath(plan.Dir), o.shown(files.Files())
 	result.Warnings = append(staged.Warnings, notes(results)...)
-	result.apply = o.helm.apply(howToApply(result.Midstream, plan.Namespaces()))
+	result.apply = o.helm.apply(howToApply(result.Midstream, plan.Applying()))
 	return o.printMirrored(result)
 }
 

@@ -75,16 +75,13 @@ func transportOfCopy() http.RoundTripper {
 // images are what is copied: private ones come through the proxy, the others from where they are.
 func (o *mirrorOptions) images(plan *rewrite.Plan) ([]mirror.Image, error) {
 	var all []mirror.Image
-	for _, finding := range plan.Findings() {
+	for _, finding := range plan.Wanted() {
 		if o.to != "" && strings.HasPrefix(finding.Image, o.to+"/") {
 			continue // it is there
 		}
 		parsed, err := rewrite.ParseImage(finding.Image)
 		if err != nil {
 			return nil, err
-		}
-		if finding.Verdict == rewrite.Missing && finding.NewName == "" {
-			return nil, fmt.Errorf("%s was not found; if its registry hides what is private, say --all", finding.Image)
 		}
 		if finding.NewName != "" && !plan.Proxy.Usable(finding.NewName) {
 			return nil, fmt.Errorf("%s cannot be pulled through the proxy, because of the port: say --alias %s=ALIAS", finding.Image, parsed.Host)
@@ -93,10 +90,8 @@ func (o *mirrorOptions) images(plan *rewrite.Plan) ([]mirror.Image, error) {
 		if err != nil {
 			return nil, fmt.Errorf("image %s: %w", finding.Image, err)
 		}
-		image := mirror.Image{Name: finding.Image, From: from, Path: plan.Proxy.Path(parsed), Tag: parsed.Tag, Digest: parsed.Digest}
-		if image.Tag == "" && image.Digest == "" {
-			image.Tag = name.DefaultTag
-		}
+		image := imageOf(plan, parsed)
+		image.From = from
 		all = append(all, image)
 	}
 	return unambiguous(all), nil
@@ -113,9 +108,12 @@ func unambiguous(images []mirror.Image) []mirror.Image {
 		if image.Digest != "" && slices.ContainsFunc(images, func(other mirror.Image) bool { return same(plain, other) }) {
 			image.Tag = ""
 		}
-		if !slices.ContainsFunc(all, func(other mirror.Image) bool { return same(image, other) }) {
+		at := slices.IndexFunc(all, func(other mirror.Image) bool { return same(image, other) })
+		if at < 0 {
 			all = append(all, image)
+			continue
 		}
+		all[at].Names = append(all[at].Names, image.Names...)
 	}
 	return all
 }
@@ -218,7 +216,6 @@ func (o *mirrorOptions) unpack(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	plan.AssumeMirrored()
 	images, err := o.packed(plan, archive)
 	if err != nil {
 		return err
@@ -232,24 +229,32 @@ func (o *mirrorOptions) unpack(ctx context.Context) (err error) {
 	return o.finish(ctx, customer, plan, &files, results)
 }
 
-// packed are the images of the base, all of which the tar must have.
+// packed are the images of the base. The tar must have all that are images for certain.
 func (o *mirrorOptions) packed(plan *rewrite.Plan, archive *mirror.Archive) ([]mirror.Image, error) {
 	var images []mirror.Image
 	for _, parsed := range plan.Base.Images {
 		if strings.HasPrefix(parsed.Name, o.to+"/") {
 			continue // it is there
 		}
-		image := mirror.Image{Name: parsed.Written, Path: plan.Proxy.Path(parsed), Tag: parsed.Tag, Digest: parsed.Digest}
-		if image.Tag == "" && image.Digest == "" {
-			image.Tag = name.DefaultTag
-		}
-		images = append(images, image)
-	}
-	images = unambiguous(images)
-	for _, image := range images {
+		image := imageOf(plan, parsed)
 		if !archive.Has(image) {
 			return nil, fmt.Errorf("%s is not in %s: write it again from this base", image.Name, o.fromTar)
 		}
+		images = append(images, image)
 	}
-	return images, nil
+	for _, parsed := range plan.Base.Unsure {
+		if image := imageOf(plan, parsed.Image); archive.Has(image) {
+			images = append(images, image)
+		}
+	}
+	return unambiguous(images), nil
+}
+
+// imageOf is an image of the base as it is in the mirror.
+func imageOf(plan *rewrite.Plan, parsed rewrite.Image) mirror.Image {
+	image := mirror.Image{Name: parsed.Written, Names: []string{parsed.Written}, Path: plan.Proxy.Path(parsed), Tag: parsed.Tag, Digest: parsed.Digest}
+	if image.Tag == "" && image.Digest == "" {
+		image.Tag = name.DefaultTag
+	}
+	return image
 }

@@ -21,10 +21,14 @@ import (
 type rewriteOptions struct {
 	*app
 	license               customerLicenseFlags
+	fields                rewriteFields
 	base, midstream, slug string
 	aliases               map[string]string
 	timeout               time.Duration
-	all, useDockerConfig  bool
+	all, allSaid          bool
+	useDockerConfig       bool
+	verify                bool
+	admissionPolicy       bool
 	dryRun, quiet         bool
 	output                format
 	stream                streamFlags
@@ -40,11 +44,21 @@ func newRewrite(a *app) *cobra.Command {
 
 The command writes a kustomization, the midstream, between the vendor's manifests (the base) and what you
 apply. It collects the images of all Pods in the base, and asks each image's registry for it without
-credentials. An image is private when its registry wants credentials or does not answer.
+credentials. An image is private when its registry answers with anything but the manifest. With --verify, the
+image proxy is asked for each private image before anything is written.
 
 The midstream has the base as a resource, a new name for each private image, and the pull Secret. Patches add
-the Secret to everything that uses such an image. The Secret goes into --namespace, and into the
-additionalNamespaces of a kots.io/v1beta1 Application in the base.
+the Secret to everything that uses such an image, and keep those of its ServiceAccount. The Secret goes into
+--namespace, the namespaces of such Pods, and the additionalNamespaces of an Application in the base.
+
+What only an installer reads is left out of what is applied. Template text that was not rendered is an error.
+
+Images elsewhere are found as well: in custom resources, in variables and arguments, in ConfigMaps. Those that
+are images for certain are renamed, by JSON patches. Inside of longer texts they are renamed with --in-text.
+What is left is a warning, and --image-field or --keep-field decides about it.
+
+With --admission-policy the midstream also has a MutatingAdmissionPolicy (Kubernetes 1.36). By it the API
+server does the same to Pods that somebody else makes in those namespaces, such as an operator.
 
 The command builds the result once before it writes anything. A second run changes nothing. Your own entries
 in the midstream's kustomization stay. A base without a kustomization gets one that lists its files.
@@ -60,6 +74,10 @@ them. It writes no file then. Helm calls it so as a post-renderer.`,
   kubectl lsp rewrite --base base --app-slug my-app --license-file acme.yaml --proxy-domain proxy.example.com -n shop
   kubectl apply -n shop -k overlays/midstream
 
+  # Also inside of texts; one field is an image, another stays
+  kubectl lsp rewrite --base base --license-file acme.yaml --in-text \
+    --image-field Broker:spec.image.repository --keep-field 'ConfigMap:data[defaults.yaml]'
+
   # Without asking any registry, with an upstream that the proxy calls "local"
   kubectl lsp rewrite --base base --app-slug my-app --license-id-file id --all --alias localhost:5000=local
 
@@ -70,9 +88,15 @@ them. It writes no file then. Helm calls it so as a post-renderer.`,
 	}
 	o.addTo(cmd)
 	o.stream.addTo(cmd)
+	flags := cmd.Flags()
+	flags.BoolVar(&o.admissionPolicy, "admission-policy", false,
+		"have the API server rename the images of Pods that operators make, too (Kubernetes 1.36 or newer)")
+	flags.BoolVar(&o.verify, "verify", false,
+		"ask the image proxy for each image with the license first, and write nothing when it lacks one")
 	return cmd
 }
 
+// addTo defines the flags that "mirror" has as well.
 func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&o.base, "base", "", "directory with the application's manifests (required)")
@@ -89,6 +113,7 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	flags.BoolVar(&o.dryRun, "dry-run", false,
 		"print what would be written, without the license, and write nothing")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print results and errors only")
+	o.fields.addTo(flags)
 	o.output.addTo(cmd, "text", "json", "yaml")
 	o.helm.addTo(cmd)
 	for _, flag := range []string{"base", "midstream"} {
@@ -98,11 +123,12 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	}
 }
 
-func (o *rewriteOptions) validate(*cobra.Command, []string) error {
+func (o *rewriteOptions) validate(cmd *cobra.Command, _ []string) error {
+	o.allSaid = cmd.Flags().Changed("all")
 	if err := o.stream.validate(o); err != nil {
 		return err
 	}
-	if err := errors.Join(o.output.validate(), o.license.validate()); err != nil {
+	if err := errors.Join(o.output.validate(), o.license.validate(), o.fields.validate()); err != nil {
 		return err
 	}
 	if o.slug == "" && o.license.file == "" {
@@ -152,7 +178,7 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return o.print(result, files.Files(), plan.Namespaces())
+	return o.print(result, files.Files(), plan.Applying())
 }
 
 // prepare reads the license and the base, and asks the registries.
@@ -173,9 +199,12 @@ func (o *rewriteOptions) prepare(ctx context.Context, files *rewrite.Stage) (*li
 		return nil, nil, usageError{errors.New(
 			"--proxy-domain is missing, and neither an Application in the base nor the license names it")}
 	}
-	if o.all {
+	if o.all || base.Application.ProxyPublicImages && !o.allSaid {
 		plan.AssumeAll()
 	} else if plan.Answers, err = o.ask(ctx, plan.Open()); err != nil {
+		return nil, nil, err
+	}
+	if err := o.try(ctx, plan); err != nil {
 		return nil, nil, err
 	}
 	return customer, plan, nil
@@ -191,8 +220,11 @@ func (o *rewriteOptions) stage(ctx context.Context, customer *license.CustomerLi
 		return nil, err
 	}
 	result := &rewritten{
-		Midstream: plan.Dir, Images: plan.Findings(),
+		Midstream: plan.Dir, Images: plan.Findings(), Fields: plan.FieldFindings(),
 		Warnings: append(licenseWarnings(customer, plan.Proxy.App), plan.Warnings()...),
+	}
+	for _, selector := range o.fields.unused {
+		result.Warnings = append(result.Warnings, selector.String()+" selects nothing in the base")
 	}
 	for _, name := range overridden {
 		result.Warnings = append(result.Warnings,
@@ -204,7 +236,7 @@ func (o *rewriteOptions) stage(ctx context.Context, customer *license.CustomerLi
 func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Base) (*rewrite.Plan, error) {
 	plan := &rewrite.Plan{
 		Base: base, Dir: o.midstream, RegistryDomain: o.license.registryDomain,
-		Namespace: *o.kube.Namespace, LicenseID: license.ID,
+		Namespace: *o.kube.Namespace, LicenseID: license.ID, InText: o.fields.inText, AdmissionPolicy: o.admissionPolicy,
 		Proxy: rewrite.Proxy{Domain: o.license.domain, App: o.slug, Aliases: o.aliases},
 	}
 	if plan.Proxy.App == "" {
@@ -214,6 +246,9 @@ func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Ba
 		if plan.Proxy.Domain == "" {
 			plan.Proxy.Domain = domain
 		}
+	}
+	if plan.RegistryDomain == "" {
+		plan.RegistryDomain = base.Application.RegistryDomain
 	}
 	if o.stream.read != nil {
 		plan.Dir = o.stream.read.Dir()
@@ -238,4 +273,21 @@ func (o *rewriteOptions) ask(ctx context.Context, images []string) (map[string]r
 	answers, err := asker.Ask(ctx, images)
 	shown.end()
 	return answers, err
+}
+
+// try asks the proxy, where the user wants it, and lists what it lacks.
+func (o *rewriteOptions) try(ctx context.Context, plan *rewrite.Plan) error {
+	if !o.verify {
+		return nil
+	}
+	err := plan.Try(ctx, rewrite.Trial{Timeout: o.timeout})
+	if lacking, ok := errors.AsType[*rewrite.Lacking](err); ok {
+		for _, image := range lacking.Images {
+			o.say("%s", image)
+		}
+	}
+	if err == nil && !o.quiet {
+		o.say("The image proxy has what goes through it.")
+	}
+	return err
 }

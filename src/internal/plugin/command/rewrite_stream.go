@@ -43,8 +43,17 @@ func (f *streamFlags) validate(o *rewriteOptions) error {
 	}
 }
 
-// load reads the base, or the stream that stands for it.
+// load reads the base, or the stream that stands for it, and looks for images in it.
 func (o *rewriteOptions) load(ctx context.Context, stage *rewrite.Stage) (*rewrite.Base, error) {
+	base, err := o.read(ctx, stage)
+	if err != nil {
+		return nil, err
+	}
+	o.fields.unused = base.FindFields(o.fields.options)
+	return base, nil
+}
+
+func (o *rewriteOptions) read(ctx context.Context, stage *rewrite.Stage) (*rewrite.Base, error) {
 	if o.stream.file == "" {
 		return rewrite.LoadBase(ctx, stage, o.base)
 	}

@@ -13,8 +13,9 @@ import (
 
 // Image is one to be copied.
 type Image struct {
-	// Name is how the application writes it.
-	Name string
+	// Name is how the application writes it, and Names are all its spellings there.
+	Name  string
+	Names []string
 	// From is the repository that it is read from; a tar needs none.
 	From name.Repository
 	// Path is its repository below the target, such as quay.io/my-org/api.

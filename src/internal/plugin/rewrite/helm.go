@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// helmError says what is the matter with Helm, which kustomize says in terms of its own parts.
-func (s *Stage) helmError(err error) error {
+// cause says what is the matter with Helm, which kustomize says in terms of its own parts, or with anything else.
+func (s *Stage) cause(err error) error {
 	switch {
 	case s.Helm == "" && strings.Contains(err.Error(), "must specify --enable-helm"):
 		return errors.New("its kustomization has helmCharts, which kustomize renders with --enable-helm only")
@@ -19,5 +19,5 @@ func (s *Stage) helmError(err error) error {
 			return fmt.Errorf("its helmCharts need Helm, and there is none: %w; install Helm, or name it with --helm-command", missing)
 		}
 	}
-	return err
+	return newBuildError(err)
 }

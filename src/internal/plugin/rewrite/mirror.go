@@ -4,6 +4,7 @@ package rewrite
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -16,12 +17,27 @@ import (
 // Mirrored is copied to the customer's own registry.
 const Mirrored Verdict = "mirrored"
 
-// AssumeMirrored answers for the registries that every image is in the mirror.
-func (p *Plan) AssumeMirrored() {
+// Wanted are the images that a mirror needs. What need not be an image is one where its registry has it, or
+// where it is taken for private.
+func (p *Plan) Wanted() []Finding {
+	unsure := map[string]bool{}
+	for _, image := range p.Base.Unsure {
+		unsure[image.Written] = true
+	}
+	return slices.DeleteFunc(p.Findings(), func(f Finding) bool {
+		return unsure[f.Image] && f.NewName == "" && f.Verdict != Public
+	})
+}
+
+// AssumeMirrored answers for the registries that these images are in the mirror, and that no other is.
+func (p *Plan) AssumeMirrored(images []string) {
 	p.Answers = map[string]Answer{}
-	for _, image := range p.Base.Images {
-		if !p.licensed(image) {
+	for _, image := range p.allImages() {
+		switch {
+		case slices.Contains(images, image.Written):
 			p.Answers[image.Written] = Answer{Verdict: Mirrored, Reason: "copied to the mirror"}
+		default:
+			p.Answers[image.Written] = Answer{Verdict: Unasked, Reason: "not copied", Kept: true}
 		}
 	}
 }

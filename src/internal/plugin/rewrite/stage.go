@@ -120,7 +120,7 @@ func (s *Stage) Build(ctx context.Context, dir string) ([]*yaml.RNode, error) {
 		return nil, refused
 	}
 	if err != nil {
-		return nil, fmt.Errorf("kustomize cannot build %s: %w", dir, s.helmError(err))
+		return nil, fmt.Errorf("kustomize cannot build %s: %w", dir, s.cause(err))
 	}
 	return built.ToRNodeSlice(), nil
 }

@@ -154,7 +154,19 @@ type ImageProxy struct {
 	Ingress           Ingress  `yaml:"ingress"`
 	TerminateOnRevoke bool     `yaml:"terminate_on_revoke"`
 	ConcurrentPulls   int      `yaml:"concurrent_pulls"`
+	Cache             Cache    `yaml:"cache"`
 	TrustedProxies    []string `yaml:"trusted_proxies"`
+}
+
+// Cache is the value image_proxy.cache.
+type Cache struct {
+	Enabled    bool     `yaml:"enabled"`
+	Storage    string   `yaml:"storage"`
+	Size       Quantity `yaml:"size"`
+	Stale      string   `yaml:"stale"`
+	Strict     bool     `yaml:"strict"`
+	SignedURLs bool     `yaml:"signed_urls"`
+	Secret     string   `yaml:"secret"`
 }
 
 // Service is the value image_proxy.service.

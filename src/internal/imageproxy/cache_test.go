@@ -50,7 +50,10 @@ func TestTheSecondPullAsksForLittle(t *testing.T) {
 				w.Do("GET", image+"/blobs/"+w.blob, acme.basic(), proxytest.Header("Range", "bytes=4-6")).Is(206).Says("lay")
 			}
 			pull()
-			eventually(t, func() bool { return w.counts.of("blob hit") > 0 })
+			eventually(t, func() bool {
+				w.Do("GET", image+"/blobs/"+w.blob, acme.basic()).Is(200)
+				return w.counts.of("blob hit") > 0
+			})
 			w.network.Forget()
 			pull()
 			w.network.None(registrytest.Sent("GET", "/v2/team/api/manifests/v1"))

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy/cache"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy/cache/storage"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
@@ -49,14 +50,15 @@ func (w *world) openCache(url string, logger *slog.Logger) *cache.Cache {
 	if url == "" {
 		return nil
 	}
-	settings, err := cache.ParseURL(url)
+	settings, err := storage.ParseURL(url)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	opened, err := cache.Open(w.t.Context(), cache.Config{Settings: settings, Observer: w.counts, Log: logger})
+	place, err := storage.Open(w.t.Context(), settings, w.counts, logger)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	opened := cache.New(w.t.Context(), cache.Config{Policy: settings.Policy, Storage: place, Observer: w.counts, Log: logger})
 	w.t.Cleanup(func() {
 		if err := opened.Close(); err != nil {
 			w.t.Error(err)

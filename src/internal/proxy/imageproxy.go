@@ -15,6 +15,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy/cache"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy/cache/storage"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/store"
@@ -80,11 +81,11 @@ func (i Images) check(inCluster bool) error {
 }
 
 // cacheSettings are those of the cache, if there is to be one.
-func (i Images) cacheSettings() (cache.Settings, error) {
+func (i Images) cacheSettings() (storage.Settings, error) {
 	if i.Cache == "" {
-		return cache.Settings{}, nil
+		return storage.Settings{}, nil
 	}
-	return cache.ParseURL(i.Cache)
+	return storage.ParseURL(i.Cache)
 }
 
 // openCache opens the cache; nil without one.
@@ -94,12 +95,14 @@ func openCache(ctx context.Context, cfg Config, m *metrics.Metrics) (*cache.Cach
 		return nil, err
 	}
 	counted := m.Cache()
-	opened, err := cache.Open(ctx, cache.Config{Settings: settings, Observer: counted, Log: cfg.Logger})
+	opened, err := storage.Open(ctx, settings, counted, cfg.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("--image-proxy-cache: %w", err)
 	}
 	counted.Size(opened.Size)
-	return opened, nil
+	return cache.New(ctx, cache.Config{
+		Policy: settings.Policy, Storage: opened, Observer: counted, Log: cfg.Logger,
+	}), nil
 }
 
 // openImages opens the image proxy.

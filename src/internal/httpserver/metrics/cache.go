@@ -67,7 +67,7 @@ func (c *Cache) CacheFetched(bytes int) { c.fetched.Add(float64(bytes)) }
 // CacheSent implements [cache.Observer].
 func (c *Cache) CacheSent(bytes int64) { c.sent.Add(float64(bytes)) }
 
-// CacheEvicted implements [cache.Observer].
+// CacheEvicted implements storage.Observer.
 func (c *Cache) CacheEvicted() { c.evicted.Inc() }
 
 // CacheFailed implements [cache.Observer].

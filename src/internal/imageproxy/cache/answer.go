@@ -25,6 +25,8 @@ const (
 	maxAnswer = 2 * maxBody
 	// renewal is how often the time of an answer that did not change is written.
 	renewal = time.Minute
+	// keepLimit is how long a request waits until an answer is read from the storage, or kept there.
+	keepLimit = 5 * time.Second
 	// skew is how far the clocks of two replicas may be apart.
 	skew = time.Minute
 )
@@ -98,7 +100,7 @@ func (c *Cache) last(ctx context.Context, key string) *answer {
 	if ok {
 		return recent
 	}
-	content, err := c.storage.get(ctx, key, maxAnswer)
+	content, err := c.read(ctx, key)
 	if err != nil {
 		return nil
 	}
@@ -110,6 +112,18 @@ func (c *Cache) last(ctx context.Context, key string) *answer {
 	read.written = read.At
 	c.remember(key, read)
 	return read
+}
+
+// read reads an answer of the storage.
+func (c *Cache) read(ctx context.Context, key string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, keepLimit)
+	defer cancel()
+	object, err := c.storage.Open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = object.Close() }()
+	return io.ReadAll(io.LimitReader(object, maxAnswer))
 }
 
 func (c *Cache) remember(key string, a *answer) {
@@ -132,9 +146,9 @@ func (c *Cache) keep(ctx context.Context, key string, a answer) {
 	if err != nil {
 		return // headers and bytes always can be
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepLimit)
 	defer cancel()
-	if err := c.storage.put(ctx, key, bytes.NewReader(content), int64(len(content))); err == nil {
+	if err := c.storage.Put(ctx, key, bytes.NewReader(content), int64(len(content))); err == nil {
 		a.written = a.At
 	}
 }
@@ -144,16 +158,14 @@ func (c *Cache) forget(ctx context.Context, key string) {
 	c.mu.Lock()
 	c.recent.Remove(key)
 	c.mu.Unlock()
-	if c.storage.ready() {
-		c.storage.remove(context.WithoutCancel(ctx), key)
-	}
+	c.storage.Remove(context.WithoutCancel(ctx), key)
 }
 
 // damaged removes what is not what it should be, and says so.
 func (c *Cache) damaged(ctx context.Context, key, problem string) {
 	c.cfg.Observer.CacheFailed()
 	c.cfg.Log.Warn("a damaged object was removed from the cache", "object", key, "problem", problem)
-	c.storage.remove(context.WithoutCancel(ctx), key)
+	c.storage.Remove(context.WithoutCancel(ctx), key)
 }
 
 // staleWarning is what clients show (distribution-spec, "Warnings").

@@ -23,7 +23,7 @@ func (v *View) Open(req *http.Request, blob string) (*engine.Content, *http.Resp
 		v.note(oci.Blob, Bypass)
 		return nil, nil, nil
 	}
-	object, err := v.cache.storage.open(req.Context(), contentKey(blob))
+	object, err := v.cache.storage.Open(req.Context(), contentKey(blob))
 	if err != nil {
 		return v.arriving(req, want)
 	}
@@ -246,15 +246,15 @@ func (d *download) readAt(ctx context.Context, p []byte, at int64) (int, error) 
 }
 
 // kept is a blob of the storage.
-func (v *View) kept(req *http.Request, object *kept, blob digest.Digest) (*engine.Content, error) {
+func (v *View) kept(req *http.Request, object Object, blob digest.Digest) (*engine.Content, error) {
 	c, key := v.cache, contentKey(blob.String())
 	if c.cfg.SignedURLs {
-		location, err := c.storage.url(req.Context(), key)
+		location, err := c.storage.SignedURL(req.Context(), key)
 		_ = object.Close()
 		return &engine.Content{Location: location, Close: func() error { return nil }}, err
 	}
-	if object.file != nil && c.verified.has(c.storage.path(key), object.file) {
-		return &engine.Content{ReadSeeker: object.file, Size: object.Size(), Close: object.Close}, nil
+	if c.verified.has(key, object) {
+		return &engine.Content{ReadSeeker: object.File(), Size: object.Size(), Close: object.Close}, nil
 	}
 	r := &checked{object: object, blob: blob, sum: blob.Algorithm().Hash(), rest: rest{view: v, request: req}}
 	return &engine.Content{ReadSeeker: r, Size: object.Size(), Close: r.close}, nil

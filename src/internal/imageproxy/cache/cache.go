@@ -6,7 +6,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -43,6 +45,44 @@ const (
 	Bypass Result = "bypass"
 )
 
+// ErrNotKept is for what a storage does not have.
+var ErrNotKept = errors.New("it is not kept")
+
+// Storage has objects by their key. It is safe for concurrent use. When it fails, it tells the operator itself.
+type Storage interface {
+	// Open opens an object for being read; [ErrNotKept] for one that is not there.
+	Open(ctx context.Context, key string) (Object, error)
+	// Put keeps an object of so many bytes. Nothing of it is there before all of it is.
+	Put(ctx context.Context, key string, content io.Reader, size int64) error
+	// Remove removes objects, which may be gone.
+	Remove(ctx context.Context, keys ...string)
+	// SignedURL returns an address at which an object can be read for a minute without a credential.
+	SignedURL(ctx context.Context, key string) (string, error)
+	// Dir is the directory that the objects are in; empty: they are in none.
+	Dir() string
+	// Close ends the use of the storage.
+	Close() error
+}
+
+// Object is one object of a storage, open for being read.
+type Object interface {
+	io.ReadSeekCloser
+	// Size in bytes.
+	Size() int64
+	// File is the object's own; nil: it has none.
+	File() *os.File
+}
+
+// Policy says how what is kept may be served.
+type Policy struct {
+	// Stale is how long what is due to be asked anew may be served while the registry cannot be asked.
+	Stale time.Duration
+	// Strict serves nothing while the registry refuses the vendor's credential as such.
+	Strict bool
+	// SignedURLs sends clients to the bucket for blobs.
+	SignedURLs bool
+}
+
 // Observer counts what the cache does.
 type Observer interface {
 	// CacheAnswered is called for each answer in which the cache has a part.
@@ -51,15 +91,15 @@ type Observer interface {
 	CacheFetched(bytes int)
 	// CacheSent is called with the bytes that were sent to a client in an answer of the cache.
 	CacheSent(bytes int64)
-	// CacheEvicted is called for each object that had to leave.
-	CacheEvicted()
-	// CacheFailed is called when the storage fails.
+	// CacheFailed is called when the disk does not take what arrives, and for each damaged object.
 	CacheFailed()
 }
 
 // Config is what a cache needs.
 type Config struct {
-	Settings
+	Policy
+	// Storage is closed with the cache.
+	Storage  Storage
 	Observer Observer
 	Log      *slog.Logger
 }
@@ -67,7 +107,7 @@ type Config struct {
 // Cache keeps what was pulled. It is safe for concurrent use.
 type Cache struct {
 	cfg     Config
-	storage *storage
+	storage Storage
 	// spools is where downloads are written while they arrive.
 	spools string
 	// verified remembers files whose digest was right when they were last read.
@@ -89,21 +129,16 @@ type Cache struct {
 // maxRecent is how many answers are held in memory. Each takes about half a KiB.
 const maxRecent = 4096
 
-// Open opens a cache.
-func Open(ctx context.Context, cfg Config) (*Cache, error) {
-	c := &Cache{cfg: cfg, verified: newVerified(), downloads: map[string]*download{}}
+// New makes a cache. What it does beside requests ends with [Cache.Close].
+func New(ctx context.Context, cfg Config) *Cache {
+	c := &Cache{cfg: cfg, storage: cfg.Storage, verified: newVerified(), downloads: map[string]*download{}}
 	c.recent, _ = simplelru.NewLRU[string, *answer](maxRecent, nil) // only a size that is not positive is an error
-	var err error
-	c.storage, err = openStorage(ctx, cfg.Settings, cfg.Observer.CacheEvicted, c.failed)
-	if err != nil {
-		return nil, err
-	}
-	c.spools = c.storage.dir
+	c.spools = c.storage.Dir()
 	if c.spools == "" {
 		c.spools = os.TempDir()
 	}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	return c, nil
+	return c
 }
 
 // Close ends downloads that are under way, and waits for them.
@@ -113,23 +148,14 @@ func (c *Cache) Close() error {
 	}
 	c.cancel()
 	c.running.Wait()
-	return c.storage.close()
+	return c.storage.Close()
 }
 
-// Size is how many bytes are kept in a directory or memory. It is false for a bucket.
-func (c *Cache) Size() (int64, bool) {
-	if c.storage.room == nil {
-		return 0, false
-	}
-	return c.storage.room.size(), true
-}
-
-// failed logs a failure of the storage, and not each one.
+// failed logs that the cache is passed by, and not each time.
 func (c *Cache) failed(attempt string, err error) {
 	c.cfg.Observer.CacheFailed()
-	if c.quiet.may("storage") {
-		c.cfg.Log.Warn("the cache's storage failed; requests go to the registry meanwhile",
-			"attempt", attempt, "error", err.Error(), "next_attempt_in", awayFor)
+	if c.quiet.may(attempt) {
+		c.cfg.Log.Warn("the cache is passed by", "attempt", attempt, "error", err.Error())
 	}
 }
 
@@ -154,6 +180,11 @@ func (q *quiet) may(about string) bool {
 	}
 	q.last[about] = time.Now()
 	return true
+}
+
+// IsKey reports whether a storage has an object of the cache under a key.
+func IsKey(key string) bool {
+	return strings.HasPrefix(key, contentPrefix) || strings.HasPrefix(key, answerPrefix)
 }
 
 // View is the cache as one request sees it, which is about one repository of one registry. It is not for

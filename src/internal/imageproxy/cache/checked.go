@@ -17,7 +17,7 @@ var errDamaged = errors.New("the blob was damaged in the cache's storage, and wa
 // checked reads a kept blob, and its digest, if it is read from its beginning to its end. The last byte is held
 // back until the digest is known to be right.
 type checked struct {
-	object *kept
+	object Object
 	blob   digest.Digest
 	sum    hash.Hash
 	// at is where the next byte comes from, and summed how many bytes the sum is of.
@@ -77,11 +77,8 @@ func (c *checked) verify() error {
 		cache.damaged(c.rest.request.Context(), key, "its digest is another one")
 		return errDamaged
 	}
-	if c.object.file == nil || c.rest.begun() {
-		return nil
-	}
-	if info, err := c.object.file.Stat(); err == nil {
-		cache.verified.note(cache.storage.path(key), info)
+	if !c.rest.begun() {
+		cache.verified.add(key, c.object)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@
 // what the registry has said ([http.RoundTripper]), and with the content of blobs ([View.Open]). All who ask
 // for a blob at the same time share one download, and read it while it arrives.
 //
-// What is kept is in a directory, in memory or in a bucket; gocloud.dev/blob knows how. Two kinds of objects
+// What is kept is in a [Storage]. Two kinds of objects
 // are there: content by its digest, and what a registry has said of one repository and when.
 //
 // The package decides about nobody: the image proxy admits each request before. It serves no content whose

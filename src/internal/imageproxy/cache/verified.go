@@ -3,8 +3,6 @@
 package cache
 
 import (
-	"io/fs"
-	"os"
 	"sync"
 	"time"
 
@@ -31,30 +29,36 @@ func newVerified() *verified {
 	return &verified{files: files}
 }
 
-// add remembers the file at a path; an empty one is none.
-func (v *verified) add(path string) {
-	if path == "" {
-		return
-	}
-	if info, err := os.Stat(path); err == nil {
-		v.note(path, info)
+// add remembers an object whose digest was right.
+func (v *verified) add(key string, object Object) {
+	if now, ok := stateOf(object); ok {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.files.Add(key, now)
 	}
 }
 
-func (v *verified) note(path string, info fs.FileInfo) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.files.Add(path, state{info.Size(), info.ModTime()})
-}
-
-// has reports whether an open file is what was verified at its path.
-func (v *verified) has(path string, file *os.File) bool {
-	info, err := file.Stat()
-	if err != nil {
+// has reports whether an object is the file whose digest was right.
+func (v *verified) has(key string, object Object) bool {
+	now, ok := stateOf(object)
+	if !ok {
 		return false
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	known, ok := v.files.Get(path)
-	return ok && known == state{info.Size(), info.ModTime()}
+	known, ok := v.files.Get(key)
+	return ok && known == now
+}
+
+// stateOf is false for an object that is no file.
+func stateOf(object Object) (state, bool) {
+	file := object.File()
+	if file == nil {
+		return state{}, false
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return state{}, false
+	}
+	return state{info.Size(), info.ModTime()}, true
 }

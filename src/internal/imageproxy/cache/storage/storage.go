@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cache
+package storage
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -20,6 +21,8 @@ import (
 	"gocloud.dev/blob/memblob"
 	_ "gocloud.dev/blob/s3blob" // s3://
 	"gocloud.dev/gcerrors"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy/cache"
 )
 
 const (
@@ -31,34 +34,39 @@ const (
 	urlLife = time.Minute
 )
 
-var (
-	// errNotKept is for what the storage does not have.
-	errNotKept = errors.New("it is not kept")
-	// errAway is for a storage that failed a moment ago.
-	errAway = errors.New("the cache's storage failed a moment ago, and is left alone")
-)
+// errAway is for a storage that failed a moment ago.
+var errAway = errors.New("the cache's storage failed a moment ago, and is left alone")
 
-// storage has objects by their key. It is safe for concurrent use, also by several processes.
-type storage struct {
+// Observer is told what a storage does.
+type Observer interface {
+	// CacheEvicted is called for each object that had to leave.
+	CacheEvicted()
+	// CacheFailed is called when the storage fails.
+	CacheFailed()
+}
+
+// Storage implements [cache.Storage]. It is safe for concurrent use, also by several processes.
+type Storage struct {
 	bucket *blob.Bucket
 	// dir is the directory that it is in; empty for memory and buckets.
 	dir string
 	// room keeps it below its size; nil where the storage has rules of its own.
-	room *room
-	// failed is told of each failure of the storage.
-	failed func(attempt string, err error)
+	room     *room
+	observer Observer
+	log      *slog.Logger
 	// away is until when the storage is left alone, in nanoseconds of Unix time.
 	away atomic.Int64
 }
 
-func openStorage(ctx context.Context, s Settings, evicted func(), failed func(string, error)) (*storage, error) {
-	st := &storage{failed: failed}
-	if s.Size > 0 {
-		st.room = newRoom(s.Size)
-		st.room.evicted = evicted
+// Open opens a storage.
+func Open(ctx context.Context, s Settings, observer Observer, logger *slog.Logger) (*Storage, error) {
+	st := &Storage{observer: observer, log: logger}
+	if s.size > 0 {
+		st.room = newRoom(s.size)
+		st.room.evicted = observer.CacheEvicted
 	}
-	if s.storage.Scheme == schemeDirectory {
-		st.dir = filepath.FromSlash(s.storage.Path)
+	if s.url.Scheme == schemeDirectory {
+		st.dir = filepath.FromSlash(s.url.Path)
 		if err := os.MkdirAll(st.dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make the cache's directory: %w", err)
 		}
@@ -72,61 +80,78 @@ func openStorage(ctx context.Context, s Settings, evicted func(), failed func(st
 	}
 	st.bucket = bucket
 	if st.room != nil {
-		st.remove(ctx, st.room.free(0)...) // the size may be smaller than last time
+		st.Remove(ctx, st.room.free(0)...) // the size may be smaller than last time
 	}
 	return st, nil
 }
 
 // openBucket opens one of the storages that [ParseURL] takes.
 func openBucket(ctx context.Context, s Settings) (*blob.Bucket, error) {
-	switch s.storage.Scheme {
+	switch s.url.Scheme {
 	case schemeDirectory:
-		return fileblob.OpenBucket(filepath.FromSlash(s.storage.Path), &fileblob.Options{
+		return fileblob.OpenBucket(filepath.FromSlash(s.url.Path), &fileblob.Options{
 			NoTempDir: true, Metadata: fileblob.MetadataDontWrite, DirFileMode: 0o700,
 		})
 	case schemeMemory:
 		return memblob.OpenBucket(nil), nil
 	default:
-		return blob.DefaultURLMux().OpenBucketURL(ctx, s.storage)
+		return blob.DefaultURLMux().OpenBucketURL(ctx, s.url)
 	}
 }
 
-func (s *storage) close() error { return s.bucket.Close() }
+// Close implements [cache.Storage].
+func (s *Storage) Close() error { return s.bucket.Close() }
+
+// Size is how many bytes are kept in a directory or memory. It is false for a bucket.
+func (s *Storage) Size() (int64, bool) {
+	if s.room == nil {
+		return 0, false
+	}
+	return s.room.size(), true
+}
+
+// Dir implements [cache.Storage].
+func (s *Storage) Dir() string { return s.dir }
 
 // ready reports whether the storage may be asked.
-func (s *storage) ready() bool { return time.Now().UnixNano() >= s.away.Load() }
+func (s *Storage) ready() bool { return time.Now().UnixNano() >= s.away.Load() }
 
 // note leaves the storage alone for a while after an error that is the storage's own.
-func (s *storage) note(ctx context.Context, attempt string, err error) error {
+func (s *Storage) note(ctx context.Context, attempt string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if gcerrors.Code(err) == gcerrors.NotFound || errors.Is(err, os.ErrNotExist) {
-		return errNotKept
+		return cache.ErrNotKept
 	}
 	if ctx.Err() == nil {
 		s.away.Store(time.Now().Add(awayFor).UnixNano())
-		s.failed(attempt, err)
+		s.observer.CacheFailed()
+		s.log.Warn("the cache's storage failed; requests go to the registry meanwhile",
+			"attempt", attempt, "error", err.Error(), "next_attempt_in", awayFor)
 	}
 	return fmt.Errorf("%s: %w", attempt, err)
 }
 
-// kept is an object that is open for being read.
-type kept struct {
+// object implements [cache.Object].
+type object struct {
 	*blob.Reader
 	// file is the object's own, where it is one.
 	file   *os.File
 	cancel context.CancelCauseFunc
 }
 
+// File implements [cache.Object].
+func (o *object) File() *os.File { return o.file }
+
 // Close implements [io.Closer].
-func (k *kept) Close() error {
-	defer k.cancel(nil)
-	return k.Reader.Close()
+func (o *object) Close() error {
+	defer o.cancel(nil)
+	return o.Reader.Close()
 }
 
-// open opens an object. It is [errNotKept] for one that is not there.
-func (s *storage) open(ctx context.Context, key string) (*kept, error) {
+// Open implements [cache.Storage].
+func (s *Storage) Open(ctx context.Context, key string) (cache.Object, error) {
 	if !s.ready() {
 		return nil, errAway
 	}
@@ -149,11 +174,11 @@ func (s *storage) open(ctx context.Context, key string) (*kept, error) {
 		return nil, s.note(context.WithoutCancel(ctx), "read from the cache's storage", err)
 	}
 	s.use(key, reader.Size())
-	return &kept{reader, file, cancel}, nil
+	return &object{reader, file, cancel}, nil
 }
 
 // use notes that an object was used, for what has to leave first.
-func (s *storage) use(key string, size int64) {
+func (s *Storage) use(key string, size int64) {
 	if s.room == nil || !s.room.use(key, size) || s.dir == "" {
 		return
 	}
@@ -162,35 +187,21 @@ func (s *storage) use(key string, size int64) {
 }
 
 // path is where an object's file is; empty: it has none.
-func (s *storage) path(key string) string {
+func (s *Storage) path(key string) string {
 	if s.dir == "" {
 		return ""
 	}
 	return filepath.Join(s.dir, filepath.FromSlash(key))
 }
 
-// get reads a small object.
-func (s *storage) get(ctx context.Context, key string, limit int64) ([]byte, error) {
-	object, err := s.open(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = object.Close() }()
-	content, err := io.ReadAll(io.LimitReader(object, limit+1))
-	if err == nil && int64(len(content)) > limit {
-		err = errNotKept
-	}
-	return content, s.note(ctx, "read from the cache's storage", err)
-}
-
-// put keeps an object. Nothing of it is there before all of it is.
-func (s *storage) put(ctx context.Context, key string, content io.Reader, size int64) error {
+// Put implements [cache.Storage].
+func (s *Storage) Put(ctx context.Context, key string, content io.Reader, size int64) error {
 	if !s.ready() {
 		return errAway
 	}
 	if s.room != nil {
 		evicted, fits := s.room.reserve(key, size)
-		s.remove(ctx, evicted...)
+		s.Remove(ctx, evicted...)
 		if !fits {
 			return nil
 		}
@@ -204,27 +215,27 @@ func (s *storage) put(ctx context.Context, key string, content io.Reader, size i
 	if s.room != nil {
 		s.room.drop(key)
 		if errors.Is(err, syscall.ENOSPC) {
-			s.remove(ctx, s.room.free(2*size)...) // the disk is smaller than the size that was set
+			s.Remove(ctx, s.room.free(2*size)...) // the disk is smaller than the size that was set
 		}
 	}
 	return s.note(ctx, "write to the cache's storage", err)
 }
 
-// remove removes objects, which may be gone.
-func (s *storage) remove(ctx context.Context, keys ...string) {
+// Remove implements [cache.Storage].
+func (s *Storage) Remove(ctx context.Context, keys ...string) {
 	for _, key := range keys {
 		if s.room != nil {
 			s.room.drop(key)
 		}
 		err := s.bucket.Delete(ctx, key)
-		if err := s.note(ctx, "remove from the cache's storage", err); err != nil && !errors.Is(err, errNotKept) {
+		if err := s.note(ctx, "remove from the cache's storage", err); err != nil && !errors.Is(err, cache.ErrNotKept) {
 			return
 		}
 	}
 }
 
-// url returns an address of the bucket that opens an object for a minute.
-func (s *storage) url(ctx context.Context, key string) (string, error) {
+// SignedURL implements [cache.Storage].
+func (s *Storage) SignedURL(ctx context.Context, key string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
 	signed, err := s.bucket.SignedURL(ctx, key, &blob.SignedURLOptions{Expiry: urlLife})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cache
+package storage
 
 import (
 	"cmp"
@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy/cache"
 )
 
 const (
@@ -75,7 +77,7 @@ func (r *room) load(dir string) error {
 		if err != nil {
 			return err
 		}
-		if key = filepath.ToSlash(key); strings.HasPrefix(key, contentPrefix) || strings.HasPrefix(key, answerPrefix) {
+		if key = filepath.ToSlash(key); cache.IsKey(key) {
 			all = append(all, found{key, info.Size(), lastUse(info)})
 		}
 		return nil

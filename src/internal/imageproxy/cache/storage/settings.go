@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cache
+package storage
 
 import (
 	"cmp"
@@ -12,20 +12,17 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy/cache"
 )
 
-// Settings say where content is kept, and for how long it may be served.
+// Settings say where content is kept, and how it may be served.
 type Settings struct {
-	// storage is the URL without what this package reads of it.
-	storage *url.URL
-	// Size is how many bytes a directory or memory may take; 0 for buckets, which have rules of their own.
-	Size int64
-	// Stale is how long what is due to be asked anew may be served while the registry cannot be asked.
-	Stale time.Duration
-	// Strict serves nothing while the registry refuses the vendor's credential as such.
-	Strict bool
-	// SignedURLs sends clients to the bucket for blobs.
-	SignedURLs bool
+	cache.Policy
+	// url is without what this package reads of its query.
+	url *url.URL
+	// size is how many bytes a directory or memory may take; 0 for buckets, which have rules of their own.
+	size int64
 }
 
 // What holds where a setting is missing.
@@ -58,16 +55,16 @@ func ParseURL(text string) (Settings, error) {
 	if err != nil {
 		return Settings{}, fmt.Errorf("the query of the URL: %w", err)
 	}
-	s := Settings{storage: u, Stale: defaultStale}
+	s := Settings{url: u, Policy: cache.Policy{Stale: defaultStale}}
 	bounded := false
 	switch u.Scheme {
 	case schemeDirectory:
-		bounded, s.Size = true, defaultSize
+		bounded, s.size = true, defaultSize
 		if u.Host != "" || !filepath.IsAbs(u.Path) {
 			return Settings{}, errors.New("a directory needs its whole path, with three slashes: file:///var/cache/images")
 		}
 	case schemeMemory:
-		bounded, s.Size = true, defaultMemorySize
+		bounded, s.size = true, defaultMemorySize
 	case schemeS3, schemeGoogle, schemeAzure:
 		if u.Host == "" {
 			return Settings{}, fmt.Errorf("the bucket's name is missing: %s://BUCKET", u.Scheme)
@@ -111,7 +108,7 @@ func (s *Settings) setSize(text string, bounded bool) error {
 	if err != nil {
 		return errors.New("write a number with a unit, such as 20GiB")
 	}
-	if s.Size = quantity.Value(); s.Size < minSize {
+	if s.size = quantity.Value(); s.size < minSize {
 		return errors.New("it must be 1MiB or more")
 	}
 	return nil

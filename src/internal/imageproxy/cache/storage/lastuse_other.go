@@ -2,7 +2,7 @@
 
 //go:build !linux
 
-package cache
+package storage
 
 import (
 	"io/fs"

@@ -36,17 +36,17 @@ type room struct {
 
 	mu      sync.Mutex
 	taken   int64
-	objects *simplelru.LRU[string, *place]
+	objects *simplelru.LRU[string, *occupant]
 }
 
-// place is what one object takes.
-type place struct {
+// occupant is what one object takes.
+type occupant struct {
 	size  int64
 	noted time.Time // when its use was last noted on the disk
 }
 
 func newRoom(limit int64) *room {
-	objects, _ := simplelru.NewLRU[string, *place](math.MaxInt, nil) // only a size that is not positive is an error
+	objects, _ := simplelru.NewLRU[string, *occupant](math.MaxInt, nil) // only a size that is not positive is an error
 	return &room{limit: limit, objects: objects}
 }
 
@@ -67,7 +67,7 @@ func (r *room) load(dir string) error {
 		if err != nil {
 			return ignoreMissing(err)
 		}
-		if strings.HasSuffix(path, ".tmp") {
+		if strings.HasSuffix(path, unfinished) {
 			if time.Since(info.ModTime()) > abandoned {
 				return ignoreMissing(os.Remove(path))
 			}
@@ -108,7 +108,7 @@ func (r *room) add(key string, size int64, noted time.Time) {
 	if old, ok := r.objects.Get(key); ok {
 		r.taken -= old.size
 	}
-	r.objects.Add(key, &place{size, noted})
+	r.objects.Add(key, &occupant{size, noted})
 	r.taken += size
 }
 

@@ -14,14 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"gocloud.dev/blob"
-	_ "gocloud.dev/blob/azureblob" // azblob://
-	"gocloud.dev/blob/fileblob"
-	_ "gocloud.dev/blob/gcsblob" // gs://
-	"gocloud.dev/blob/memblob"
-	_ "gocloud.dev/blob/s3blob" // s3://
-	"gocloud.dev/gcerrors"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy/cache"
 )
 
@@ -30,6 +22,8 @@ const (
 	lookLimit = 5 * time.Second
 	// awayFor is how long the storage is left alone after it failed.
 	awayFor = 15 * time.Second
+	// octets is the media type of what is kept.
+	octets = "application/octet-stream"
 	// urlLife is how long a signed URL opens a blob.
 	urlLife = time.Minute
 )
@@ -47,7 +41,7 @@ type Observer interface {
 
 // Storage implements [cache.Storage]. It is safe for concurrent use, also by several processes.
 type Storage struct {
-	bucket *blob.Bucket
+	place place
 	// dir is the directory that it is in; empty for memory and buckets.
 	dir string
 	// room keeps it below its size; nil where the storage has rules of its own.
@@ -74,33 +68,34 @@ func Open(ctx context.Context, s Settings, observer Observer, logger *slog.Logge
 			return nil, fmt.Errorf("look through the cache's directory: %w", err)
 		}
 	}
-	bucket, err := openBucket(ctx, s)
-	if err != nil {
+	var err error
+	if st.place, err = openPlace(ctx, s); err != nil {
 		return nil, fmt.Errorf("open the cache's storage: %w", err)
 	}
-	st.bucket = bucket
 	if st.room != nil {
 		st.Remove(ctx, st.room.free(0)...) // the size may be smaller than last time
 	}
 	return st, nil
 }
 
-// openBucket opens one of the storages that [ParseURL] takes.
-func openBucket(ctx context.Context, s Settings) (*blob.Bucket, error) {
+// openPlace opens one of the places that [ParseURL] takes.
+func openPlace(ctx context.Context, s Settings) (place, error) {
 	switch s.url.Scheme {
 	case schemeDirectory:
-		return fileblob.OpenBucket(filepath.FromSlash(s.url.Path), &fileblob.Options{
-			NoTempDir: true, Metadata: fileblob.MetadataDontWrite, DirFileMode: 0o700,
-		})
+		return directory{filepath.FromSlash(s.url.Path)}, nil
 	case schemeMemory:
-		return memblob.OpenBucket(nil), nil
+		return &memory{objects: map[string][]byte{}}, nil
+	case schemeS3:
+		return openS3(ctx, s.url)
+	case schemeGoogle:
+		return openGoogle(ctx, s.url)
 	default:
-		return blob.DefaultURLMux().OpenBucketURL(ctx, s.url)
+		return openAzure(ctx, s.url)
 	}
 }
 
 // Close implements [cache.Storage].
-func (s *Storage) Close() error { return s.bucket.Close() }
+func (s *Storage) Close() error { return s.place.close() }
 
 // Size is how many bytes are kept in a directory or memory. It is false for a bucket.
 func (s *Storage) Size() (int64, bool) {
@@ -116,15 +111,13 @@ func (s *Storage) Dir() string { return s.dir }
 // ready reports whether the storage may be asked.
 func (s *Storage) ready() bool { return time.Now().UnixNano() >= s.away.Load() }
 
-// note leaves the storage alone for a while after an error that is the storage's own.
-func (s *Storage) note(ctx context.Context, attempt string, err error) error {
-	if err == nil {
-		return nil
+// note leaves the storage alone for a while after an error that is the storage's own, and not because who asked
+// has left.
+func (s *Storage) note(left bool, attempt string, err error) error {
+	if err == nil || errors.Is(err, cache.ErrNotKept) || errors.Is(err, errNoURL) {
+		return err
 	}
-	if gcerrors.Code(err) == gcerrors.NotFound || errors.Is(err, os.ErrNotExist) {
-		return cache.ErrNotKept
-	}
-	if ctx.Err() == nil {
+	if !left {
 		s.away.Store(time.Now().Add(awayFor).UnixNano())
 		s.observer.CacheFailed()
 		s.log.Warn("the cache's storage failed; requests go to the registry meanwhile",
@@ -133,48 +126,30 @@ func (s *Storage) note(ctx context.Context, attempt string, err error) error {
 	return fmt.Errorf("%s: %w", attempt, err)
 }
 
-// object implements [cache.Object].
-type object struct {
-	*blob.Reader
-	// file is the object's own, where it is one.
-	file   *os.File
-	cancel context.CancelCauseFunc
-}
-
-// File implements [cache.Object].
-func (o *object) File() *os.File { return o.file }
-
-// Close implements [io.Closer].
-func (o *object) Close() error {
-	defer o.cancel(nil)
-	return o.Reader.Close()
-}
-
 // Open implements [cache.Storage].
 func (s *Storage) Open(ctx context.Context, key string) (cache.Object, error) {
 	if !s.ready() {
 		return nil, errAway
 	}
-	var file *os.File
-	// The reader lives longer than the look-up, so its context has no deadline.
+	// What is opened is read for longer than a look may take, so the context has no deadline.
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(lookLimit, func() { cancel(context.DeadlineExceeded) })
-	reader, err := s.bucket.NewReader(ctx, key, &blob.ReaderOptions{
-		BeforeRead: func(as func(any) bool) error { as(&file); return nil },
-	})
+	body, size, err := s.place.open(ctx, key, 0)
 	if !timer.Stop() && err == nil {
-		_ = reader.Close()
+		_ = body.Close()
 		err = context.Cause(ctx)
 	}
 	if err != nil {
+		late := errors.Is(context.Cause(ctx), context.DeadlineExceeded)
+		left := ctx.Err() != nil && !late
 		cancel(nil)
 		if s.room != nil {
 			s.room.drop(key)
 		}
-		return nil, s.note(context.WithoutCancel(ctx), "read from the cache's storage", err)
+		return nil, s.note(left, "read from the cache's storage", err)
 	}
-	s.use(key, reader.Size())
-	return &object{reader, file, cancel}, nil
+	s.use(key, size)
+	return &object{ctx: ctx, cancel: cancel, place: s.place, key: key, size: size, body: body}, nil
 }
 
 // use notes that an object was used, for what has to leave first.
@@ -195,30 +170,28 @@ func (s *Storage) path(key string) string {
 }
 
 // Put implements [cache.Storage].
-func (s *Storage) Put(ctx context.Context, key string, content io.Reader, size int64) error {
+func (s *Storage) Put(ctx context.Context, key string, content *io.SectionReader) error {
 	if !s.ready() {
 		return errAway
 	}
 	if s.room != nil {
-		evicted, fits := s.room.reserve(key, size)
+		evicted, fits := s.room.reserve(key, content.Size())
 		s.Remove(ctx, evicted...)
 		if !fits {
 			return nil
 		}
 	}
-	err := s.bucket.Upload(ctx, key, content, &blob.WriterOptions{
-		ContentType: "application/octet-stream", DisableContentTypeDetection: true,
-	})
+	err := s.place.put(ctx, key, content)
 	if err == nil {
 		return nil
 	}
 	if s.room != nil {
 		s.room.drop(key)
 		if errors.Is(err, syscall.ENOSPC) {
-			s.Remove(ctx, s.room.free(2*size)...) // the disk is smaller than the size that was set
+			s.Remove(ctx, s.room.free(2*content.Size())...) // the disk is smaller than the size that was set
 		}
 	}
-	return s.note(ctx, "write to the cache's storage", err)
+	return s.note(ctx.Err() != nil, "write to the cache's storage", err)
 }
 
 // Remove implements [cache.Storage].
@@ -227,8 +200,8 @@ func (s *Storage) Remove(ctx context.Context, keys ...string) {
 		if s.room != nil {
 			s.room.drop(key)
 		}
-		err := s.bucket.Delete(ctx, key)
-		if err := s.note(ctx, "remove from the cache's storage", err); err != nil && !errors.Is(err, cache.ErrNotKept) {
+		err := s.place.remove(ctx, key)
+		if err := s.note(ctx.Err() != nil, "remove from the cache's storage", err); err != nil && !errors.Is(err, cache.ErrNotKept) {
 			return
 		}
 	}
@@ -238,6 +211,6 @@ func (s *Storage) Remove(ctx context.Context, keys ...string) {
 func (s *Storage) SignedURL(ctx context.Context, key string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
-	signed, err := s.bucket.SignedURL(ctx, key, &blob.SignedURLOptions{Expiry: urlLife})
-	return signed, s.note(ctx, "sign a URL of the cache's bucket", err)
+	signed, err := s.place.sign(ctx, key)
+	return signed, s.note(false, "sign a URL of the cache's bucket", err)
 }

@@ -25,10 +25,10 @@ func TestTheCacheIsToldItsValues(t *testing.T) {
 		"":                              "file:///var/cache/image-proxy?size=10Gi&stale=24h",
 		", size: 20Gi, stale: 1h30m":    "file:///var/cache/image-proxy?size=20Gi&stale=1h30m",
 		", size: 21474836480, stale: 0": "file:///var/cache/image-proxy?size=21474836480&stale=0",
-		", storage: images, size: 50Gi, strict: true":                 "file:///var/cache/image-proxy?size=50Gi&stale=24h&strict=true",
-		`, storage: "gs://images"`:                                    "gs://images?stale=24h",
-		`, storage: "azblob://images", signed_urls: true`:             "azblob://images?stale=24h&signed_urls=true",
-		`, storage: "s3://images?region=eu-central-1&prefix=vendor/"`: "s3://images?region=eu-central-1&prefix=vendor/&stale=24h",
+		", storage: images, size: 50Gi, strict: true":                      "file:///var/cache/image-proxy?size=50Gi&stale=24h&strict=true",
+		`, storage: "gs://images"`:                                         "gs://images?stale=24h",
+		`, storage: "azblob://images", signed_urls: true, secret: keys`:    "azblob://images?stale=24h&signed_urls=true",
+		`, storage: "s3://images?region=eu-central-1&use_path_style=true"`: "s3://images?region=eu-central-1&use_path_style=true&stale=24h",
 	} {
 		args := cached(t, values, "").Spec.Template.Spec.Containers[0].Args
 		if !slices.Contains(args, "--image-proxy-cache="+want) {

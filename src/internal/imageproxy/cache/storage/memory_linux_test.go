@@ -18,12 +18,6 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy/cache/storage"
 )
 
-// silent counts nothing.
-type silent struct{}
-
-func (silent) CacheEvicted() {}
-func (silent) CacheFailed()  {}
-
 // zeros are the bytes of a blob of any size.
 type zeros struct{}
 

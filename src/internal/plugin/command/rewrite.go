@@ -21,12 +21,14 @@ import (
 type rewriteOptions struct {
 	*app
 	license               customerLicenseFlags
+	fields                rewriteFields
 	base, midstream, slug string
 	aliases               map[string]string
 	timeout               time.Duration
 	all, allSaid          bool
 	useDockerConfig       bool
 	verify                bool
+	admissionPolicy       bool
 	dryRun, quiet         bool
 	output                format
 }
@@ -49,6 +51,13 @@ the Secret to everything that uses such an image, and keep those of its ServiceA
 
 What only an installer reads is left out of what is applied. Template text that was not rendered is an error.
 
+Images elsewhere are found as well: in custom resources, in variables and arguments, in ConfigMaps. Those that
+are images for certain are renamed, by JSON patches. Inside of longer texts they are renamed with --in-text.
+What is left is a warning, and --image-field or --keep-field decides about it.
+
+With --admission-policy the midstream also has a MutatingAdmissionPolicy (Kubernetes 1.36). By it the API
+server does the same to Pods that somebody else makes in those namespaces, such as an operator.
+
 The command builds the result once before it writes anything. A second run changes nothing. Your own entries
 in the midstream's kustomization stay. A base without a kustomization gets one that lists its files.
 
@@ -59,6 +68,10 @@ The pull Secret's file holds the license. Only you can read it. Keep it out of v
   # Write overlays/midstream, and apply it
   kubectl lsp rewrite --base base --app-slug my-app --license-file acme.yaml --proxy-domain proxy.example.com -n shop
   kubectl apply -n shop -k overlays/midstream
+
+  # Also inside of texts; one field is an image, another stays
+  kubectl lsp rewrite --base base --license-file acme.yaml --in-text \
+    --image-field Broker:spec.image.repository --keep-field 'ConfigMap:data[defaults.yaml]'
 
   # Without asking any registry, with an upstream that the proxy calls "local"
   kubectl lsp rewrite --base base --app-slug my-app --license-id-file id --all --alias localhost:5000=local`,
@@ -79,6 +92,8 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	flags.StringToStringVar(&o.aliases, "alias", nil,
 		"short name that the proxy has for a registry (host=alias); a registry with a port needs one")
 	flags.BoolVar(&o.all, "all", false, "take all images as private and ask no registry")
+	flags.BoolVar(&o.admissionPolicy, "admission-policy", false,
+		"have the API server rename the images of Pods that operators make, too (Kubernetes 1.36 or newer)")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for a registry")
 	flags.BoolVar(&o.useDockerConfig, "use-docker-config", false,
 		"ask with the credentials of your docker config; an image that they open counts as public")
@@ -87,6 +102,7 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	flags.BoolVar(&o.dryRun, "dry-run", false,
 		"print what would be written, without the license, and write nothing")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print results and errors only")
+	o.fields.addTo(flags)
 	o.output.addTo(cmd, "text", "json", "yaml")
 	for _, flag := range []string{"base", "midstream"} {
 		if err := cmd.MarkFlagDirname(flag); err != nil {
@@ -100,7 +116,7 @@ func (o *rewriteOptions) validate(cmd *cobra.Command, _ []string) error {
 	if o.base == "" {
 		return usageError{errors.New("--base is missing")}
 	}
-	if err := errors.Join(o.output.validate(), o.license.validate()); err != nil {
+	if err := errors.Join(o.output.validate(), o.license.validate(), o.fields.validate()); err != nil {
 		return err
 	}
 	if o.slug == "" && o.license.file == "" {
@@ -134,6 +150,7 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	unused := base.FindFields(o.fields.options)
 	plan, err := o.plan(customer, base)
 	if err != nil {
 		return err
@@ -154,8 +171,11 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 		return err
 	}
 	result := rewritten{
-		Midstream: plan.Dir, Images: plan.Findings(),
+		Midstream: plan.Dir, Images: plan.Findings(), Fields: plan.FieldFindings(),
 		Warnings: append(licenseWarnings(customer, plan.Proxy.App), plan.Warnings()...),
+	}
+	for _, selector := range unused {
+		result.Warnings = append(result.Warnings, selector.String()+" selects nothing in the base")
 	}
 	for _, name := range overridden {
 		result.Warnings = append(result.Warnings,
@@ -172,7 +192,7 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Base) (*rewrite.Plan, error) {
 	plan := &rewrite.Plan{
 		Base: base, Dir: o.midstream, RegistryDomain: o.license.registryDomain,
-		Namespace: *o.kube.Namespace, LicenseID: license.ID,
+		Namespace: *o.kube.Namespace, LicenseID: license.ID, InText: o.fields.inText, AdmissionPolicy: o.admissionPolicy,
 		Proxy: rewrite.Proxy{Domain: o.license.domain, App: o.slug, Aliases: o.aliases},
 	}
 	if plan.Proxy.App == "" {

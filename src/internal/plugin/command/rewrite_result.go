@@ -18,8 +18,10 @@ import (
 type rewritten struct {
 	Midstream string            `json:"midstream"`
 	Images    []rewrite.Finding `json:"images"`
-	Files     []writtenFile     `json:"files"`
-	Warnings  []string          `json:"warnings,omitempty"`
+	// Fields are where images are outside of containers.
+	Fields   []rewrite.FieldFinding `json:"fields,omitempty"`
+	Files    []writtenFile          `json:"files"`
+	Warnings []string               `json:"warnings,omitempty"`
 }
 
 // writtenFile has its content only where it was not written.
@@ -64,6 +66,9 @@ func (r *rewritten) text(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, image := range r.Images {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", image.Verdict, image.Image, image.Reason)
+	}
+	for _, field := range r.Fields {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", field.Outcome, field.Image, field)
 	}
 	for _, file := range r.Files {
 		fmt.Fprintf(table, "%s\t%s\n", file.Action, file.Path)

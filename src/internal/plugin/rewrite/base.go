@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/konfig"
@@ -21,15 +20,19 @@ const baseMarker = "# Written by kubectl lsp rewrite, and kept up to date while 
 type Base struct {
 	// Dir is absolute, without symbolic links.
 	Dir string
-	// Pods are the objects with PodSpecs, Strangers others that seem to have containers.
+	// Pods are the PodSpecs, Strangers are objects with containers elsewhere.
 	Pods      []Pod
 	Strangers []Stranger
 	// ServiceAccounts are those with pull Secrets.
 	ServiceAccounts []ServiceAccount
-	// Images are those of Pods, each once, in the order of their names.
+	// Fields are strings elsewhere with images in them.
+	Fields []Field
+	// Images are those of Pods, of Strangers and of Fields, each once, in the order of their names. Unsure are
+	// those of Fields that need not be images.
 	Images []Image
-	// Others are those of Strangers.
-	Others []Image
+	Unsure []UnsureImage
+	// NotImages stand where an image belongs, and are none.
+	NotImages []NotImage
 	// Installer are the objects that only an installer reads, and those that it would leave out.
 	Installer []Unapplied
 	// Application is what the base says about itself.
@@ -37,7 +40,10 @@ type Base struct {
 	// LeftOut are files that hold no Kubernetes objects, where the base has no kustomization of its own.
 	LeftOut []string
 
-	objects []*yaml.RNode // without Installer's
+	inContainers []Image
+	objects      []*yaml.RNode // without Installer's
+	keep         []FieldSelector
+	names        names
 }
 
 // LoadBase reads and builds a base. The kustomization that it lacks is staged.
@@ -112,30 +118,8 @@ func (b *Base) read(objects []*yaml.RNode) (err error) {
 	if b.ServiceAccounts, err = CollectServiceAccounts(objects); err != nil {
 		return err
 	}
-	if b.Strangers, err = Strangers(objects); err != nil {
-		return err
-	}
-	seen := map[string]bool{}
-	for _, pod := range b.Pods {
-		for _, written := range pod.Images {
-			if seen[written] {
-				continue
-			}
-			seen[written] = true
-			image, err := ParseImage(written)
-			if err != nil {
-				return fmt.Errorf("%s: %w", pod, err)
-			}
-			b.Images = append(b.Images, image)
-		}
-	}
-	for _, stranger := range b.Strangers {
-		for _, written := range stranger.Images {
-			if image, err := ParseImage(written); err == nil { // what looks like an image there need not be one
-				b.Others = append(b.Others, image)
-			}
-		}
-	}
-	slices.SortFunc(b.Images, func(x, y Image) int { return strings.Compare(x.Written, y.Written) })
+	b.Strangers = Strangers(objects)
+	b.names = namesOf(objects)
+	b.FindFields(FieldOptions{})
 	return nil
 }

@@ -19,7 +19,7 @@ func basePod(name string) string {
 	return "apiVersion: v1\nkind: Pod\nmetadata: {name: " + name + "}\nspec: {containers: [{name: c, image: quay.io/o/" + name + "}]}\n"
 }
 
-func writeBase(t *testing.T, dir string, files map[string]string) {
+func writeBase(t testing.TB, dir string, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
 		path := filepath.Join(dir, filepath.FromSlash(name))

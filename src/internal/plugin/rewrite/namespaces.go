@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	admission "k8s.io/api/admissionregistration/v1"
 	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/kyaml/openapi"
 	"sigs.k8s.io/kustomize/kyaml/resid"
@@ -23,7 +24,7 @@ import (
 const maxApplied = 255 << 10
 
 // Namespaces are where the Secret goes: to [Plan.Namespace], to the Application's additional ones, and to
-// those of Pods that need it. An empty one is wherever the rest is applied to. It is first.
+// those of Pods that need it or are made of renamed fields. An empty one is wherever the rest is applied to. It is first.
 func (p *Plan) Namespaces() []string {
 	if p.settled != "" {
 		return []string{p.settled}
@@ -34,6 +35,11 @@ func (p *Plan) Namespaces() []string {
 	}
 	for _, pod := range p.needSecret() {
 		further[pod.Namespace] = true
+	}
+	for _, field := range p.FieldFindings() { // where an operator may make Pods of it
+		if field.Outcome == Renamed {
+			further[field.Namespace] = true
+		}
 	}
 	delete(further, "")
 	delete(further, p.Namespace)
@@ -76,6 +82,9 @@ func definedKind(crd *yaml.RNode) resid.Gvk {
 func (s scopes) namespaced(object *yaml.RNode) bool {
 	if namespaced, known := s[resid.Gvk{Group: group(object), Kind: object.GetKind()}]; known {
 		return namespaced
+	}
+	if group(object) == admission.GroupName {
+		return false // kustomize's own list lacks the newest of the group, none of which has a namespace
 	}
 	return !openapi.IsCertainlyClusterScoped(yaml.TypeMeta{APIVersion: object.GetApiVersion(), Kind: object.GetKind()})
 }

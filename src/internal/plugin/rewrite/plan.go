@@ -34,13 +34,18 @@ type Plan struct {
 	Namespace string
 	// LicenseID is the password in it.
 	LicenseID string
+	// InText renames images in texts, too.
+	InText bool
+	// AdmissionPolicy asks for a policy by which the API server renames the images of Pods that are made later.
+	AdmissionPolicy bool
 	// Answers is what the registries said about each of [Plan.Open].
 	Answers map[string]Answer
 	// Tried says that the proxy has what it is asked for: see [Plan.Try].
 	Tried bool
 
-	settled string        // where the user's kustomization puts everything
-	built   []*yaml.RNode // by [Plan.Verify]
+	overridden []string      // names that the user's entries rename otherwise, by [Plan.Stage]
+	settled    string        // where the user's kustomization puts everything
+	built      []*yaml.RNode // by [Plan.Verify]
 }
 
 // Finding is what is known about an image, and what becomes of it.
@@ -55,12 +60,21 @@ type Finding struct {
 // Open are the images that their registries have to be asked about.
 func (p *Plan) Open() []string {
 	var open []string
-	for _, image := range p.Base.Images {
+	for _, image := range p.allImages() {
 		if !p.licensed(image) {
 			open = append(open, image.Written)
 		}
 	}
 	return open
+}
+
+// allImages are the images of the base, and then what need not be one.
+func (p *Plan) allImages() []Image {
+	all := slices.Clone(p.Base.Images)
+	for _, image := range p.Base.Unsure {
+		all = append(all, image.Image)
+	}
+	return all
 }
 
 // licensed reports whether an image is on a domain that takes the license.
@@ -78,6 +92,11 @@ func (p *Plan) AssumeAll() {
 	for _, image := range p.Open() {
 		p.Answers[image] = Answer{Verdict: Assumed, Reason: reason}
 	}
+	for _, image := range p.Base.Unsure {
+		if !image.Named {
+			p.Answers[image.Written] = Answer{Verdict: Unasked, Reason: "its registry was not asked"}
+		}
+	}
 }
 
 func closed(a Answer) bool { return a.Closed() }
@@ -91,6 +110,11 @@ func (p *Plan) renamed() map[string]bool {
 			repositories[image.Repository] = true
 		}
 	}
+	for _, image := range p.Base.Unsure {
+		if !p.licensed(image.Image) && p.confirmed(image) {
+			repositories[image.Repository] = true
+		}
+	}
 	return repositories
 }
 
@@ -98,7 +122,7 @@ func (p *Plan) renamed() map[string]bool {
 func (p *Plan) Findings() []Finding {
 	renamed := p.renamed()
 	findings := make([]Finding, 0, len(p.Base.Images))
-	for _, image := range p.Base.Images {
+	for _, image := range p.allImages() {
 		f := Finding{Image: image.Written}
 		switch {
 		case image.Host == p.Proxy.Domain:

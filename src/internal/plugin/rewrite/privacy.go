@@ -39,6 +39,8 @@ const (
 type Answer struct {
 	Verdict Verdict
 	Reason  string
+	// Vague says that all is forbidden there, as it is by web servers that are no registry.
+	Vague bool
 	// Kept says that the image keeps its name all the same, because the proxy does not have it either.
 	Kept bool
 }
@@ -161,7 +163,7 @@ func (a Asker) judge(ref name.Reference, err error) Answer {
 	case answered && said.StatusCode == http.StatusUnauthorized:
 		return Answer{Verdict: Private, Reason: "the registry wants credentials (401)"}
 	case answered && said.StatusCode == http.StatusForbidden:
-		return Answer{Verdict: Private, Reason: "the registry forbids it without credentials (403)"}
+		return Answer{Verdict: Private, Reason: "the registry forbids it without credentials (403)", Vague: ofRoot(said.Request)}
 	case answered && said.StatusCode == http.StatusNotFound && ofManifest(ref, said.Request):
 		return Answer{Verdict: Missing, Reason: "the registry has no such image for everybody (404)"}
 	case answered && !ofManifest(ref, said.Request):
@@ -183,6 +185,9 @@ func ofManifest(ref name.Reference, request *http.Request) bool {
 	return request == nil ||
 		request.URL.Path == "/v2/"+ref.Context().RepositoryStr()+"/manifests/"+ref.Identifier()
 }
+
+// ofRoot reports whether a request was for the API's root.
+func ofRoot(request *http.Request) bool { return request != nil && request.URL.Path == "/v2/" }
 
 // cause leaves out the URL, which says nothing that the image's name does not.
 func cause(err error) string {

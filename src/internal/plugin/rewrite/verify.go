@@ -24,13 +24,13 @@ func (p *Plan) Verify(ctx context.Context, s *Stage) error {
 	var wrong []error
 	for _, before := range p.Base.Pods {
 		after := slices.IndexFunc(pods, func(pod Pod) bool {
-			return pod.APIVersion == before.APIVersion && pod.String() == before.String()
+			return pod.id() == before.id() && slices.Equal(pod.Spec, before.Spec)
 		})
 		if after >= 0 {
 			wrong = append(wrong, p.compare(before, pods[after]))
 		}
 	}
-	return errors.Join(wrong...)
+	return errors.Join(append(wrong, p.verifyFields(objects), p.verifyPolicy(objects))...)
 }
 
 func (p *Plan) compare(before, after Pod) error {
@@ -73,11 +73,19 @@ func (p *Plan) Warnings() []string {
 				proxied, image.Host)
 		}
 	}
+	for _, not := range p.Base.NotImages {
+		warn("%s: %q is no image, and stays as it is", not.Owner, not.Written)
+	}
 	all = append(all, p.doubts()...)
 	if p.Base.Application.Everywhere {
 		warn(`the Application may use namespaces that do not exist yet ("*"): only a controller can put the pull Secret there when they are made`)
 	}
-	if len(p.needSecret()) == 0 && len(p.Base.Strangers) == 0 {
+	if stale := p.stalePolicy(); stale != "" {
+		warn("where it was applied, the policy %s stays in force until it is deleted: kubectl delete "+
+			"mutatingadmissionpolicy,mutatingadmissionpolicybinding %s", stale, stale)
+	}
+	all = append(all, p.fieldWarnings()...)
+	if len(p.needSecret()) == 0 && len(p.Base.Strangers) == 0 && !p.renamesFields() {
 		warn("no image of the base goes through the proxy: nothing uses the pull Secret, and there is no need to apply it")
 	}
 	for _, stranger := range p.Base.Strangers {

@@ -114,6 +114,9 @@ func TestPolicyNames(t *testing.T) {
 			t.Errorf("%s, which takes the license (-want +got):\n%s", image, diff)
 		}
 	}
+	if diff := cmp.Diff(podOf("shop"), a.admitted(t, podOf("shop"))); diff != "" {
+		t.Errorf("without containers:\n%s", diff)
+	}
 	if diff := cmp.Diff([]string{"redis"}, imagesOf(a.admitted(t, podOf("elsewhere", "redis")))); diff != "" {
 		t.Errorf("in another namespace:\n%s", diff)
 	}

@@ -17,6 +17,9 @@
 // gives their Pods the pull Secret. Its files are put on a [Stage], kustomize builds the stage as if it
 // were on disk, and [Plan.Verify] compares the outcome. Only then are all files written, or none.
 //
+// Pods that an operator makes later are in no base. With [Plan.AdmissionPolicy] the API server renames their
+// images itself, by expressions in its own language, CEL.
+//
 // The user may edit the kustomization: comments, order and entries of others stay. The package refuses to
 // write through symbolic links, to add fields to kinds that may not have them, and to talk to a cluster.
 package rewrite

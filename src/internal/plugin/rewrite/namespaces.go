@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	admission "k8s.io/api/admissionregistration/v1"
 	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/kyaml/openapi"
 	"sigs.k8s.io/kustomize/kyaml/resid"
@@ -81,6 +82,9 @@ func definedKind(crd *yaml.RNode) resid.Gvk {
 func (s scopes) namespaced(object *yaml.RNode) bool {
 	if namespaced, known := s[resid.Gvk{Group: group(object), Kind: object.GetKind()}]; known {
 		return namespaced
+	}
+	if group(object) == admission.GroupName {
+		return false // kustomize's own list lacks the newest of the group, none of which has a namespace
 	}
 	return !openapi.IsCertainlyClusterScoped(yaml.TypeMeta{APIVersion: object.GetApiVersion(), Kind: object.GetKind()})
 }

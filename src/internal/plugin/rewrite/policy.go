@@ -17,6 +17,7 @@ import (
 )
 
 const (
+	policyKind    = "MutatingAdmissionPolicy"
 	policyFile    = "admission-policy.yaml"
 	policyPurpose = "By it the API server renames images of new Pods. It needs Kubernetes 1.36."
 )
@@ -49,7 +50,7 @@ func (p *Plan) policy() ([]byte, error) {
 	fail := admission.Fail
 	// Without a scope the API server adds one, and kubectl would find a difference at each apply.
 	scope := admission.NamespacedScope
-	api := metav1.TypeMeta{APIVersion: admission.SchemeGroupVersion.String(), Kind: "MutatingAdmissionPolicy"}
+	api := metav1.TypeMeta{APIVersion: admission.SchemeGroupVersion.String(), Kind: policyKind}
 	policy := admission.MutatingAdmissionPolicy{
 		TypeMeta: api, ObjectMeta: metav1.ObjectMeta{Name: p.policyName()},
 		Spec: admission.MutatingAdmissionPolicySpec{
@@ -70,7 +71,7 @@ func (p *Plan) policy() ([]byte, error) {
 			}},
 		},
 	}
-	api.Kind = "MutatingAdmissionPolicyBinding"
+	api.Kind = policyKind + "Binding"
 	binding := admission.MutatingAdmissionPolicyBinding{
 		TypeMeta: api, ObjectMeta: metav1.ObjectMeta{Name: policy.Name},
 		Spec: admission.MutatingAdmissionPolicyBindingSpec{
@@ -98,13 +99,9 @@ func (p *Plan) verifyPolicy(objects []*kyaml.RNode) error {
 	}
 	for _, object := range objects {
 		gvk := resid.GvkFromNode(object)
-		renamed := gvk.Group == admission.GroupName && gvk.Kind == "MutatingAdmissionPolicy" &&
-			object.GetName() != p.policyName()
-		moved := gvk.Kind == "Secret" && object.GetName() == p.secretName() &&
-			!slices.Contains(p.policyNamespaces(), object.GetNamespace())
-		if renamed || moved {
-			return fmt.Errorf("midstream %s: the admission policy does not follow a namePrefix, nameSuffix or "+
-				"namespace of its kustomization: take it out, or put it into the base", p.Dir)
+		if gvk.Group == admission.GroupName && gvk.Kind == policyKind && object.GetName() != p.policyName() {
+			return fmt.Errorf("midstream %s: the admission policy does not follow a namePrefix or nameSuffix of its "+
+				"kustomization: take it out, or put it into the base", p.Dir)
 		}
 	}
 	return nil

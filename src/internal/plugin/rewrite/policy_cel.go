@@ -16,17 +16,18 @@ import (
 // maxExpression is how many characters of an expression the API server parses.
 const maxExpression = 100_000
 
-// imagesOf lists the images of POD, which is "object" or "oldObject", and where they are in it.
-const imagesOf = `(['initContainers', 'containers', 'ephemeralContainers']
-  .filter(list, list in POD.spec)
+// celImages lists the images of POD, which is "object" or "oldObject", and where they are in it. A Pod without
+// containers is refused by the API server, not by an expression that fails.
+const celImages = `(['initContainers', 'containers', 'ephemeralContainers']
+  .filter(list, list in POD.spec && POD.spec[list] != null)
   .map(list, POD.spec[list].transformList(i, c, has(c.image),
     {'path': '/spec/' + list + '/' + string(i) + '/image', 'image': string(c.image)}))
 + (has(POD.spec.volumes) ? [POD.spec.volumes.transformList(i, v, has(v.image) && has(v.image.reference),
     {'path': '/spec/volumes/' + string(i) + '/image/reference', 'image': string(v.image.reference)})] : [])
 ).flatten()`
 
-// nameOf is an image without its tag and digest. The first colon of an image may be that of a port.
-const nameOf = `.find('^(?:[^/@]*/)*[^/:@]*')`
+// celName is an image without its tag and digest. The first colon of an image may be that of a port.
+const celName = `.find('^(?:[^/@]*/)*[^/:@]*')`
 
 // expressions are the parts of the policy that are written in CEL.
 type expressions struct {
@@ -49,7 +50,7 @@ func (p *Plan) expressions() (expressions, error) {
 
 // celCondition is whether the policy is about a Pod. A condition sees no variables, so it has the names itself.
 func (p *Plan) celCondition(names, ofHub []string) string {
-	return imagesOfPod("object") + ".exists(i, " + p.celLicensed() + "\n|| " +
+	return celImagesOf("object") + ".exists(i, " + p.celLicensed() + "\n|| " +
 		celNamed(celList(names), celList(ofHub)) + ")"
 }
 
@@ -59,9 +60,9 @@ func (p *Plan) celVariables(names, ofHub []string) []admission.Variable {
 			celList(names)},
 		{Name: "ofDockerHub", Expression: "// Those that images may name with a host of Docker Hub's as well.\n" +
 			celList(ofHub)},
-		{Name: "images", Expression: imagesOfPod("object")},
+		{Name: "images", Expression: celImagesOf("object")},
 		{Name: "before", Expression: "// What a Pod has already stays: another name would start its container again.\n" +
-			"oldObject == null ? [] : " + imagesOfPod("oldObject") + ".map(i, i.image)"},
+			"oldObject == null ? [] : " + celImagesOf("oldObject") + ".map(i, i.image)"},
 		{Name: "renamed", Expression: "variables.images.filter(i, !(i.image in variables.before)\n&& " +
 			celNamed("variables.names", "variables.ofDockerHub") + ")"},
 		{Name: "addsSecret", Expression: "// Only a new Pod can be given a Secret.\noldObject == null\n" +
@@ -104,7 +105,7 @@ func policyNames(repositories map[string]bool) (names, ofHub []string) {
 	return names, ofHub
 }
 
-func imagesOfPod(pod string) string { return strings.ReplaceAll(imagesOf, "POD", pod) }
+func celImagesOf(pod string) string { return strings.ReplaceAll(celImages, "POD", pod) }
 
 // celNamed is whether the image i is of one of the repositories. A list of one element is CEL's way to give a
 // value a name.
@@ -113,7 +114,7 @@ func celNamed(names, ofHub string) string {
 	for _, host := range hub() {
 		hosts = append(hosts, host+"/")
 	}
-	return "[i.image" + nameOf + "].exists(name, name in " + names + "\n  || " +
+	return "[i.image" + celName + "].exists(name, name in " + names + "\n  || " +
 		celList(hosts) + ".exists(host, name.startsWith(host) && name.substring(size(host)) in " + ofHub + "))"
 }
 

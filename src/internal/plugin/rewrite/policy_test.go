@@ -72,6 +72,23 @@ spec: {additionalNamespaces: [workers, "*"]}
 	}
 }
 
+// TestPolicyNamespace: where the user's kustomization puts everything into one namespace, the policy is for
+// that one. It has none itself, so it needs no -n.
+func TestPolicyNamespace(t *testing.T) {
+	s := policySite(t, map[string]string{"pods.yaml": strings.Replace(pod("p", "o/a:1"), "name: p", "name: p, namespace: shop", 1)})
+	s.rewrite()
+	if how := s.plan.Applying(); how.Unnamed || how.Several {
+		t.Errorf("applied with %+v", how)
+	}
+	s.write("overlays/midstream/kustomization.yaml", "resources: [../../base]\nnamespace: store\n")
+	s.rewrite()
+	policy, binding := s.policy()
+	values := binding.Spec.MatchResources.NamespaceSelector.MatchExpressions[0].Values
+	if diff := cmp.Diff([]string{"store"}, values); diff != "" || policy.Name != "my-kots-app-images.store" {
+		t.Errorf("the policy %s is for %v", policy.Name, values)
+	}
+}
+
 // TestPolicyGoes: without the flag, or anything to rename, there is no policy, and the user learns of the one
 // that he may have applied.
 func TestPolicyGoes(t *testing.T) {

@@ -103,7 +103,7 @@ func sorted(t *testing.T, stream string) []string {
 	var all []string
 	for _, doc := range strings.Split(stream, "\n---\n") {
 		var object map[string]any
-		if err := yaml.Unmarshal([]byte(doc), &object); err != nil {
+		if err := yaml.Unmarshal([]byte(doc+"\n"), &object); err != nil {
 			t.Fatal(err)
 		}
 		text, err := json.MarshalIndent(object, "", "  ")

@@ -35,8 +35,10 @@ func mayImport() map[string][]string {
 		// The source proxy.
 		"source": {"engine", "frontproxy", "httpserver", "oci", "preflight", "singleflight", "upstream"},
 		// The image proxy, and what it knows of licenses; not where it is from.
-		"license/catalog": {"upstream"},
-		"imageproxy":      {"engine", "httpserver", "keyfile", "license/catalog", "oci", "upstream"},
+		"license/catalog":          {"upstream"},
+		"imageproxy/cache":         {"engine", "oci", "singleflight", "upstream"},
+		"imageproxy/cache/storage": {"imageproxy/cache"},
+		"imageproxy":               {"engine", "httpserver", "imageproxy/cache", "keyfile", "license/catalog", "oci", "upstream"},
 		// Where settings and licenses come from.
 		"settings/strictyaml": {},
 		"license/v1alpha1":    {"oci", "settings/strictyaml"},
@@ -46,9 +48,9 @@ func mayImport() map[string][]string {
 			"keychain", "keychain/ambient", "keychain/dockerconfig", "kube", "license/catalog", "license/v1alpha1",
 			"settings/filewatch", "upstream",
 		},
-		"httpserver/metrics": {"httpserver", "imageproxy", "license/catalog"},
+		"httpserver/metrics": {"httpserver", "imageproxy", "imageproxy/cache", "license/catalog", "oci"},
 		"proxy": {
-			"apiservice", "diagnosis", "engine", "httpserver", "httpserver/metrics", "imageproxy", "keychain", "keychain/ambient",
+			"apiservice", "diagnosis", "engine", "httpserver", "httpserver/metrics", "imageproxy", "imageproxy/cache", "imageproxy/cache/storage", "keychain", "keychain/ambient",
 			"keychain/dockerconfig", "keyfile", "kube", "license/catalog", "license/store", "oci", "preflight", "session", "settings", "settings/filewatch", "source", "upstream",
 		},
 		// kubectl-lsp.

@@ -43,7 +43,7 @@ func (x *exchange) send(req *http.Request) (*http.Response, error) {
 	case x.route.Kind == oci.Manifest && (req.Method == http.MethodGet || req.Method == http.MethodHead):
 		return x.withDigest(req)
 	default:
-		return x.target.Registry.RoundTrip(req)
+		return x.roundTrip(req)
 	}
 }
 

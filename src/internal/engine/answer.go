@@ -32,6 +32,9 @@ func (x *exchange) answer(resp *http.Response) error {
 	}
 	upstream := resp.Header
 	resp.Header = returned(upstream, x.target.Discreet)
+	if x.target.Cache != nil && x.target.Cache.Warning() != "" {
+		resp.Header.Set("Warning", x.target.Cache.Warning())
+	}
 	switch x.route.Kind {
 	case oci.UploadStart, oci.Upload:
 		return x.uploadAnswer(resp, upstream)

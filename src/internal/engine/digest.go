@@ -30,7 +30,7 @@ const contentDigest = "Docker-Content-Digest"
 // one that the registry has compressed unasked (quirk D3). For HEAD the manifest itself has to be fetched,
 // because nothing else tells its digest.
 func (x *exchange) withDigest(req *http.Request) (*http.Response, error) {
-	resp, err := x.target.Registry.RoundTrip(req)
+	resp, err := x.roundTrip(req)
 	if err != nil || resp.StatusCode != http.StatusOK {
 		return resp, err
 	}
@@ -84,7 +84,7 @@ func (x *exchange) twice(req *http.Request, first *http.Response, content []byte
 	if !ok {
 		return nil, errors.New("read manifest: its request cannot be made again")
 	}
-	resp, err := x.target.Registry.RoundTrip(again)
+	resp, err := x.roundTrip(again)
 	if err != nil || resp.StatusCode != http.StatusOK || digest == "" {
 		return resp, err
 	}
@@ -136,7 +136,7 @@ func (x *exchange) headByGet(head *http.Response, req *http.Request) (*http.Resp
 	}
 	discard(head)
 	again.Method = http.MethodGet
-	resp, err := x.target.Registry.RoundTrip(again)
+	resp, err := x.roundTrip(again)
 	if err != nil || resp.StatusCode != http.StatusOK {
 		return resp, err
 	}

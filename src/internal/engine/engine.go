@@ -40,6 +40,8 @@ type Target struct {
 	Base string
 	// Content is the digest that a manifest on its way up must have; empty: any.
 	Content string
+	// Cache has what the registry was asked for before; nil: it is asked each time.
+	Cache Cache
 	// Scope that the registry has to grant for it.
 	Scope upstream.Scope
 	// Download lets the content of a blob be fetched from wherever the registry keeps it.
@@ -122,6 +124,11 @@ func (e *Engine) forward(
 		return x.explain(err)
 	}
 	x.ctx = upstream.WithCall(r.Context(), x.call)
+	if x.target.Cache != nil && operation.Kind == oci.Blob && operation.Method == http.MethodGet {
+		if served, err := x.serveBlob(w, r); served {
+			return err
+		}
+	}
 	var failed error // what came in place of an answer
 	proxy := httputil.ReverseProxy{
 		Rewrite:        x.rewrite,

@@ -3,6 +3,7 @@
 package httpserver
 
 import (
+	"io"
 	"net/http"
 	"sync/atomic"
 )
@@ -51,6 +52,16 @@ func (w *writer) Write(p []byte) (int, error) {
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.written.Add(int64(n))
+	return n, err
+}
+
+// ReadFrom implements [io.ReaderFrom]: net/http hands a file to the kernel.
+func (w *writer) ReadFrom(source io.Reader) (int64, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	n, err := io.Copy(w.ResponseWriter, source)
+	w.written.Add(n)
 	return n, err
 }
 

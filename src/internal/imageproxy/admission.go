@@ -95,7 +95,7 @@ func (v *visit) decide(r *http.Request, operation oci.Route) (engine.Target, *ca
 		return engine.Target{}, nil, v.deny(Unauthenticated, v.challenge(r, oci.Errorf(oci.Unauthorized, "the token does not cover this repository"),
 			operation.Name, "insufficient_scope"))
 	}
-	return engine.Target{
+	target := engine.Target{
 		Registry:   registry.Upstream,
 		Repository: repository,
 		Scope:      upstream.Pull(repository),
@@ -104,7 +104,12 @@ func (v *visit) decide(r *http.Request, operation oci.Route) (engine.Target, *ca
 		Discreet:   true,
 		Callers:    []string{credential.License.Name, v.origin.Address.String()},
 		Refused:    func(refusal *upstream.Refusal) *oci.Error { return v.refused(r.Context(), registry, refusal) },
-	}, credential, nil
+	}
+	if v.cfg.Cache != nil {
+		v.cached = v.cfg.Cache.For(registry.Upstream, registry.Name, repository)
+		target.Cache = v.cached
+	}
+	return target, credential, nil
 }
 
 // inForce refuses a license that has ended.

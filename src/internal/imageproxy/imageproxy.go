@@ -12,6 +12,7 @@ import (
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy/cache"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
@@ -33,6 +34,8 @@ type Config struct {
 	// ConcurrentPulls is how many blobs a license has sent at once that names no number itself, and how many
 	// other requests it has answered; 0: any number.
 	ConcurrentPulls int
+	// Cache keeps what is pulled; nil: the registry is asked for everything.
+	Cache *cache.Cache
 	// Recorder gets every request.
 	Recorder Recorder
 	Logger   *slog.Logger
@@ -103,6 +106,8 @@ type visit struct {
 	// passed: it was admitted, to the ExternalRegistry of that name if it is about one.
 	passed   bool
 	registry string
+	// cached is the cache as the request sees it; nil: there is none.
+	cached *cache.View
 }
 
 // Name implements [engine.Side].
@@ -145,7 +150,7 @@ func (v *visit) holder(c *catalog.Credential) {
 func (v *visit) report(ctx context.Context, e *httpserver.Entry) {
 	r := v.record
 	r.ID, r.Status, r.Bytes, r.Duration, r.Err = e.ID, e.Status, e.Out, e.Duration, e.Err
-	r.Remote = v.origin.Address.String()
+	r.Remote, r.Cache = v.origin.Address.String(), v.cached.Finish(e.Out)
 	r.Success = e.Status < http.StatusBadRequest && e.Err == nil
 	if ended := v.ended.Load(); e.Err != nil && ended != nil {
 		r.Reason, r.Err = ended.reason, ended.answer

@@ -6,6 +6,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy/cache"
 )
 
 // Action is what was asked for, one of a closed set.
@@ -58,6 +60,8 @@ type Record struct {
 	Duration time.Duration
 	// Waited is how much of it the request waited for others of its license.
 	Waited time.Duration
+	// Cache is what part the cache had in the answer; empty: none.
+	Cache cache.Result
 	// Remote is the client's address.
 	Remote string
 	// Err is why it failed; it may name the registry, and is for the vendor.
@@ -88,6 +92,9 @@ func (r Record) Log(ctx context.Context, logger *slog.Logger) {
 	}
 	if r.Waited > 0 {
 		attrs = append(attrs, slog.Duration("waited", r.Waited))
+	}
+	if r.Cache != "" {
+		attrs = append(attrs, slog.String("cache", string(r.Cache)))
 	}
 	level := slog.LevelInfo
 	if r.Err != nil {

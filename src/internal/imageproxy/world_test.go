@@ -64,6 +64,8 @@ type config struct {
 	transfers *httpserver.Transfers
 	// password with which the vendor's robot comes to quay; empty: the right one.
 	password string
+	// cache is the URL of the storage; empty: nothing is kept.
+	cache string
 	// keychain of quay; nil: one with that password.
 	keychain keychain.Keychain
 }
@@ -79,6 +81,7 @@ type world struct {
 	issuer  *imageproxy.Issuer
 	log     *proxytest.Log
 	pulls   *pulls
+	counts  *counts
 	// digest of the manifest v1, and of a blob, in every team/api.
 	digest, blob string
 
@@ -166,7 +169,9 @@ func newWorld(t *testing.T, cfg config) *world {
 	logger := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	forwarding := engine.New(nil)
 	forwarding.Transfers = cfg.transfers
+	w.counts = &counts{answers: map[string]int{}}
 	side := imageproxy.New(imageproxy.Config{
+		Cache:  w.openCache(cfg.cache, logger),
 		Engine: forwarding, Catalog: w.store, Issuer: w.issuer, Proxies: proxies, External: external,
 		TerminateOnRevoke: cfg.terminate, ConcurrentPulls: cfg.pulls,
 		Recorder: w.pulls, Logger: logger,

@@ -14,6 +14,8 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/httpserver/metrics"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy/cache"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy/cache/storage"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/kube"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/store"
@@ -41,10 +43,13 @@ type Images struct {
 	ExternalURLs string
 	// ConcurrentPulls is how many blobs one license has sent at once that names no number itself.
 	ConcurrentPulls int
+	// Cache is the URL of the storage that keeps what was pulled; empty: nothing is kept.
+	Cache string
 }
 
 // check reports flags that do not go together.
 func (i Images) check(inCluster bool) error {
+	_, cached := i.cacheSettings()
 	_, proxies := imageproxy.ParseTrustedProxies(i.TrustedProxies)
 	external, urls := imageproxy.ParseExternalURLs(i.ExternalURLs)
 	switch {
@@ -58,6 +63,8 @@ func (i Images) check(inCluster bool) error {
 		return errors.New("--image-proxy-tls-cert and --image-proxy-tls-key belong together: pass both, or neither")
 	case i.ConcurrentPulls < 1:
 		return fmt.Errorf("--image-proxy-concurrent-pulls is %d: it must be 1 or more", i.ConcurrentPulls)
+	case cached != nil:
+		return fmt.Errorf("--image-proxy-cache: %w", cached)
 	case proxies != nil:
 		return fmt.Errorf("--image-proxy-trusted-proxies: %w", proxies)
 	case urls != nil:
@@ -71,6 +78,31 @@ func (i Images) check(inCluster bool) error {
 	default:
 		return nil
 	}
+}
+
+// cacheSettings are those of the cache, if there is to be one.
+func (i Images) cacheSettings() (storage.Settings, error) {
+	if i.Cache == "" {
+		return storage.Settings{}, nil
+	}
+	return storage.ParseURL(i.Cache)
+}
+
+// openCache opens the cache; nil without one.
+func openCache(ctx context.Context, cfg Config, m *metrics.Metrics) (*cache.Cache, error) {
+	settings, err := cfg.Images.cacheSettings()
+	if err != nil || cfg.Images.Cache == "" {
+		return nil, err
+	}
+	counted := m.Cache()
+	opened, err := storage.Open(ctx, settings, counted, cfg.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("--image-proxy-cache: %w", err)
+	}
+	counted.Size(opened.Size)
+	return cache.New(ctx, cache.Config{
+		Policy: settings.Policy, Storage: opened, Observer: counted, Log: cfg.Logger,
+	}), nil
 }
 
 // openImages opens the image proxy.
@@ -123,10 +155,16 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 	if err != nil {
 		return p, err
 	}
+	kept, err := openCache(starting, cfg, m)
+	if err != nil {
+		cancel()
+		return p, errors.Join(err, followed.Wait())
+	}
 	counted.Licenses(func() iter.Seq[*catalog.License] { return followed.Catalog().Current().Licenses() })
 	side := imageproxy.New(imageproxy.Config{
 		Engine: cfg.engine(imageproxy.Side, nil, m), Catalog: followed.Catalog(), Issuer: issuer, Proxies: proxies,
 		External: external, TerminateOnRevoke: cfg.Images.TerminateOnRevoke, ConcurrentPulls: cfg.Images.ConcurrentPulls,
+		Cache:    kept,
 		Recorder: imageproxy.Recorders{counted, noted{followed}}, Logger: cfg.Logger,
 	})
 	stopped := make(chan error, 1)
@@ -136,7 +174,7 @@ func openImagesOf(starting context.Context, cluster *kube.Client, cfg Config, m 
 		cancel()
 		side.Close()
 		_ = followed.Wait() // its error has been told by stopped
-		return nil
+		return kept.Close()
 	}
 	p.listeners = []httpserver.Listener{{
 		Name: imageproxy.Side, Address: cfg.Images.Address, Setting: "--image-proxy-address", TLS: secured,

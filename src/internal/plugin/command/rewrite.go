@@ -42,11 +42,14 @@ func newRewrite(a *app) *cobra.Command {
 
 The command writes a kustomization, the midstream, between the vendor's manifests (the base) and what you
 apply. It collects the images of all Pods in the base, and asks each image's registry for it without
-credentials. An image is private when its registry wants credentials or does not answer.
+credentials. An image is private when its registry answers with anything but the manifest. With --verify, the
+image proxy is asked for each private image before anything is written.
 
 The midstream has the base as a resource, a new name for each private image, and the pull Secret. Patches add
-the Secret to everything that uses such an image. The Secret goes into --namespace, and into the
-additionalNamespaces of a kots.io/v1beta1 Application in the base.
+the Secret to everything that uses such an image, and keep those of its ServiceAccount. The Secret goes into
+--namespace, the namespaces of such Pods, and the additionalNamespaces of an Application in the base.
+
+What only an installer reads is left out of what is applied. Template text that was not rendered is an error.
 
 Images elsewhere are found as well: in custom resources, in variables and arguments, in ConfigMaps. Those that
 are images for certain are renamed, by JSON patches. Inside of longer texts they are renamed with --in-text.

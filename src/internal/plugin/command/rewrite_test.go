@@ -234,11 +234,11 @@ func TestRewriteMistakes(t *testing.T) {
 }
 
 // TestRewriteWithASilentRegistry: no answer in time is private, and is said.
-// TestRewriteOfABaseWithAHole: kustomize says it in four nested errors.
+// TestRewriteOfABaseWithAHole: kustomize says it in four nested errors, of which the cause comes first.
 func TestRewriteOfABaseWithAHole(t *testing.T) {
 	s := newMarket(t)
 	s.file("base/kustomization.yaml", "resources: [pod.yaml, gone.yaml]\n")
-	s.rewrite().want(t, 1, "", "kubectl lsp: base "+s.path("base")+": a kustomization names "+s.path("base/gone.yaml")+", which does not exist\n")
+	s.rewrite().want(t, 1, "", "kubectl lsp: kustomize cannot build "+s.path("base")+": a kustomization names "+s.path("base/gone.yaml")+", which does not exist (kustomize says: ")
 }
 
 // TestRewriteWithoutPrivateImages: what nothing uses is said.

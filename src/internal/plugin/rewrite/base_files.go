@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -221,16 +220,26 @@ func (f *files) error(m manifest, err error) error {
 	return fmt.Errorf("%s: %w", filepath.Join(f.dir, filepath.FromSlash(m.path)), err)
 }
 
-// explain says which file cannot be read, when that is why kustomize failed: kustomize itself says so less
-// clearly.
+// explain says which file cannot be read and why, when that is why kustomize failed: kustomize does not tell
+// the line.
 func (f *files) explain(err error) error {
 	for _, m := range f.manifests {
-		if m.err != nil && strings.Contains(err.Error(), filepath.Base(m.path)) {
+		if !strings.Contains(err.Error(), filepath.Base(m.path)) {
+			continue
+		}
+		if m.err != nil {
 			return f.error(m, m.err)
 		}
-	}
-	if missing := regexp.MustCompile(`evalsymlink failure on '([^']+)' : lstat [^']*: no such file`).FindStringSubmatch(err.Error()); missing != nil {
-		return fmt.Errorf("base %s: a kustomization names %s, which does not exist", f.dir, missing[1])
+		for _, doc := range m.docs {
+			if line := m.template(doc); line > 0 {
+				return f.error(m, notRendered(line))
+			}
+		}
+		if strings.Contains(err.Error(), "missing metadata.name") {
+			if err := f.nameless(m); err != nil {
+				return err
+			}
+		}
 	}
 	return err
 }

@@ -154,3 +154,8 @@ func idOf(doc *yaml.Node) resid.ResId {
 	return resid.ResId{Gvk: resid.Gvk{Group: group, Kind: value(doc, "kind")}, Name: text(metadata, "name"),
 		Namespace: text(metadata, "namespace")}
 }
+
+// generateName is what an object's name begins with, when the API server is to make it; else empty.
+func generateName(object *yaml.Node) string {
+	return text(strictyaml.Value(object, "metadata"), "generateName")
+}

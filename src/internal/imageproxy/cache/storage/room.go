@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy/cache"
+)
+
+const (
+	// block is what a small file takes of a disk at least, in bytes.
+	block = 4096
+	// noteUse is how often the use of a file is noted on the disk.
+	noteUse = time.Minute
+	// abandoned is for how long nobody has written a temporary file that nobody writes any more.
+	abandoned = time.Hour
+)
+
+// room keeps the objects of a storage below a size. What was used longest ago leaves first.
+type room struct {
+	limit int64
+	// evicted is told of each object that has to leave; may be nil.
+	evicted func()
+
+	mu      sync.Mutex
+	taken   int64
+	objects *simplelru.LRU[string, *occupant]
+}
+
+// occupant is what one object takes.
+type occupant struct {
+	size  int64
+	noted time.Time // when its use was last noted on the disk
+}
+
+func newRoom(limit int64) *room {
+	objects, _ := simplelru.NewLRU[string, *occupant](math.MaxInt, nil) // only a size that is not positive is an error
+	return &room{limit: limit, objects: objects}
+}
+
+// load takes over what a directory has, from the names and times of its files. It removes what a process that
+// was killed left half-written.
+func (r *room) load(dir string) error {
+	type found struct {
+		key  string
+		size int64
+		used time.Time
+	}
+	var all []found
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return ignoreMissing(err)
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return ignoreMissing(err)
+		}
+		if strings.HasSuffix(path, unfinished) {
+			if time.Since(info.ModTime()) > abandoned {
+				return ignoreMissing(os.Remove(path))
+			}
+			return nil
+		}
+		key, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		if key = filepath.ToSlash(key); cache.IsKey(key) {
+			all = append(all, found{key, info.Size(), lastUse(info)})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(all, func(a, b found) int { return cmp.Or(a.used.Compare(b.used), strings.Compare(a.key, b.key)) })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, each := range all {
+		r.add(each.key, each.size, each.used)
+	}
+	return nil
+}
+
+// ignoreMissing is for what another process has removed.
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// add is called with the lock.
+func (r *room) add(key string, size int64, noted time.Time) {
+	size = (size + block - 1) / block * block
+	if old, ok := r.objects.Get(key); ok {
+		r.taken -= old.size
+	}
+	r.objects.Add(key, &occupant{size, noted})
+	r.taken += size
+}
+
+// use notes that an object is used, which another process may have put there. It reports whether to note that
+// on the disk as well.
+func (r *room) use(key string, size int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	object, ok := r.objects.Get(key)
+	if !ok {
+		r.add(key, size, now)
+		return true
+	}
+	if now.Sub(object.noted) < noteUse {
+		return false
+	}
+	object.noted = now
+	return true
+}
+
+// reserve makes room for an object. It returns what has to leave for that, and false where the object is too
+// large.
+func (r *room) reserve(key string, size int64) (evicted []string, fits bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if size > r.limit {
+		return nil, false
+	}
+	r.add(key, size, time.Now())
+	return r.evict(r.limit), true
+}
+
+// free returns what has to leave so that so many bytes are free.
+func (r *room) free(bytes int64) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if bytes == 0 {
+		return r.evict(r.limit)
+	}
+	return r.evict(max(0, r.taken-bytes))
+}
+
+// evict is called with the lock.
+func (r *room) evict(limit int64) (evicted []string) {
+	for r.taken > limit {
+		key, object, ok := r.objects.RemoveOldest()
+		if !ok {
+			break
+		}
+		r.taken -= object.size
+		evicted = append(evicted, key)
+		if r.evicted != nil {
+			r.evicted()
+		}
+	}
+	return evicted
+}
+
+// drop forgets an object that is gone.
+func (r *room) drop(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if object, ok := r.objects.Peek(key); ok {
+		r.taken -= object.size
+		r.objects.Remove(key)
+	}
+}
+
+// size is how many bytes are taken.
+func (r *room) size() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.taken
+}

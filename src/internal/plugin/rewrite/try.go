@@ -44,6 +44,9 @@ type trial struct {
 // that the proxy does not know, keeps its name: it is as likely to be public. All others that fail are a
 // [Lacking].
 func (p *Plan) Try(ctx context.Context, t Trial) error {
+	if err := p.settle(); err != nil {
+		return err
+	}
 	trials := p.trials()
 	if len(trials) == 0 {
 		return nil
@@ -105,16 +108,26 @@ func (l *Lacking) Error() string {
 		len(l.Images), l.Asked)
 }
 
-// trials are the images that are renamed, or on the proxy's domain already.
+// trials are the images that are renamed, or on the proxy's domain already. What the user's own entries rename
+// or pin is asked for as they have it.
 func (p *Plan) trials() []trial {
 	renamed := p.renamed()
 	var all []trial
-	for _, image := range p.Base.Images {
+	for _, image := range p.allImages() {
 		switch {
 		case image.Host == p.Proxy.Domain:
 			all = append(all, trial{image: image, proxied: image.Written})
 		case renamed[image.Repository] && !p.licensed(image):
+			user := p.users[p.pattern(image.Name)]
 			version := strings.TrimPrefix(image.Written, image.Name)
+			switch {
+			case user.NewName != "":
+				continue
+			case user.Digest != "":
+				version = "@" + user.Digest
+			case user.NewTag != "":
+				version = ":" + user.NewTag
+			}
 			all = append(all, trial{image: image, proxied: p.Proxy.Name(image.Name) + version})
 		}
 	}

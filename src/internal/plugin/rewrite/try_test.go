@@ -120,6 +120,23 @@ func TestTry(t *testing.T) {
 	}
 }
 
+// TestTryOfUsersEntries: what the user's kustomization renames elsewhere is not the proxy's, and a tag of its
+// own is the one that will be pulled.
+func TestTryOfUsersEntries(t *testing.T) {
+	p := newProxy(t, map[string]string{"quay.io/o/a:pinned": "manifest", "quay.io/o/b:" + manifestDigest: "manifest"})
+	s := newSite(t, map[string]string{"pods.yaml": pod("p", "quay.io/o/a:1", "quay.io/o/b:1", "quay.io/o/c:1")})
+	s.plan.Proxy.Domain = p.host
+	s.write("overlays/midstream/kustomization.yaml", "images:\n- {name: quay.io/o/a, newTag: pinned}\n- {name: quay.io/o/b, digest: '"+manifestDigest+"'}\n"+
+		"- {name: quay.io/o/c, newName: mirror.example.com/c}\n")
+	if err := s.try(nil, rewrite.Trial{Timeout: patience}); err != nil {
+		t.Error(err)
+	}
+	slices.Sort(p.asked)
+	if diff := cmp.Diff([]string{"quay.io/o/a:pinned", "quay.io/o/b:" + manifestDigest}, p.asked); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+}
+
 // TestTryKeepsWhatNobodyKnows: a registry that is slow for once does not send a public image to a proxy that
 // has no such registry. What wants credentials, or is not found anywhere, fails.
 func TestTryKeepsWhatNobodyKnows(t *testing.T) {

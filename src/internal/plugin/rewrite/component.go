@@ -13,8 +13,8 @@ import (
 )
 
 // componentDir is a kustomize component of ours beside the midstream's kustomization. It holds what strategic
-// merges cannot do: they replace the lists of kinds that kustomize does not know. Kustomize builds a component
-// before the patches and images of the kustomization, so what the user says there comes last.
+// merges cannot do: they replace the lists of kinds that kustomize does not know. Kustomize builds a
+// component before the patches and images of the kustomization, so what the user says there comes last.
 const componentDir = "image-patches"
 
 const componentPurpose = "It changes what kustomize's images and strategic merges do not reach."
@@ -32,8 +32,8 @@ type objectPatch struct {
 	operations []operation
 }
 
-// text has an operation on each line, as JSON: kustomize trims the text, and a line end in YAML's own form of a
-// value would be lost.
+// text has an operation on each line, as JSON: kustomize trims the text, and a line end in YAML's own form of
+// a value would be lost.
 func (p objectPatch) text() (string, error) {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)

@@ -79,10 +79,11 @@ func (p *Plan) outcome(field Field, m mention, renamed map[string]bool) (_ Outco
 	case !renamed[m.image.Repository]:
 		return Left, "it need not be an image: " + answer.Reason, image + ", and " + keep
 	case p.isOverridden(m.image):
-		return Left, "the midstream's kustomization has an entry of yours for it, which does not reach it", "patch it as well, or " + keep
+		return Left, "the midstream's kustomization has an entry of yours for it, which does not reach it",
+			"patch it as well, or " + keep
 	case field.Form == InText && !p.InText && !field.named:
 		return Left, "it is part of a text", "--in-text renames what is in texts, and " + keep
-	case field.Form == Split && !(field.renamesSplit() && m.image.Host != "" && strings.HasPrefix(strings.TrimSpace(field.value), m.image.Name)):
+	case field.Form == Split && !field.renamesSplit(m.image):
 		return Left, "its tag is in another field", image + ", if the operator puts the two together, and " + keep
 	default:
 		return Renamed, "private, or of a repository that is", ""
@@ -125,8 +126,8 @@ func (p *Plan) patchFields(list *patchList) {
 	}
 }
 
-// confirmed reports whether what need not be an image is one that wants credentials. Docker Hub wants them for
-// whatever does not exist, too, so there a short name is not confirmed by it.
+// confirmed reports whether what need not be an image is one that wants credentials. Docker Hub wants them
+// for whatever does not exist, too, so there a short name is not confirmed by it.
 func (p *Plan) confirmed(image UnsureImage) bool {
 	switch answer := p.Answers[image.Written]; answer.Verdict {
 	case Assumed:

@@ -287,6 +287,18 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
+// TestLeftoverOfGenerated: what is left in a generated ConfigMap is told, whatever its new name is.
+func TestLeftoverOfGenerated(t *testing.T) {
+	s := newSite(t, map[string]string{
+		"kustomization.yaml": "resources: [pod.yaml]\nconfigMapGenerator: [{name: c, literals: ['image=quay.io/o/p:1', 'x=a:quay.io/o/p']}]\n",
+		"pod.yaml":           pod("p", "quay.io/o/p:1"),
+	})
+	s.rewrite()
+	if warnings := strings.Join(s.plan.Warnings(), "\n"); !strings.Contains(warnings, ": data.x still has the name quay.io/o/p; ") {
+		t.Errorf("warnings\n%s", warnings)
+	}
+}
+
 // TestUsersEntry: an entry of the user's for a name does not reach fields, and that is told.
 func TestUsersEntry(t *testing.T) {
 	s := newSite(t, operator("apiVersion: example.com/v1\nkind: Broker\nmetadata: {name: b}\nspec: {image: 'quay.io/o/operator:1'}\n"))

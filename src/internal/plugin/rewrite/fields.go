@@ -185,7 +185,8 @@ func (r registries) has(m mention) bool {
 	if !strings.Contains(m.image.Name, "/") {
 		return m.named && r.repositories[m.image.Repository]
 	}
-	return r.repositories[m.image.Repository] || r.hosts[owner(m.image)] && !strings.HasPrefix(owner(m.image), name.DefaultRegistry+"/library")
+	from := owner(m.image)
+	return r.repositories[m.image.Repository] || r.hosts[from] && from != name.DefaultRegistry+"/library"
 }
 
 // mayBe reports whether a mention is worth a question.

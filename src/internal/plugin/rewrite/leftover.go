@@ -44,9 +44,11 @@ func (p *Plan) findLeftovers(objects []*yaml.RNode) []leftover {
 			told[f.String()] = true
 		}
 	}
-	ours := map[objectID]bool{}
+	ours, built := map[objectID]bool{}, indexOf(objects)
 	for _, object := range p.Base.objects {
-		ours[objectOf(object)] = true
+		if found := built.find(p.Base.names, objectOf(object)); found != nil {
+			ours[objectOf(found)] = true
+		}
 	}
 	var all []leftover
 	walkStrings(objects, func(s place) {
@@ -57,11 +59,17 @@ func (p *Plan) findLeftovers(objects []*yaml.RNode) []leftover {
 		if told[f.String()] || selects(p.Base.keep, s, map[string]bool{}) {
 			return
 		}
-		if name := nameIn(s.node.Value, names); name != "" {
-			all = append(all, leftover{f.String(), "still has the name " + name, "--image-field " + quoted(f.flag()) + " renames it", f.flag()})
-		} else if part := valuePart(s.node.Value); prefixes[part] != "" {
-			all = append(all, leftover{f.String(), "has a part of the name " + prefixes[part], "an overlay of yours can change it", f.flag()})
+		found := leftover{where: f.String(), flag: quoted(f.flag())}
+		part := prefixes[valuePart(s.node.Value)]
+		switch name := nameIn(s.node.Value, names); {
+		case name != "":
+			found.why, found.remedy = "still has the name "+name, "--image-field "+found.flag+" renames it"
+		case part != "":
+			found.why, found.remedy = "has a part of the name "+part, "an overlay of yours can change it"
+		default:
+			return
 		}
+		all = append(all, found)
 	})
 	return all
 }
@@ -106,8 +114,8 @@ func valuePart(text string) string {
 	return strings.TrimSuffix(text[strings.LastIndexByte(text, '=')+1:], "/")
 }
 
-// nameIn returns the name that stands in a text as a word of its own; empty: none does. In the address of a web
-// page it does not.
+// nameIn returns the name that stands in a text as a word of its own; empty: none does. In the address of a
+// web page it does not.
 func nameIn(text string, names []string) string {
 	if !strings.Contains(text, "/") {
 		return ""
@@ -157,11 +165,11 @@ func (p *Plan) fieldWarnings() []string {
 	}
 	for _, l := range p.findLeftovers(p.built) {
 		all = append(all, fmt.Sprintf("%s %s; %s, and --keep-field %s keeps it without a warning",
-			l.where, l.why, l.remedy, quoted(l.flag)))
+			l.where, l.why, l.remedy, l.flag))
 	}
 	if p.renamesFields() && !p.AdmissionPolicy {
-		all = append(all, "the Pods that are made of images outside of containers need the pull Secret "+p.secretName()+
-			" as well: tell the operator that makes them, or say --admission-policy")
+		all = append(all, fmt.Sprintf("the Pods that are made of images outside of containers need the pull "+
+			"Secret %s as well: tell the operator that makes them, or say --admission-policy", p.secretName()))
 	}
 	return all
 }

@@ -80,7 +80,8 @@ func callsImage(name string) bool { return strings.Contains(strings.ToLower(name
 // endsWithImage reports whether a name means an image as such, and not its registry, repository or tag.
 func endsWithImage(name string) bool {
 	name = strings.ToLower(name)
-	return strings.HasSuffix(name, "image") || strings.HasSuffix(name, "images") || strings.HasPrefix(name, "related_image_")
+	return strings.HasSuffix(name, "image") || strings.HasSuffix(name, "images") ||
+		strings.HasPrefix(name, "related_image_")
 }
 
 // mentions returns the images in a string, and how they stand there. name is what the string is called.
@@ -112,8 +113,8 @@ func mentions(text, name string) ([]mention, Form) {
 	return inText(text), InText
 }
 
-// bareWord reads a field that is called just "image" as an image without a tag and an owner, such as "nginx". It
-// may be a word of the application's own.
+// bareWord reads a field that is called just "image" as an image without a tag and an owner, such as "nginx".
+// It may be a word of the application's own.
 func bareWord(text string, start, end int, name string) (mention, bool) {
 	image, err := ParseImage(text[start:end])
 	if err != nil || !strings.EqualFold(name, "image") || image.Written == placeholder || !plausible(image) {
@@ -190,7 +191,8 @@ func inText(text string) []mention {
 
 // inReference reports whether a byte may be in an image.
 func inReference(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("._:/@-", c) >= 0
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
+		strings.IndexByte("._:/@-", c) >= 0
 }
 
 // isPart reports whether a word is completed by a variable or a template beside it.

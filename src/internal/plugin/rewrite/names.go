@@ -41,8 +41,8 @@ func namesOf(objects []*yaml.RNode) names {
 	return n
 }
 
-// hashOf is the hash at the end of a name, with its hyphen, where kustomize made the name; empty elsewhere. It
-// is that of the content, so it changes with it.
+// hashOf is the hash at the end of a name, with its hyphen, where kustomize made the name; empty elsewhere.
+// It is that of the content, so it changes with it.
 func hashOf(object *yaml.RNode) string {
 	if kind := object.GetKind(); kind != "ConfigMap" && kind != "Secret" {
 		return ""
@@ -54,8 +54,8 @@ func hashOf(object *yaml.RNode) string {
 	return "-" + hash
 }
 
-// target selects exactly one object. Kustomize takes each value for a regular expression, and an empty one for
-// all; what has no namespace is in "default" for it. A generated object has no hash yet, unless the vendor
+// target selects exactly one object. Kustomize takes each value for a regular expression, and an empty one
+// for all; what has no namespace is in "default" for it. A generated object has no hash yet, unless the vendor
 // generated it.
 func (n names) target(object objectID) map[string]string {
 	group, version := resid.ParseGroupVersion(object.APIVersion)

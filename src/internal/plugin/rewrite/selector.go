@@ -23,9 +23,10 @@ const anyStep = -2
 // String is what the user wrote.
 func (s FieldSelector) String() string { return s.text }
 
-// ParseFieldSelector reads KIND:PATH. The kind may have its group behind it, as in Kafka.kafka.strimzi.io. The
-// path has dots between its steps: spec.image. A list has an index, or none for all elements: spec.args[0],
-// spec.steps[].image. Keys with other characters stand in brackets, too: data[config.yaml]. A star is every key.
+// ParseFieldSelector reads KIND:PATH. The kind may have its group behind it, as in Kafka.kafka.strimzi.io.
+// The path has dots between its steps: spec.image. A list has an index, or none for all elements: spec.args[0],
+// spec.steps[].image. Keys with other characters stand in brackets, too: data[config.yaml]. A star is every
+// key.
 func ParseFieldSelector(text string) (FieldSelector, error) {
 	kind, path, found := strings.Cut(text, ":")
 	if !found || kind == "" || path == "" {

@@ -78,8 +78,12 @@ func splitFields() []FieldSelector {
 	return all
 }
 
-// renamesSplit reports whether a new name in place of the repository does what it should.
-func (f Field) renamesSplit() bool {
+// renamesSplit reports whether a new name in place of the repository does what it should. Its registry has to
+// be in the same field.
+func (f Field) renamesSplit(image Image) bool {
+	if image.Host == "" || strings.TrimSpace(f.value) != image.Name {
+		return false
+	}
 	place := place{object: f.object, steps: f.steps}
 	return slices.ContainsFunc(splitFields(), func(s FieldSelector) bool { return s.matches(place) })
 }

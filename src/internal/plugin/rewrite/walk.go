@@ -78,8 +78,11 @@ type place struct {
 
 // inData reports whether the string is a file, as it were: data of a ConfigMap, or of a Secret in plain text.
 func (p place) inData() bool {
-	return len(p.steps) == 2 && strings.HasPrefix(p.object.APIVersion, "v1") &&
-		(p.object.Kind == "ConfigMap" && p.steps[0].key == "data" || p.object.Kind == "Secret" && p.steps[0].key == "stringData")
+	if len(p.steps) != 2 || p.object.APIVersion != "v1" {
+		return false
+	}
+	kind, key := p.object.Kind, p.steps[0].key
+	return kind == "ConfigMap" && key == "data" || kind == "Secret" && key == "stringData"
 }
 
 // walker calls visit with each string of objects outside of containers' images and of what only describes.
@@ -111,7 +114,8 @@ func (w *walker) value(parent *yaml.Node, key string, value *yaml.Node, way step
 	way = append(way, step{key, -1})
 	switch value.Kind {
 	case yaml.ScalarNode:
-		if value.ShortTag() == yaml.NodeTagString && !w.elsewhere(way) && !(isCRD(w.object.Kind) && key == "description") {
+		described := isCRD(w.object.Kind) && key == "description"
+		if value.ShortTag() == yaml.NodeTagString && !w.elsewhere(way) && !described {
 			w.visit(place{w.object, way, value, parent, called(parent, way)})
 		}
 	case yaml.MappingNode:
@@ -139,7 +143,7 @@ func (w *walker) sequence(node *yaml.Node, way steps) {
 		switch item.Kind {
 		case yaml.ScalarNode:
 			name := name
-			if i > 0 && strings.HasPrefix(node.Content[i-1].Value, "-") && !strings.Contains(node.Content[i-1].Value, "=") {
+			if i > 0 && isFlag(node.Content[i-1].Value) {
 				name = node.Content[i-1].Value
 			}
 			if item.ShortTag() == yaml.NodeTagString {
@@ -153,6 +157,11 @@ func (w *walker) sequence(node *yaml.Node, way steps) {
 	}
 }
 
+// isFlag reports whether an argument is a flag whose value is the next argument.
+func isFlag(argument string) bool {
+	return strings.HasPrefix(argument, "-") && !strings.Contains(argument, "=")
+}
+
 // elsewhere reports whether the string is a container's image, which kustomize's images are for. Those of
 // ephemeral containers and image volumes are so where the kind is known.
 func (w *walker) elsewhere(way steps) bool {
@@ -164,7 +173,8 @@ func (w *walker) elsewhere(way steps) bool {
 		list := way[n-3].key
 		return list == "containers" || list == "initContainers" || w.known && list == "ephemeralContainers"
 	}
-	return w.known && n >= 4 && way[n-1].key == "reference" && way[n-2].key == "image" && way[n-4].key == "volumes"
+	return w.known && n >= 4 &&
+		way[n-1].key == "reference" && way[n-2].key == "image" && way[n-4].key == "volumes"
 }
 
 // called is what a value is called: a variable by the name beside it, a default by what it is for.

@@ -72,6 +72,12 @@ func Open(ctx context.Context, s Settings, observer Observer, logger *slog.Logge
 	if st.place, err = openPlace(ctx, s); err != nil {
 		return nil, fmt.Errorf("open the cache's storage: %w", err)
 	}
+	if s.SignedURLs {
+		if _, err := st.place.sign(ctx, "content"); errors.Is(err, errNoURL) {
+			return nil, errors.New("signed_urls=true needs a key to sign with: set AZURE_STORAGE_KEY for Azure, " +
+				"AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (an HMAC key) for Google")
+		}
+	}
 	if st.room != nil {
 		st.Remove(ctx, st.room.free(0)...) // the size may be smaller than last time
 	}

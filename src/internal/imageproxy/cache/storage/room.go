@@ -59,7 +59,11 @@ func (r *room) load(dir string) error {
 		used time.Time
 	}
 	var all []found
+	dir = filepath.Clean(dir)
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if entry != nil && entry.IsDir() && path != dir && filepath.Dir(path) == dir && !cache.IsKey(entry.Name()+"/") {
+			return fs.SkipDir // another's, such as the lost+found of a volume, which only root may read
+		}
 		if err != nil || !entry.Type().IsRegular() {
 			return ignoreMissing(err)
 		}

@@ -32,7 +32,15 @@ const (
 	awayFor = 15 * time.Second
 	// urlLife is how long a signed URL opens a blob.
 	urlLife = time.Minute
+	// writeLimit is how long the storage may take nothing of an object.
+	writeLimit = time.Minute
+	// largePart is the size from which on a bucket takes an object in parts, in bytes, and maxUploads how many
+	// such objects are on their way to it at once.
+	largePart, maxUploads = 5 << 20, 4
 )
+
+// errSilent is for a storage that takes no more of an object.
+var errSilent = errors.New("it took nothing for " + writeLimit.String())
 
 // errAway is for a storage that failed a moment ago.
 var errAway = errors.New("the cache's storage failed a moment ago, and is left alone")
@@ -50,17 +58,21 @@ type Storage struct {
 	bucket *blob.Bucket
 	// dir is the directory that it is in; empty for memory and buckets.
 	dir string
+	// locked says to other processes that the directory is in use; may be nil.
+	locked *os.File
 	// room keeps it below its size; nil where the storage has rules of its own.
 	room     *room
 	observer Observer
 	log      *slog.Logger
+	// uploads has a place for each large object that is on its way to a bucket.
+	uploads chan struct{}
 	// away is until when the storage is left alone, in nanoseconds of Unix time.
 	away atomic.Int64
 }
 
 // Open opens a storage.
 func Open(ctx context.Context, s Settings, observer Observer, logger *slog.Logger) (*Storage, error) {
-	st := &Storage{observer: observer, log: logger}
+	st := &Storage{observer: observer, log: logger, uploads: make(chan struct{}, maxUploads)}
 	if s.size > 0 {
 		st.room = newRoom(s.size)
 		st.room.evicted = observer.CacheEvicted
@@ -70,7 +82,7 @@ func Open(ctx context.Context, s Settings, observer Observer, logger *slog.Logge
 		if err := os.MkdirAll(st.dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make the cache's directory: %w", err)
 		}
-		if err := st.room.load(st.dir); err != nil {
+		if err := st.takeOver(); err != nil {
 			return nil, fmt.Errorf("look through the cache's directory: %w", err)
 		}
 	}
@@ -83,6 +95,23 @@ func Open(ctx context.Context, s Settings, observer Observer, logger *slog.Logge
 		st.Remove(ctx, st.room.free(0)...) // the size may be smaller than last time
 	}
 	return st, nil
+}
+
+// takeOver takes over what the directory has.
+func (s *Storage) takeOver() error {
+	file, alone, err := lock(s.dir)
+	if err != nil {
+		return err
+	}
+	s.locked = file
+	if err := s.room.load(s.dir, alone); err != nil {
+		_ = file.Close()
+		return err
+	}
+	if alone {
+		share(file)
+	}
+	return nil
 }
 
 // openBucket opens one of the storages that [ParseURL] takes.
@@ -100,7 +129,10 @@ func openBucket(ctx context.Context, s Settings) (*blob.Bucket, error) {
 }
 
 // Close implements [cache.Storage].
-func (s *Storage) Close() error { return s.bucket.Close() }
+func (s *Storage) Close() error {
+	_ = s.locked.Close() // nothing was written to it
+	return s.bucket.Close()
+}
 
 // Size is how many bytes are kept in a directory or memory. It is false for a bucket.
 func (s *Storage) Size() (int64, bool) {
@@ -168,22 +200,30 @@ func (s *Storage) Open(ctx context.Context, key string) (cache.Object, error) {
 	}
 	if err != nil {
 		cancel(nil)
-		if s.room != nil {
+		err = s.note(context.WithoutCancel(ctx), "read from the cache's storage", err)
+		if s.room != nil && errors.Is(err, cache.ErrNotKept) {
 			s.room.drop(key)
 		}
-		return nil, s.note(context.WithoutCancel(ctx), "read from the cache's storage", err)
+		return nil, err
 	}
-	s.use(key, reader.Size())
+	s.use(ctx, key, reader.Size())
 	return &object{reader, file, cancel}, nil
 }
 
 // use notes that an object was used, for what has to leave first.
-func (s *Storage) use(key string, size int64) {
-	if s.room == nil || !s.room.use(key, size) || s.dir == "" {
+func (s *Storage) use(ctx context.Context, key string, size int64) {
+	if s.room == nil {
 		return
 	}
-	// The time of the last change stays. The file may be gone by now.
-	_ = os.Chtimes(s.path(key), time.Now(), time.Time{})
+	s.Remove(ctx, s.room.use(key, size)...)
+	s.noteUse(key)
+}
+
+// noteUse notes the use of a file for the next start. The time of its last change stays. It may be gone by now.
+func (s *Storage) noteUse(key string) {
+	if s.dir != "" {
+		_ = os.Chtimes(s.path(key), time.Now(), time.Time{})
+	}
 }
 
 // path is where an object's file is; empty: it has none.
@@ -206,10 +246,12 @@ func (s *Storage) Put(ctx context.Context, key string, content io.Reader, size i
 			return nil
 		}
 	}
-	err := s.bucket.Upload(ctx, key, content, &blob.WriterOptions{
-		ContentType: "application/octet-stream", DisableContentTypeDetection: true,
-	})
+	err := s.upload(ctx, key, content, size)
+	if err == nil && s.room != nil && !s.room.has(key) {
+		s.Remove(ctx, key) // it had to leave before it was there
+	}
 	if err == nil {
+		s.noteUse(key) // more exactly than the file system does
 		return nil
 	}
 	if s.room != nil {
@@ -221,17 +263,61 @@ func (s *Storage) Put(ctx context.Context, key string, content io.Reader, size i
 	return s.note(ctx, "write to the cache's storage", err)
 }
 
+// upload writes an object, as long as the storage takes some of it now and then. A bucket has parts of it in
+// memory, so only a few that are large are written at once.
+func (s *Storage) upload(ctx context.Context, key string, content io.Reader, size int64) error {
+	if s.room == nil && size > largePart {
+		select {
+		case s.uploads <- struct{}{}:
+			defer func() { <-s.uploads }()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(writeLimit, func() { cancel(errSilent) })
+	defer timer.Stop()
+	err := s.bucket.Upload(ctx, key, watched{content, timer}, &blob.WriterOptions{
+		ContentType: "application/octet-stream", DisableContentTypeDetection: true, MaxConcurrency: 1,
+	})
+	if err != nil && errors.Is(context.Cause(ctx), errSilent) {
+		return errSilent
+	}
+	return err
+}
+
+// watched puts a timer off with each read.
+type watched struct {
+	io.Reader
+	timer *time.Timer
+}
+
+func (w watched) Read(p []byte) (int, error) {
+	w.timer.Reset(writeLimit)
+	return w.Reader.Read(p)
+}
+
 // Remove implements [cache.Storage].
 func (s *Storage) Remove(ctx context.Context, keys ...string) {
 	for _, key := range keys {
 		if s.room != nil {
 			s.room.drop(key)
 		}
-		err := s.bucket.Delete(ctx, key)
+		if s.room == nil && !s.ready() {
+			return
+		}
+		err := s.delete(ctx, key)
 		if err := s.note(ctx, "remove from the cache's storage", err); err != nil && !errors.Is(err, cache.ErrNotKept) {
 			return
 		}
 	}
+}
+
+func (s *Storage) delete(ctx context.Context, key string) error {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	return s.bucket.Delete(ctx, key)
 }
 
 // SignedURL implements [cache.Storage].

@@ -78,7 +78,9 @@ func (v *View) question(req *http.Request, operation oci.Route) (question, bool)
 func (v *View) Answer(req *http.Request, operation oci.Route) (*http.Response, error) {
 	q, ok := v.question(req, operation)
 	if !ok {
-		v.note(q.kind, Bypass)
+		if v.result != Bypass { // Open has said so
+			v.note(q.kind, Bypass)
+		}
 		return v.registry.RoundTrip(req)
 	}
 	ctx := req.Context()

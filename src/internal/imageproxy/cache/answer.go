@@ -158,7 +158,7 @@ func (c *Cache) keep(ctx context.Context, key string, a answer) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepLimit)
 	defer cancel()
-	if err := c.storage.Put(ctx, key, bytes.NewReader(content), int64(len(content))); err == nil {
+	if err := c.storage.Put(ctx, key, io.NewSectionReader(bytes.NewReader(content), 0, int64(len(content)))); err == nil {
 		a.written = a.At
 	}
 }

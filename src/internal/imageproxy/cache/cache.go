@@ -52,8 +52,8 @@ var ErrNotKept = errors.New("it is not kept")
 type Storage interface {
 	// Open opens an object for being read; [ErrNotKept] for one that is not there.
 	Open(ctx context.Context, key string) (Object, error)
-	// Put keeps an object of so many bytes. Nothing of it is there before all of it is.
-	Put(ctx context.Context, key string, content io.Reader, size int64) error
+	// Put keeps an object. Nothing of it is there before all of it is.
+	Put(ctx context.Context, key string, content *io.SectionReader) error
 	// Remove removes objects, which may be gone.
 	Remove(ctx context.Context, keys ...string)
 	// SignedURL returns an address at which an object can be read for a minute without a credential.

@@ -389,7 +389,7 @@ func (d *download) progress(n int, ended bool, failure error) {
 // store keeps the whole blob.
 func (d *download) store() {
 	c, key := d.cache, contentKey(d.digest.String())
-	if err := c.storage.Put(c.ctx, key, io.NewSectionReader(d.spool, 0, d.arrived), d.arrived); err != nil {
+	if err := c.storage.Put(c.ctx, key, io.NewSectionReader(d.spool, 0, d.arrived)); err != nil {
 		return // has been told
 	}
 	if object, err := c.storage.Open(c.ctx, key); err == nil {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package storage is where the image proxy's cache keeps objects: a directory, memory, or a bucket at Amazon,
-// Google or Azure. gocloud.dev/blob does the reading and writing.
+// Google or Azure, each by its maker's library. Google's is asked as an S3 server, which it is, too: its own
+// library would double the program.
 //
 // The package adds what a cache needs besides. A directory and memory stay below a size: what was used longest
 // ago leaves first, across restarts. A storage that fails is left alone for a while, so that nobody waits for

@@ -59,7 +59,7 @@ func (r *room) load(dir string, alone bool) error {
 		if err != nil {
 			return ignoreMissing(err)
 		}
-		if strings.HasSuffix(path, ".tmp") {
+		if strings.HasSuffix(path, unfinished) {
 			if alone || time.Since(info.ModTime()) > abandoned {
 				return ignoreMissing(os.Remove(path))
 			}

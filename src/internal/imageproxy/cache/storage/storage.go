@@ -14,14 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"gocloud.dev/blob"
-	_ "gocloud.dev/blob/azureblob" // azblob://
-	"gocloud.dev/blob/fileblob"
-	_ "gocloud.dev/blob/gcsblob" // gs://
-	"gocloud.dev/blob/memblob"
-	_ "gocloud.dev/blob/s3blob" // s3://
-	"gocloud.dev/gcerrors"
-
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy/cache"
 )
 
@@ -30,13 +22,12 @@ const (
 	lookLimit = 5 * time.Second
 	// awayFor is how long the storage is left alone after it failed.
 	awayFor = 15 * time.Second
+	// octets is the media type of what is kept.
+	octets = "application/octet-stream"
 	// urlLife is how long a signed URL opens a blob.
 	urlLife = time.Minute
 	// writeLimit is how long the storage may take nothing of an object.
 	writeLimit = time.Minute
-	// largePart is the size from which on a bucket takes an object in parts, in bytes, and maxUploads how many
-	// such objects are on their way to it at once.
-	largePart, maxUploads = 5 << 20, 4
 )
 
 // errSilent is for a storage that takes no more of an object.
@@ -55,7 +46,7 @@ type Observer interface {
 
 // Storage implements [cache.Storage]. It is safe for concurrent use, also by several processes.
 type Storage struct {
-	bucket *blob.Bucket
+	place place
 	// dir is the directory that it is in; empty for memory and buckets.
 	dir string
 	// locked says to other processes that the directory is in use; may be nil.
@@ -64,15 +55,13 @@ type Storage struct {
 	room     *room
 	observer Observer
 	log      *slog.Logger
-	// uploads has a place for each large object that is on its way to a bucket.
-	uploads chan struct{}
 	// away is until when the storage is left alone, in nanoseconds of Unix time.
 	away atomic.Int64
 }
 
 // Open opens a storage.
 func Open(ctx context.Context, s Settings, observer Observer, logger *slog.Logger) (*Storage, error) {
-	st := &Storage{observer: observer, log: logger, uploads: make(chan struct{}, maxUploads)}
+	st := &Storage{observer: observer, log: logger}
 	if s.size > 0 {
 		st.room = newRoom(s.size)
 		st.room.evicted = observer.CacheEvicted
@@ -86,11 +75,10 @@ func Open(ctx context.Context, s Settings, observer Observer, logger *slog.Logge
 			return nil, fmt.Errorf("look through the cache's directory: %w", err)
 		}
 	}
-	bucket, err := openBucket(ctx, s)
-	if err != nil {
+	var err error
+	if st.place, err = openPlace(ctx, s); err != nil {
 		return nil, fmt.Errorf("open the cache's storage: %w", err)
 	}
-	st.bucket = bucket
 	if st.room != nil {
 		st.Remove(ctx, st.room.free(0)...) // the size may be smaller than last time
 	}
@@ -114,24 +102,26 @@ func (s *Storage) takeOver() error {
 	return nil
 }
 
-// openBucket opens one of the storages that [ParseURL] takes.
-func openBucket(ctx context.Context, s Settings) (*blob.Bucket, error) {
+// openPlace opens one of the places that [ParseURL] takes.
+func openPlace(ctx context.Context, s Settings) (place, error) {
 	switch s.url.Scheme {
 	case schemeDirectory:
-		return fileblob.OpenBucket(filepath.FromSlash(s.url.Path), &fileblob.Options{
-			NoTempDir: true, Metadata: fileblob.MetadataDontWrite, DirFileMode: 0o700,
-		})
+		return directory{filepath.FromSlash(s.url.Path)}, nil
 	case schemeMemory:
-		return memblob.OpenBucket(nil), nil
+		return &memory{objects: map[string][]byte{}}, nil
+	case schemeS3:
+		return openS3(ctx, s.url)
+	case schemeGoogle:
+		return openGoogle(ctx, s.url)
 	default:
-		return blob.DefaultURLMux().OpenBucketURL(ctx, s.url)
+		return openAzure(ctx, s.url)
 	}
 }
 
 // Close implements [cache.Storage].
 func (s *Storage) Close() error {
 	_ = s.locked.Close() // nothing was written to it
-	return s.bucket.Close()
+	return s.place.close()
 }
 
 // Size is how many bytes are kept in a directory or memory. It is false for a bucket.
@@ -148,15 +138,13 @@ func (s *Storage) Dir() string { return s.dir }
 // ready reports whether the storage may be asked.
 func (s *Storage) ready() bool { return time.Now().UnixNano() >= s.away.Load() }
 
-// note leaves the storage alone for a while after an error that is the storage's own.
-func (s *Storage) note(ctx context.Context, attempt string, err error) error {
-	if err == nil {
-		return nil
+// note leaves the storage alone for a while after an error that is the storage's own, and not because who asked
+// has left.
+func (s *Storage) note(left bool, attempt string, err error) error {
+	if err == nil || errors.Is(err, cache.ErrNotKept) || errors.Is(err, errNoURL) {
+		return err
 	}
-	if gcerrors.Code(err) == gcerrors.NotFound || errors.Is(err, os.ErrNotExist) {
-		return cache.ErrNotKept
-	}
-	if ctx.Err() == nil {
+	if !left {
 		s.away.Store(time.Now().Add(awayFor).UnixNano())
 		s.observer.CacheFailed()
 		s.log.Warn("the cache's storage failed; requests go to the registry meanwhile",
@@ -165,49 +153,31 @@ func (s *Storage) note(ctx context.Context, attempt string, err error) error {
 	return fmt.Errorf("%s: %w", attempt, err)
 }
 
-// object implements [cache.Object].
-type object struct {
-	*blob.Reader
-	// file is the object's own, where it is one.
-	file   *os.File
-	cancel context.CancelCauseFunc
-}
-
-// File implements [cache.Object].
-func (o *object) File() *os.File { return o.file }
-
-// Close implements [io.Closer].
-func (o *object) Close() error {
-	defer o.cancel(nil)
-	return o.Reader.Close()
-}
-
 // Open implements [cache.Storage].
 func (s *Storage) Open(ctx context.Context, key string) (cache.Object, error) {
 	if !s.ready() {
 		return nil, errAway
 	}
-	var file *os.File
-	// The reader lives longer than the look-up, so its context has no deadline.
+	// What is opened is read for longer than a look may take, so the context has no deadline.
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(lookLimit, func() { cancel(context.DeadlineExceeded) })
-	reader, err := s.bucket.NewReader(ctx, key, &blob.ReaderOptions{
-		BeforeRead: func(as func(any) bool) error { as(&file); return nil },
-	})
+	body, size, err := s.place.open(ctx, key, 0)
 	if !timer.Stop() && err == nil {
-		_ = reader.Close()
+		_ = body.Close()
 		err = context.Cause(ctx)
 	}
 	if err != nil {
+		late := errors.Is(context.Cause(ctx), context.DeadlineExceeded)
+		left := ctx.Err() != nil && !late
 		cancel(nil)
-		err = s.note(context.WithoutCancel(ctx), "read from the cache's storage", err)
+		err = s.note(left, "read from the cache's storage", err)
 		if s.room != nil && errors.Is(err, cache.ErrNotKept) {
 			s.room.drop(key)
 		}
 		return nil, err
 	}
-	s.use(ctx, key, reader.Size())
-	return &object{reader, file, cancel}, nil
+	s.use(ctx, key, size)
+	return &object{ctx: ctx, cancel: cancel, place: s.place, key: key, size: size, body: body}, nil
 }
 
 // use notes that an object was used, for what has to leave first.
@@ -235,18 +205,18 @@ func (s *Storage) path(key string) string {
 }
 
 // Put implements [cache.Storage].
-func (s *Storage) Put(ctx context.Context, key string, content io.Reader, size int64) error {
+func (s *Storage) Put(ctx context.Context, key string, content *io.SectionReader) error {
 	if !s.ready() {
 		return errAway
 	}
 	if s.room != nil {
-		evicted, fits := s.room.reserve(key, size)
+		evicted, fits := s.room.reserve(key, content.Size())
 		s.Remove(ctx, evicted...)
 		if !fits {
 			return nil
 		}
 	}
-	err := s.upload(ctx, key, content, size)
+	err := s.write(ctx, key, content)
 	if err == nil && s.room != nil && !s.room.has(key) {
 		s.Remove(ctx, key) // it had to leave before it was there
 	}
@@ -257,30 +227,19 @@ func (s *Storage) Put(ctx context.Context, key string, content io.Reader, size i
 	if s.room != nil {
 		s.room.drop(key)
 		if errors.Is(err, syscall.ENOSPC) {
-			s.Remove(ctx, s.room.free(2*size)...) // the disk is smaller than the size that was set
+			s.Remove(ctx, s.room.free(2*content.Size())...) // the disk is smaller than the size that was set
 		}
 	}
-	return s.note(ctx, "write to the cache's storage", err)
+	return s.note(ctx.Err() != nil, "write to the cache's storage", err)
 }
 
-// upload writes an object, as long as the storage takes some of it now and then. A bucket has parts of it in
-// memory, so only a few that are large are written at once.
-func (s *Storage) upload(ctx context.Context, key string, content io.Reader, size int64) error {
-	if s.room == nil && size > largePart {
-		select {
-		case s.uploads <- struct{}{}:
-			defer func() { <-s.uploads }()
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
+// write writes an object, as long as the storage takes some of it now and then.
+func (s *Storage) write(ctx context.Context, key string, content *io.SectionReader) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timer := time.AfterFunc(writeLimit, func() { cancel(errSilent) })
 	defer timer.Stop()
-	err := s.bucket.Upload(ctx, key, watched{content, timer}, &blob.WriterOptions{
-		ContentType: "application/octet-stream", DisableContentTypeDetection: true, MaxConcurrency: 1,
-	})
+	err := s.place.put(ctx, key, io.NewSectionReader(watched{content, timer}, 0, content.Size()))
 	if err != nil && errors.Is(context.Cause(ctx), errSilent) {
 		return errSilent
 	}
@@ -289,13 +248,13 @@ func (s *Storage) upload(ctx context.Context, key string, content io.Reader, siz
 
 // watched puts a timer off with each read.
 type watched struct {
-	io.Reader
+	io.ReaderAt
 	timer *time.Timer
 }
 
-func (w watched) Read(p []byte) (int, error) {
+func (w watched) ReadAt(p []byte, at int64) (int, error) {
 	w.timer.Reset(writeLimit)
-	return w.Reader.Read(p)
+	return w.ReaderAt.ReadAt(p, at)
 }
 
 // Remove implements [cache.Storage].
@@ -308,7 +267,7 @@ func (s *Storage) Remove(ctx context.Context, keys ...string) {
 			return
 		}
 		err := s.delete(ctx, key)
-		if err := s.note(ctx, "remove from the cache's storage", err); err != nil && !errors.Is(err, cache.ErrNotKept) {
+		if err := s.note(ctx.Err() != nil, "remove from the cache's storage", err); err != nil && !errors.Is(err, cache.ErrNotKept) {
 			return
 		}
 	}
@@ -317,13 +276,13 @@ func (s *Storage) Remove(ctx context.Context, keys ...string) {
 func (s *Storage) delete(ctx context.Context, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
-	return s.bucket.Delete(ctx, key)
+	return s.place.remove(ctx, key)
 }
 
 // SignedURL implements [cache.Storage].
 func (s *Storage) SignedURL(ctx context.Context, key string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
-	signed, err := s.bucket.SignedURL(ctx, key, &blob.SignedURLOptions{Expiry: urlLife})
-	return signed, s.note(ctx, "sign a URL of the cache's bucket", err)
+	signed, err := s.place.sign(ctx, key)
+	return signed, s.note(false, "sign a URL of the cache's bucket", err)
 }

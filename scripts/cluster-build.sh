@@ -36,7 +36,7 @@ version=$(awk '$1 == "k8s.io/kubernetes" && $2 ~ /^v/ {print $2; exit} $2 == "k8
 [[ $version =~ ^v([0-9]+)\.([0-9]+)\. ]] || fail "tests/cluster/kubernetes/go.mod names no version of k8s.io/kubernetes"
 stamp=k8s.io/component-base/version
 # Without -trimpath and with cgo as it is by default: then "go vet" and the linter use the same compiled packages.
-build kubernetes tests/cluster/kubernetes . 480 -ldflags "-s -w -X $stamp.gitVersion=$version -X $stamp.gitCommit=unknown \
+build kubernetes tests/cluster/kubernetes . 300 -ldflags "-s -w -X $stamp.gitVersion=$version -X $stamp.gitCommit=unknown \
 	-X $stamp.gitMajor=${BASH_REMATCH[1]} -X $stamp.gitMinor=${BASH_REMATCH[2]} -X $stamp.gitTreeState=clean"
 export CGO_ENABLED=0
 build kapp-controller tests/cluster/kapp-controller carvel.dev/kapp-controller/cmd/controller 120 -trimpath -ldflags '-s -w -X main.Version=0.53.1'

@@ -44,7 +44,9 @@ done
 say 'testing'
 go -C tests/cluster test -c -o "$work/cluster.test" .
 CGO_ENABLED=0 go build -o "$work/plugin/kubectl-lsp" ./src/cmd/kubectl-lsp
+CGO_ENABLED=0 go -C tests/cluster build -trimpath -ldflags '-s -w' -o "$work/operator" ./cmd/operator
 export LSP_CLUSTER=$state LSP_PACKAGES=$packages_registry/$place LSP_VERSIONS="${versions[*]}" LSP_PLUGIN_DIR=$work/plugin
+export LSP_OPERATOR=$work/operator
 for name in imgpkg registry; do
 	path=$(scripts/tool --path "$name")
 	export "LSP_TOOL_${name^^}=$path"

@@ -43,6 +43,8 @@ type cluster struct {
 	registry, imgpkg string
 	// plugin is the directory with kubectl-lsp.
 	plugin string
+	// operator is the program of cmd/operator, for an image of its own.
+	operator string
 }
 
 var here cluster
@@ -55,8 +57,9 @@ func TestMain(m *testing.M) {
 		registry: os.Getenv("LSP_TOOL_REGISTRY"),
 		imgpkg:   os.Getenv("LSP_TOOL_IMGPKG"),
 		plugin:   os.Getenv("LSP_PLUGIN_DIR"),
+		operator: os.Getenv("LSP_OPERATOR"),
 	}
-	if slices.Contains([]string{here.dir, here.packages, here.registry, here.imgpkg, here.plugin}, "") || len(here.versions) != 2 {
+	if slices.Contains([]string{here.dir, here.packages, here.registry, here.imgpkg, here.plugin, here.operator}, "") || len(here.versions) != 2 {
 		fmt.Fprintln(os.Stderr, "these tests need a cluster of their own: make cluster-test starts one")
 		os.Exit(1)
 	}

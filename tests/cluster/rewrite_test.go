@@ -58,14 +58,14 @@ func (p *imageProxy) base(t *testing.T) string {
 }
 
 // rewrite runs the built plugin, which trusts the cluster's CA and has no credential but the license.
-func (p *imageProxy) rewrite(t *testing.T, base string) string {
+func (p *imageProxy) rewrite(t *testing.T, base string, args ...string) string {
 	t.Helper()
 	id := filepath.Join(t.TempDir(), "id")
 	if err := os.WriteFile(id, []byte(p.id+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(here.plugin, "kubectl-lsp"), "rewrite", "--base", base, "--app-slug", appSlug, "--license-id-file", id,
-		"--alias", p.upstream.host+"=vendor", "--namespace", customerNamespace)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(here.plugin, "kubectl-lsp"), append([]string{"rewrite", "--base", base, "--app-slug", appSlug,
+		"--license-id-file", id, "--alias", p.upstream.host + "=vendor", "--namespace", customerNamespace}, args...)...)
 	cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+filepath.Join(here.dir, "pki", "ca.crt"), "HOME="+t.TempDir(), "DOCKER_CONFIG="+t.TempDir())
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -74,6 +74,21 @@ func (p *imageProxy) rewrite(t *testing.T, base string) string {
 	}
 	step(t, "kubectl lsp rewrite:\n%s%s", stdout.String(), stderr.String())
 	return stdout.String()
+}
+
+// kubeconfigOf is the administrator's, with a default namespace.
+func kubeconfigOf(t *testing.T, namespace string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	inside, err := os.ReadFile(filepath.Join(here.dir, "kubeconfig.inside"))
+	if err == nil {
+		err = os.WriteFile(path, inside, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubectl(t, "config", "set-context", "--current", "--namespace", namespace, "--kubeconfig", path)
+	return path
 }
 
 // A vendor's manifests, rewritten and applied, run: the kubelet pulls through the image proxy in each of the
@@ -100,18 +115,9 @@ func TestRewrite(t *testing.T) {
 		t.Errorf("the vendor's image was not found to be closed:\n%s", out)
 	}
 	midstream := filepath.Join(filepath.Dir(base), "overlays", "midstream")
-	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	inside, err := os.ReadFile(filepath.Join(here.dir, "kubeconfig.inside"))
-	if err == nil {
-		err = os.WriteFile(kubeconfig, inside, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	kubectl(t, "config", "set-context", "--current", "--namespace", customerNamespace, "--kubeconfig", kubeconfig)
 
 	step(t, "the customer applies what was written")
-	kubectl(t, "apply", "-k", midstream, "--kubeconfig", kubeconfig)
+	kubectl(t, "apply", "-k", midstream, "--kubeconfig", kubeconfigOf(t, customerNamespace))
 	for _, each := range []string{customerNamespace, workersNamespace} {
 		kubectl(t, "wait", "-n", each, "deployment/vendors", "--for=condition=Available", "--timeout=2m")
 		got := kubectl(t, "get", "pods", "-n", each, "-l", "app=vendors", "-o", "jsonpath={.items[0].spec.containers[0].image} {.items[0].spec.imagePullSecrets[*].name}")

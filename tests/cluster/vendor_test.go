@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -77,6 +78,24 @@ func installImageProxy(t *testing.T) *imageProxy {
 // pushImage puts an image into the upstream that a pod can run, with a layer that no node has.
 func (p *imageProxy) pushImage(t *testing.T) {
 	t.Helper()
+	p.push(t, "app", p.runnable(t))
+}
+
+// push puts an image into the upstream under a tag.
+func (p *imageProxy) push(t *testing.T, tag string, image v1.Image) {
+	t.Helper()
+	to, err := name.NewTag(clientName + ":" + tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(to, image, remote.WithContext(t.Context()), remote.WithTransport(as(t, "developer"))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// runnable is an image that waits to be ended, with a layer that no node has.
+func (p *imageProxy) runnable(t *testing.T) v1.Image {
+	t.Helper()
 	pause, err := name.ParseReference(nodeIP + ":5000/pause:1")
 	if err != nil {
 		t.Fatal(err)
@@ -92,13 +111,7 @@ func (p *imageProxy) pushImage(t *testing.T) {
 	if image, err = mutate.AppendLayers(image, layer); err != nil {
 		t.Fatal(err)
 	}
-	tag, err := name.NewTag(clientName + ":app")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Write(tag, image, remote.WithContext(t.Context()), remote.WithTransport(as(t, "developer"))); err != nil {
-		t.Fatal(err)
-	}
+	return image
 }
 
 // trust has the node's containerd pull from the Service's port with the CA, as an administrator of the

@@ -16,7 +16,7 @@ import (
 )
 
 // kubernetesVersions are the oldest one that the package supports, and a recent one.
-var kubernetesVersions = []string{"v1.27.16", "v1.34.4"}
+var kubernetesVersions = []string{"v1.27.16", "v1.36.3"}
 
 // apiSchema is the OpenAPI document of one release of Kubernetes, from its own module: what kubectl validates
 // against.

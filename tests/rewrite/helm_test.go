@@ -35,7 +35,7 @@ data:
 func newEmptyCluster(t *testing.T) string {
 	t.Helper()
 	answers := map[string]string{
-		"/version": `{"major":"1","minor":"34","gitVersion":"v1.34.4"}`,
+		"/version": `{"major":"1","minor":"36","gitVersion":"v1.36.3"}`,
 		"/api":     `{"kind":"APIVersions","versions":["v1"]}`,
 		"/api/v1":  `{"kind":"APIResourceList","groupVersion":"v1","resources":[{"name":"secrets","kind":"Secret","namespaced":true,"verbs":["get"]}]}`,
 		"/apis":    `{"kind":"APIGroupList","apiVersion":"v1","groups":[]}`,

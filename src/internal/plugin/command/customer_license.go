@@ -22,7 +22,7 @@ type customerLicenseFlags struct {
 func (l *customerLicenseFlags) addTo(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&l.file, "license-file", "",
-		"the customer's license file: CustomerLicense, or License of kots.io/v1beta1")
+		"the customer's license file: CustomerLicense, or License of kots.io/v1beta1 or v1beta2")
 	flags.StringVar(&l.idFile, "license-id-file", "", "file with the license id and nothing else")
 	flags.StringVar(&l.domain, "proxy-domain", "", "domain of the image proxy, as host or host:port")
 	flags.StringVar(&l.registryDomain, "registry-domain", "",

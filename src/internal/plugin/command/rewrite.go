@@ -21,10 +21,14 @@ import (
 type rewriteOptions struct {
 	*app
 	license               customerLicenseFlags
+	fields                rewriteFields
 	base, midstream, slug string
 	aliases               map[string]string
 	timeout               time.Duration
-	all, useDockerConfig  bool
+	all, allSaid          bool
+	useDockerConfig       bool
+	verify                bool
+	admissionPolicy       bool
 	dryRun, quiet         bool
 	output                format
 }
@@ -38,11 +42,21 @@ func newRewrite(a *app) *cobra.Command {
 
 The command writes a kustomization, the midstream, between the vendor's manifests (the base) and what you
 apply. It collects the images of all Pods in the base, and asks each image's registry for it without
-credentials. An image is private when its registry wants credentials or does not answer.
+credentials. An image is private when its registry answers with anything but the manifest. With --verify, the
+image proxy is asked for each private image before anything is written.
 
 The midstream has the base as a resource, a new name for each private image, and the pull Secret. Patches add
-the Secret to everything that uses such an image. The Secret goes into --namespace, and into the
-additionalNamespaces of a kots.io/v1beta1 Application in the base.
+the Secret to everything that uses such an image, and keep those of its ServiceAccount. The Secret goes into
+--namespace, the namespaces of such Pods, and the additionalNamespaces of an Application in the base.
+
+What only an installer reads is left out of what is applied. Template text that was not rendered is an error.
+
+Images elsewhere are found as well: in custom resources, in variables and arguments, in ConfigMaps. Those that
+are images for certain are renamed, by JSON patches. Inside of longer texts they are renamed with --in-text.
+What is left is a warning, and --image-field or --keep-field decides about it.
+
+With --admission-policy the midstream also has a MutatingAdmissionPolicy (Kubernetes 1.36). By it the API
+server does the same to Pods that somebody else makes in those namespaces, such as an operator.
 
 The command builds the result once before it writes anything. A second run changes nothing. Your own entries
 in the midstream's kustomization stay. A base without a kustomization gets one that lists its files.
@@ -54,6 +68,10 @@ The pull Secret's file holds the license. Only you can read it. Keep it out of v
   # Write overlays/midstream, and apply it
   kubectl lsp rewrite --base base --app-slug my-app --license-file acme.yaml --proxy-domain proxy.example.com -n shop
   kubectl apply -n shop -k overlays/midstream
+
+  # Also inside of texts; one field is an image, another stays
+  kubectl lsp rewrite --base base --license-file acme.yaml --in-text \
+    --image-field Broker:spec.image.repository --keep-field 'ConfigMap:data[defaults.yaml]'
 
   # Without asking any registry, with an upstream that the proxy calls "local"
   kubectl lsp rewrite --base base --app-slug my-app --license-id-file id --all --alias localhost:5000=local`,
@@ -74,12 +92,17 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	flags.StringToStringVar(&o.aliases, "alias", nil,
 		"short name that the proxy has for a registry (host=alias); a registry with a port needs one")
 	flags.BoolVar(&o.all, "all", false, "take all images as private and ask no registry")
+	flags.BoolVar(&o.admissionPolicy, "admission-policy", false,
+		"have the API server rename the images of Pods that operators make, too (Kubernetes 1.36 or newer)")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for a registry")
 	flags.BoolVar(&o.useDockerConfig, "use-docker-config", false,
 		"ask with the credentials of your docker config; an image that they open counts as public")
+	flags.BoolVar(&o.verify, "verify", false,
+		"ask the image proxy for each image with the license first, and write nothing when it lacks one")
 	flags.BoolVar(&o.dryRun, "dry-run", false,
 		"print what would be written, without the license, and write nothing")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print results and errors only")
+	o.fields.addTo(flags)
 	o.output.addTo(cmd, "text", "json", "yaml")
 	for _, flag := range []string{"base", "midstream"} {
 		if err := cmd.MarkFlagDirname(flag); err != nil {
@@ -88,11 +111,12 @@ func (o *rewriteOptions) addTo(cmd *cobra.Command) {
 	}
 }
 
-func (o *rewriteOptions) validate(*cobra.Command, []string) error {
+func (o *rewriteOptions) validate(cmd *cobra.Command, _ []string) error {
+	o.allSaid = cmd.Flags().Changed("all")
 	if o.base == "" {
 		return usageError{errors.New("--base is missing")}
 	}
-	if err := errors.Join(o.output.validate(), o.license.validate()); err != nil {
+	if err := errors.Join(o.output.validate(), o.license.validate(), o.fields.validate()); err != nil {
 		return err
 	}
 	if o.slug == "" && o.license.file == "" {
@@ -126,13 +150,17 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	unused := base.FindFields(o.fields.options)
 	plan, err := o.plan(customer, base)
 	if err != nil {
 		return err
 	}
-	if o.all {
+	if o.all || base.Application.ProxyPublicImages && !o.allSaid {
 		plan.AssumeAll()
 	} else if plan.Answers, err = o.ask(ctx, plan.Open()); err != nil {
+		return err
+	}
+	if err := o.try(ctx, plan); err != nil {
 		return err
 	}
 	overridden, err := plan.Stage(&files)
@@ -143,8 +171,11 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 		return err
 	}
 	result := rewritten{
-		Midstream: plan.Dir, Images: plan.Findings(),
+		Midstream: plan.Dir, Images: plan.Findings(), Fields: plan.FieldFindings(),
 		Warnings: append(licenseWarnings(customer, plan.Proxy.App), plan.Warnings()...),
+	}
+	for _, selector := range unused {
+		result.Warnings = append(result.Warnings, selector.String()+" selects nothing in the base")
 	}
 	for _, name := range overridden {
 		result.Warnings = append(result.Warnings,
@@ -155,13 +186,13 @@ func (o *rewriteOptions) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return o.print(&result, files.Files(), plan.Namespaces())
+	return o.print(&result, files.Files(), plan.Applying())
 }
 
 func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Base) (*rewrite.Plan, error) {
 	plan := &rewrite.Plan{
 		Base: base, Dir: o.midstream, RegistryDomain: o.license.registryDomain,
-		Namespace: *o.kube.Namespace, LicenseID: license.ID,
+		Namespace: *o.kube.Namespace, LicenseID: license.ID, InText: o.fields.inText, AdmissionPolicy: o.admissionPolicy,
 		Proxy: rewrite.Proxy{Domain: o.license.domain, App: o.slug, Aliases: o.aliases},
 	}
 	if plan.Proxy.App == "" {
@@ -171,6 +202,9 @@ func (o *rewriteOptions) plan(license *license.CustomerLicense, base *rewrite.Ba
 		if plan.Proxy.Domain == "" {
 			plan.Proxy.Domain = domain
 		}
+	}
+	if plan.RegistryDomain == "" {
+		plan.RegistryDomain = base.Application.RegistryDomain
 	}
 	if plan.Proxy.Domain == "" {
 		return nil, usageError{errors.New(
@@ -196,4 +230,21 @@ func (o *rewriteOptions) ask(ctx context.Context, images []string) (map[string]r
 	answers, err := asker.Ask(ctx, images)
 	shown.end()
 	return answers, err
+}
+
+// try asks the proxy, where the user wants it, and lists what it lacks.
+func (o *rewriteOptions) try(ctx context.Context, plan *rewrite.Plan) error {
+	if !o.verify {
+		return nil
+	}
+	err := plan.Try(ctx, rewrite.Trial{Timeout: o.timeout})
+	if lacking, ok := errors.AsType[*rewrite.Lacking](err); ok {
+		for _, image := range lacking.Images {
+			o.say("%s", image)
+		}
+	}
+	if err == nil && !o.quiet {
+		o.say("The image proxy has what goes through it.")
+	}
+	return err
 }

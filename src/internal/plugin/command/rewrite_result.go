@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -19,8 +18,10 @@ import (
 type rewritten struct {
 	Midstream string            `json:"midstream"`
 	Images    []rewrite.Finding `json:"images"`
-	Files     []writtenFile     `json:"files"`
-	Warnings  []string          `json:"warnings,omitempty"`
+	// Fields are where images are outside of containers.
+	Fields   []rewrite.FieldFinding `json:"fields,omitempty"`
+	Files    []writtenFile          `json:"files"`
+	Warnings []string               `json:"warnings,omitempty"`
 }
 
 // writtenFile has its content only where it was not written.
@@ -31,7 +32,7 @@ type writtenFile struct {
 }
 
 // print prints what was, or would be, done.
-func (o *rewriteOptions) print(result *rewritten, files []rewrite.File, namespaces []string) error {
+func (o *rewriteOptions) print(result *rewritten, files []rewrite.File, how rewrite.Applying) error {
 	result.Midstream = shortPath(result.Midstream)
 	for _, file := range files {
 		if file.Content == nil && file.Action == rewrite.Keep {
@@ -55,7 +56,7 @@ func (o *rewriteOptions) print(result *rewritten, files []rewrite.File, namespac
 		return fmt.Errorf("print the result: %w", err)
 	}
 	if !o.quiet && !o.dryRun {
-		o.say("%s", howToApply(result.Midstream, namespaces))
+		o.say("%s", howToApply(result.Midstream, how))
 	}
 	return nil
 }
@@ -65,6 +66,9 @@ func (r *rewritten) text(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, image := range r.Images {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", image.Verdict, image.Image, image.Reason)
+	}
+	for _, field := range r.Fields {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", field.Outcome, field.Image, field)
 	}
 	for _, file := range r.Files {
 		fmt.Fprintf(table, "%s\t%s\n", file.Action, file.Path)
@@ -88,19 +92,27 @@ func withoutLicense(content []byte) string {
 	return regexp.MustCompile(`(?m)^(\s*\.dockerconfigjson:).*$`).ReplaceAllString(string(content), "$1 (the license)")
 }
 
-// howToApply says how the objects without a namespace get to where the Secret is. kubectl refuses -n together
-// with objects of other namespaces.
-func howToApply(dir string, namespaces []string) string {
-	switch {
-	case namespaces[0] == "":
-		return "Apply it: kubectl apply -k " + quoted(dir)
-	case len(namespaces) == 1:
-		return "Apply it: kubectl apply -n " + namespaces[0] + " -k " + quoted(dir)
-	default:
-		others := strings.Join(slices.Clone(namespaces[1:]), ", ")
-		return "Apply it in the namespace " + namespaces[0] + ", once there is also " + others +
-			": kubectl config set-context --current --namespace " + namespaces[0] + " && kubectl apply -k " + quoted(dir)
+// howToApply is a line that kubectl takes. It refuses -n together with objects of other namespaces.
+func howToApply(dir string, how rewrite.Applying) string {
+	apply := "kubectl apply"
+	if how.ServerSide {
+		apply += " --server-side"
 	}
+	switch {
+	case how.Namespace != "" && !how.Several:
+		apply += " -n " + how.Namespace
+	case how.Namespace != "" && how.Unnamed:
+		apply = "kubectl config set-context --current --namespace " + how.Namespace + " && " + apply
+	}
+	text := "Apply it"
+	if len(how.Missing) > 0 {
+		text += ", once there is also " + strings.Join(how.Missing, ", ")
+	}
+	text += ": " + apply + " -k " + quoted(dir)
+	if how.Twice {
+		text += "\nIt defines kinds of its own. Where kubectl finds no matches for one, run the line once more."
+	}
+	return text
 }
 
 // shortPath is relative to the current directory where that is shorter to read.

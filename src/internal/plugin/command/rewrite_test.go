@@ -135,6 +135,51 @@ func TestRewriteDomain(t *testing.T) {
 	s.rewrite("-n", "shop").want(t, 0, ".*", "kubectl config set-context --current --namespace shop && kubectl apply -k ")
 }
 
+// TestRewriteAsTheApplicationSays: its fields count where no flag says otherwise.
+func TestRewriteAsTheApplicationSays(t *testing.T) {
+	s := newMarket(t)
+	s.file("base/app.yaml", "apiVersion: kots.io/v1beta1\nkind: Application\nmetadata: {name: a}\nspec: {proxyPublicImages: true, replicatedRegistryDomain: registry.app.example}\n")
+	s.file("base/licensed.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: q}\nspec: {containers: [{name: a, image: 'registry.app.example/x:1'}]}\n")
+	out := s.rewrite("--dry-run", "--alias", strings.SplitN(s.public, "/", 2)[0]+"=public")
+	for _, line := range []string{"assumed +" + s.private + ":1 +the Application has proxyPublicImages", "assumed +" + s.public + ":1 ", "licensed +registry.app.example/x:1 ", "newName: .*public/o/public"} {
+		out.want(t, 0, ".*"+line+".*", "")
+	}
+	if strings.Contains(out.err, "Asked the registries") {
+		t.Errorf("a registry was asked: %s", out.err)
+	}
+	s.rewrite("--dry-run", "--all=false", "--registry-domain", "other.example.com").want(t, 0, ".*public +"+s.public+":1.*", "")
+}
+
+// TestRewriteVerify: nothing is written when the proxy lacks an image.
+func TestRewriteVerify(t *testing.T) {
+	s := newMarket(t)
+	has := false
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, id, _ := r.BasicAuth()
+		switch {
+		case id != licenseID:
+			w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.URL.Path == "/v2/":
+		case has && r.URL.Path == "/v2/proxy/my-app/vendor/o/private/manifests/1":
+			_, _ = io.WriteString(w, `{"schemaVersion":2}`)
+		default:
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `{"errors":[{"code":"DENIED","message":"the license was revoked"}]}`)
+		}
+	}))
+	defer proxy.Close()
+	args := []string{"--verify", "--proxy-domain", strings.TrimPrefix(proxy.URL, "http://")}
+	out := s.rewrite(args...)
+	out.want(t, 1, "", ": DENIED: the license was revoked (403)\nkubectl lsp: 1 of the application's 1 images cannot be pulled from the image proxy; nothing was written\n")
+	out.want(t, 1, "", s.private+":1 as ")
+	if _, err := os.Stat(s.path("overlays")); err == nil || strings.Contains(out.err, licenseID) {
+		t.Fatalf("something was written, or said: %s", out.err)
+	}
+	has = true
+	s.rewrite(args...).want(t, 0, ".*create .*kustomization.yaml\n.*", "The image proxy has what goes through it.\n")
+}
+
 func TestRewriteWarnsOfLicenses(t *testing.T) {
 	s := newMarket(t)
 	s.file("license.yaml", "apiVersion: kots.io/v1beta1\nkind: License\nspec: {appSlug: their-app, licenseID: "+licenseID+", entitlements: {expires_at: {value: 2020-01-01T00:00:00Z}}}\n")
@@ -189,11 +234,11 @@ func TestRewriteMistakes(t *testing.T) {
 }
 
 // TestRewriteWithASilentRegistry: no answer in time is private, and is said.
-// TestRewriteOfABaseWithAHole: kustomize says it in four nested errors.
+// TestRewriteOfABaseWithAHole: kustomize says it in four nested errors, of which the cause comes first.
 func TestRewriteOfABaseWithAHole(t *testing.T) {
 	s := newMarket(t)
 	s.file("base/kustomization.yaml", "resources: [pod.yaml, gone.yaml]\n")
-	s.rewrite().want(t, 1, "", "kubectl lsp: base "+s.path("base")+": a kustomization names "+s.path("base/gone.yaml")+", which does not exist\n")
+	s.rewrite().want(t, 1, "", "kubectl lsp: kustomize cannot build "+s.path("base")+": a kustomization names "+s.path("base/gone.yaml")+", which does not exist (kustomize says: ")
 }
 
 // TestRewriteWithoutPrivateImages: what nothing uses is said.
@@ -211,7 +256,7 @@ func TestRewriteWithASilentRegistry(t *testing.T) {
 	}))
 	defer silent.Close()
 	s.file("base/pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: a, image: '"+strings.TrimPrefix(silent.URL, "http://")+"/x:1'}]}\n")
-	s.rewrite("--timeout", "50ms", "--dry-run").want(t, 0, "unreachable .*/x:1 +no answer within 50ms\n.*newName: .*", "")
+	s.rewrite("--timeout", "50ms", "--dry-run").want(t, 0, "unreachable .*/x:1 +no answer within 50ms\n.*newName: .*", "Warning: not answered for by their registries: ")
 }
 
 func TestHelmValues(t *testing.T) {

@@ -60,6 +60,21 @@ spec:
   proxyDomain: proxy.example.com
   signature: bm9uZQ==
 `, customerlicenseAcme()},
+		{"KOTS, of its second version", `apiVersion: kots.io/v1beta2
+kind: License
+metadata: {name: acme}
+spec:
+  appSlug: my-kots-app
+  customerName: Acme
+  customerEmail: ops@acme.example
+  customerID: "1"
+  endpoint: https://vendor.example.com
+  entitlements:
+    expires_at: {title: Expiration, value: "2027-01-01T00:00:00Z", valueType: String, signature: {v2: bm9uZQ==}}
+  licenseID: ` + id + `
+  replicatedProxyDomain: proxy.example.com
+  signature: bm9uZQ==
+`, customerlicenseAcme()},
 		{"KOTS without an end", kots + `spec: {appSlug: a, licenseID: ` + id + `, entitlements: {expires_at: {value: ""}}}`, least},
 		{"KOTS without entitlements", kots + `spec: {appSlug: a, licenseID: ` + id + `}`, least},
 	}
@@ -103,6 +118,9 @@ func TestParseRefuses(t *testing.T) {
 		{"no time", strings.Replace(whole, "2027-01-01T00:00:00Z", id, 1), "line 8: spec.expiresAt is not a time such as 2027-01-01T00:00:00Z"},
 		{"a URL", strings.Replace(whole, "proxy.example.com", "https://proxy.example.com", 1), "line 9: spec.proxyDomain is not a domain: write a host"},
 		{"a folder of Docker Hub", strings.Replace(whole, "proxy.example.com", "proxy", 1), "line 9: spec.proxyDomain is not a domain that image names can begin with"},
+		{"KOTS, a URL", kots + "spec:\n  appSlug: a\n  licenseID: " + id + "\n  replicatedProxyDomain: https://x\n", "line 6: spec.replicatedProxyDomain is not a domain: write a host"},
+		{"KOTS of no such version", strings.Replace(kots, "v1beta1", "v1beta3", 1) + "spec: {appSlug: a, licenseID: " + id + "}", "line 1: apiVersion and kind are of no license file: " +
+			"imageproxy.apps.tanzu.vmware.com/v1alpha1 CustomerLicense, or License of kots.io/v1beta1 or v1beta2"},
 		{"KOTS, no time", kots + "spec:\n  appSlug: a\n  licenseID: " + id + "\n  entitlements:\n    expires_at:\n      value: soon\n", "line 8: spec.entitlements.expires_at.value is not a time"},
 		{"KOTS, entitlements of text", kots + "spec: {appSlug: a, licenseID: " + id + ", entitlements: x}", "line 3: spec.entitlements is not a mapping"},
 		{"too large", "# " + strings.Repeat(id, 1<<16), "is larger than 1 MiB"},

@@ -18,7 +18,7 @@ import (
 const maxFile = 1 << 20
 
 // ParseCustomerLicense reads a license file: ours, of which every key is checked, or the License of
-// kots.io/v1beta1, of which those that matter here are. The place is the file's name, for errors only. An
+// kots.io/v1beta1 and v1beta2, of which those that matter here are. The place is the file's name, for errors only. An
 // error is one line and holds no value of the file.
 func ParseCustomerLicense(place string, data []byte) (*CustomerLicense, error) {
 	l, err := parse(data)
@@ -60,14 +60,14 @@ func parse(data []byte) (*CustomerLicense, error) {
 	switch apiVersion.value + " " + kind.value {
 	case v1alpha1.APIVersion + " " + CustomerKind:
 		return parseOurs(fields)
-	case "kots.io/v1beta1 License":
+	case "kots.io/v1beta1 License", "kots.io/v1beta2 License":
 		return parseKots(fields)
 	case v1alpha1.APIVersion + " " + v1alpha1.LicenseKind:
 		return nil, at(kind.line, "kind",
 			errors.New("is the vendor's own object, which does not have the license id; the file for customers has kind "+CustomerKind))
 	default:
 		return nil, at(root.Line, "apiVersion and kind",
-			errors.New("are of no license file: "+v1alpha1.APIVersion+" "+CustomerKind+", or kots.io/v1beta1 License"))
+			errors.New("are of no license file: "+v1alpha1.APIVersion+" "+CustomerKind+", or License of kots.io/v1beta1 or v1beta2"))
 	}
 }
 
@@ -82,7 +82,7 @@ func parseOurs(root object) (*CustomerLicense, error) {
 	if err := spec.only("appSlug", "customerName", "customerEmail", "licenseID", "expiresAt", "proxyDomain"); err != nil {
 		return nil, err
 	}
-	return read(spec, spec, "expiresAt")
+	return read(spec, "proxyDomain", spec, "expiresAt")
 }
 
 func parseKots(root object) (*CustomerLicense, error) {
@@ -90,20 +90,23 @@ func parseKots(root object) (*CustomerLicense, error) {
 	if err != nil {
 		return nil, err
 	}
-	end := spec
+	end, domainKey := spec, "replicatedProxyDomain"
+	if !spec.has(domainKey) {
+		domainKey = "proxyDomain" // as in ours
+	}
 	for _, key := range []string{"entitlements", "expires_at"} {
 		if !end.has(key) {
-			return read(spec, object{}, "value")
+			return read(spec, domainKey, object{}, "value")
 		}
 		if end, err = end.object(key); err != nil {
 			return nil, err
 		}
 	}
-	return read(spec, end, "value")
+	return read(spec, domainKey, end, "value")
 }
 
-// read takes what both forms have. When the license ends stands elsewhere in each.
-func read(spec, end object, endKey string) (*CustomerLicense, error) {
+// read takes what both forms have. The domain, and when the license ends, stand elsewhere in each.
+func read(spec object, domainKey string, end object, endKey string) (*CustomerLicense, error) {
 	var l CustomerLicense
 	for _, field := range []struct {
 		key   string
@@ -114,7 +117,7 @@ func read(spec, end object, endKey string) (*CustomerLicense, error) {
 		{"customerName", &l.CustomerName, nil},
 		{"customerEmail", &l.CustomerEmail, nil},
 		{"licenseID", &l.ID, checkID},
-		{"proxyDomain", &l.Domain, func(s string) error {
+		{domainKey, &l.Domain, func(s string) error {
 			if s == "" {
 				return nil
 			}

@@ -18,8 +18,10 @@ import (
 // Application is what the manifests of kots.io/v1beta1 say about where an application runs and where its
 // images come from.
 type Application struct {
-	// Domain is the proxy's; empty where nothing says.
-	Domain string
+	// Domain is the proxy's, RegistryDomain that of the vendor's own registry; empty where nothing says.
+	Domain, RegistryDomain string
+	// ProxyPublicImages says that public images go through the proxy too.
+	ProxyPublicImages bool
 	// Namespaces are the additional ones, sorted.
 	Namespaces []string
 	// Everywhere says that the application may run in namespaces that do not exist yet ("*").
@@ -54,23 +56,34 @@ func (a *Application) add(object *yaml.Node) error {
 	}
 	var application struct {
 		Spec struct {
-			AdditionalNamespaces []string `yaml:"additionalNamespaces"`
-			ProxyRegistryDomain  string   `yaml:"proxyRegistryDomain"`
+			AdditionalNamespaces     []string `yaml:"additionalNamespaces"`
+			ProxyRegistryDomain      string   `yaml:"proxyRegistryDomain"`
+			ReplicatedRegistryDomain string   `yaml:"replicatedRegistryDomain"`
+			ProxyPublicImages        bool     `yaml:"proxyPublicImages"`
 		} `yaml:"spec"`
 	}
 	if err := object.Decode(&application); err != nil {
 		return errors.New(strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " "))
 	}
 	spec := application.Spec
-	if spec.ProxyRegistryDomain != "" {
-		if err := license.CheckDomain(spec.ProxyRegistryDomain); err != nil {
-			return fmt.Errorf("spec.proxyRegistryDomain %q %w", spec.ProxyRegistryDomain, err)
+	a.ProxyPublicImages = a.ProxyPublicImages || spec.ProxyPublicImages
+	for _, domain := range []struct {
+		field, value string
+		into         *string
+	}{
+		{"spec.proxyRegistryDomain", spec.ProxyRegistryDomain, &a.Domain},
+		{"spec.replicatedRegistryDomain", spec.ReplicatedRegistryDomain, &a.RegistryDomain},
+	} {
+		if domain.value == "" {
+			continue
 		}
-		if a.Domain != "" && a.Domain != spec.ProxyRegistryDomain {
-			return fmt.Errorf("spec.proxyRegistryDomain is %s here and %s in another; keep one of them",
-				spec.ProxyRegistryDomain, a.Domain)
+		if err := license.CheckDomain(domain.value); err != nil {
+			return fmt.Errorf("%s %q %w", domain.field, domain.value, err)
 		}
-		a.Domain = spec.ProxyRegistryDomain
+		if *domain.into != "" && *domain.into != domain.value {
+			return fmt.Errorf("%s is %s here and %s in another; keep one of them", domain.field, domain.value, *domain.into)
+		}
+		*domain.into = domain.value
 	}
 	for _, namespace := range spec.AdditionalNamespaces {
 		if namespace == "*" {

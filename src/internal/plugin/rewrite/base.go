@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/konfig"
-	"sigs.k8s.io/kustomize/kyaml/resid"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
@@ -22,19 +20,30 @@ const baseMarker = "# Written by kubectl lsp rewrite, and kept up to date while 
 type Base struct {
 	// Dir is absolute, without symbolic links.
 	Dir string
-	// Pods are the objects with PodSpecs, Strangers others that seem to have containers.
+	// Pods are the PodSpecs, Strangers are objects with containers elsewhere.
 	Pods      []Pod
 	Strangers []Stranger
-	// Images are those of Pods, each once, in the order of their names.
+	// ServiceAccounts are those with pull Secrets.
+	ServiceAccounts []ServiceAccount
+	// Fields are strings elsewhere with images in them.
+	Fields []Field
+	// Images are those of Pods, of Strangers and of Fields, each once, in the order of their names. Unsure are
+	// those of Fields that need not be images.
 	Images []Image
-	// Others are those of Strangers.
-	Others []Image
-	// Installer are the objects that only an installer reads, and no cluster.
-	Installer []resid.ResId
+	Unsure []UnsureImage
+	// NotImages stand where an image belongs, and are none.
+	NotImages []NotImage
+	// Installer are the objects that only an installer reads, and those that it would leave out.
+	Installer []Unapplied
 	// Application is what the base says about itself.
 	Application Application
 	// LeftOut are files that hold no Kubernetes objects, where the base has no kustomization of its own.
 	LeftOut []string
+
+	inContainers []Image
+	objects      []*yaml.RNode // without Installer's
+	keep         []FieldSelector
+	names        names
 }
 
 // LoadBase reads and builds a base. The kustomization that it lacks is staged.
@@ -60,8 +69,14 @@ func LoadBase(ctx context.Context, s *Stage, dir string) (*Base, error) {
 	if err != nil {
 		return nil, found.explain(err)
 	}
+	if err := found.checkRendered(objects); err != nil {
+		return nil, err
+	}
 	if err := b.read(objects); err != nil {
 		return nil, fmt.Errorf("base %s: %w", dir, err)
+	}
+	if len(b.objects) == 0 {
+		return nil, found.nothing()
 	}
 	b.Application, err = found.application(objects)
 	return b, err
@@ -84,7 +99,7 @@ func (b *Base) kustomization(s *Stage, found *files) error {
 	if err != nil {
 		return err
 	}
-	b.LeftOut = found.leftOut
+	b.LeftOut, b.Installer = found.leftOut, found.installer
 	text := baseMarker + "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
 	list, err := yaml.Marshal(map[string][]string{"resources": resources})
 	if err != nil {
@@ -95,39 +110,16 @@ func (b *Base) kustomization(s *Stage, found *files) error {
 
 // read finds what matters in the built objects.
 func (b *Base) read(objects []*yaml.RNode) (err error) {
+	objects = b.setAside(objects)
+	b.objects = objects
 	if b.Pods, err = CollectPods(objects); err != nil {
 		return err
 	}
-	if b.Strangers, err = Strangers(objects); err != nil {
+	if b.ServiceAccounts, err = CollectServiceAccounts(objects); err != nil {
 		return err
 	}
-	seen := map[string]bool{}
-	for _, pod := range b.Pods {
-		for _, written := range pod.Images {
-			if seen[written] {
-				continue
-			}
-			seen[written] = true
-			image, err := ParseImage(written)
-			if err != nil {
-				return fmt.Errorf("%s: %w", pod, err)
-			}
-			b.Images = append(b.Images, image)
-		}
-	}
-	for _, stranger := range b.Strangers {
-		for _, written := range stranger.Images {
-			if image, err := ParseImage(written); err == nil { // what looks like an image there need not be one
-				b.Others = append(b.Others, image)
-			}
-		}
-	}
-	slices.SortFunc(b.Images, func(x, y Image) int { return strings.Compare(x.Written, y.Written) })
-	for _, object := range objects {
-		gvk := resid.GvkFromNode(object)
-		if slices.Contains([]string{"kots.io", "troubleshoot.sh"}, gvk.Group) {
-			b.Installer = append(b.Installer, resid.NewResIdWithNamespace(gvk, object.GetName(), object.GetNamespace()))
-		}
-	}
+	b.Strangers = Strangers(objects)
+	b.names = namesOf(objects)
+	b.FindFields(FieldOptions{})
 	return nil
 }

@@ -11,12 +11,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/api/konfig"
+
+	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/strictyaml"
 )
 
 // files are the manifests below a directory.
@@ -25,13 +26,29 @@ type files struct {
 	manifests []manifest
 	kustomize map[string]string // directories with a kustomization, and its name, relative to dir
 	leftOut   []string
+	installer []Unapplied // in files that a kustomization for the base does not list
 }
 
 // manifest is a file of YAML documents.
 type manifest struct {
 	path string // relative to the base, with slashes
+	text []byte
 	docs []*yaml.Node
 	err  error // with the line
+}
+
+// objects are the documents, and in place of Lists what is in them, as kustomize reads them.
+func (m manifest) objects() []*yaml.Node {
+	var all []*yaml.Node
+	for _, doc := range m.docs {
+		items := strictyaml.Value(doc, "items")
+		if strings.HasSuffix(value(doc, "kind"), "List") && items != nil && items.Kind == yaml.SequenceNode {
+			all = append(all, items.Content...)
+			continue
+		}
+		all = append(all, doc)
+	}
+	return all
 }
 
 // walk reads every YAML and JSON file below a directory, except hidden ones.
@@ -79,7 +96,10 @@ func read(path, name string) (m manifest, size int) {
 		return manifest{path: name, err: err}, 0
 	}
 	docs, err := parse(content)
-	return manifest{name, docs, err}, len(content)
+	if line := templateInText(content); err != nil && line > 0 {
+		err = notRendered(line)
+	}
+	return manifest{name, content, docs, err}, len(content)
 }
 
 // parse reads YAML documents; empty ones are none.
@@ -132,28 +152,58 @@ func (f *files) resources() ([]string, error) {
 		if m.err != nil {
 			return nil, f.error(m, m.err)
 		}
-		objects, other := 0, 0
-		for _, doc := range m.docs {
-			if value(doc, "apiVersion") != "" && value(doc, "kind") != "" {
-				objects++
-			} else if other == 0 {
-				other = doc.Line
-			}
+		listed, err := f.list(m)
+		if err != nil {
+			return nil, f.error(m, err)
 		}
-		switch {
-		case objects == 0:
-			f.leftOut = append(f.leftOut, m.path)
-		case other != 0:
-			return nil, f.error(m, fmt.Errorf("line %d: a document without apiVersion and kind among Kubernetes objects", other))
-		default:
+		if listed {
 			all = append(all, m.path)
 		}
 	}
+	if err := f.checkAlternatives(all); err != nil {
+		return nil, err
+	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("base %s has no Kubernetes objects", f.dir)
+		return nil, f.nothing()
 	}
 	slices.Sort(all)
 	return all, nil
+}
+
+// list reports whether a kustomization for the base has to list a file. Files without Kubernetes objects are
+// left out, and files with nothing but what is not applied.
+func (f *files) list(m manifest) (bool, error) {
+	applied, other := 0, 0
+	var aside []Unapplied
+	for _, doc := range m.objects() {
+		if value(doc, "apiVersion") == "" || value(doc, "kind") == "" {
+			if other == 0 {
+				other = doc.Line
+			}
+			continue
+		}
+		unapplied := notApplied(doc)
+		if unapplied == nil {
+			applied++
+			if line := m.template(doc); line > 0 {
+				return false, notRendered(line)
+			}
+			continue
+		}
+		aside = append(aside, *unapplied)
+	}
+	switch {
+	case applied+len(aside) == 0:
+		f.leftOut = append(f.leftOut, m.path)
+		return false, nil
+	case other != 0:
+		return false, fmt.Errorf("line %d: a document without apiVersion and kind among Kubernetes objects", other)
+	case applied == 0:
+		f.installer = append(f.installer, aside...)
+		return false, nil
+	default:
+		return true, nil
+	}
 }
 
 // owner is the directory below the base whose kustomization speaks for a path; empty: none.
@@ -170,16 +220,26 @@ func (f *files) error(m manifest, err error) error {
 	return fmt.Errorf("%s: %w", filepath.Join(f.dir, filepath.FromSlash(m.path)), err)
 }
 
-// explain says which file cannot be read, when that is why kustomize failed: kustomize itself says so less
-// clearly.
+// explain says which file cannot be read and why, when that is why kustomize failed: kustomize does not tell
+// the line.
 func (f *files) explain(err error) error {
 	for _, m := range f.manifests {
-		if m.err != nil && strings.Contains(err.Error(), filepath.Base(m.path)) {
+		if !strings.Contains(err.Error(), filepath.Base(m.path)) {
+			continue
+		}
+		if m.err != nil {
 			return f.error(m, m.err)
 		}
-	}
-	if missing := regexp.MustCompile(`evalsymlink failure on '([^']+)' : lstat [^']*: no such file`).FindStringSubmatch(err.Error()); missing != nil {
-		return fmt.Errorf("base %s: a kustomization names %s, which does not exist", f.dir, missing[1])
+		for _, doc := range m.docs {
+			if line := m.template(doc); line > 0 {
+				return f.error(m, notRendered(line))
+			}
+		}
+		if strings.Contains(err.Error(), "missing metadata.name") {
+			if err := f.nameless(m); err != nil {
+				return err
+			}
+		}
 	}
 	return err
 }

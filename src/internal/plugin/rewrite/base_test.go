@@ -19,7 +19,7 @@ func basePod(name string) string {
 	return "apiVersion: v1\nkind: Pod\nmetadata: {name: " + name + "}\nspec: {containers: [{name: c, image: quay.io/o/" + name + "}]}\n"
 }
 
-func writeBase(t *testing.T, dir string, files map[string]string) {
+func writeBase(t testing.TB, dir string, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
 		path := filepath.Join(dir, filepath.FromSlash(name))
@@ -179,8 +179,8 @@ func TestBaseRefuses(t *testing.T) {
 		{"an alias in itself", map[string]string{"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: &m {name: a, x: *m}\n"}, "a.yaml: line 3: the alias *m stands in what it stands for"},
 		{"a large file", map[string]string{"a.yaml": basePod("a"), "b.yaml": "# " + strings.Repeat("x", 9<<20)}, "b.yaml: the file is larger than 8 MiB"},
 		{"large files", large(), "has more than 10000 manifests, or more than 32 MiB of them"},
-		{"two domains", map[string]string{"a.yaml": application, "b.yaml": other}, "keep one of them"},
-		{"namespaces of text", map[string]string{"a.yaml": "apiVersion: kots.io/v1beta1\nkind: Application\nmetadata: {name: app}\nspec: {additionalNamespaces: x}\n"}, "cannot unmarshal"},
+		{"two domains", map[string]string{"pod.yaml": basePod("p"), "a.yaml": application, "b.yaml": other}, "keep one of them"},
+		{"namespaces of text", map[string]string{"pod.yaml": basePod("p"), "a.yaml": "apiVersion: kots.io/v1beta1\nkind: Application\nmetadata: {name: app}\nspec: {additionalNamespaces: x}\n"}, "cannot unmarshal"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

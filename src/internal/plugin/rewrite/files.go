@@ -42,6 +42,9 @@ func (p *Plan) Stage(s *Stage) (overridden []string, err error) {
 	if dir == p.Base.Dir || strings.HasPrefix(dir, p.Base.Dir+string(filepath.Separator)) {
 		return nil, fmt.Errorf("the midstream %s lies inside the base, where kustomize cannot build it; choose another place", p.Dir)
 	}
+	if err := p.settle(); err != nil {
+		return nil, err
+	}
 	secret, err := p.secret()
 	if err != nil {
 		return nil, err
@@ -54,6 +57,10 @@ func (p *Plan) Stage(s *Stage) (overridden []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	policy, err := p.policy()
+	if err != nil {
+		return nil, err
+	}
 	for _, file := range []struct {
 		name, purpose string
 		content       []byte
@@ -62,12 +69,15 @@ func (p *Plan) Stage(s *Stage) (overridden []string, err error) {
 		{SecretFile, "It holds the license: keep it secret.", secret, secretMode},
 		{patchesFile, "It adds the pull Secret to what uses a private image, and leaves out what only an installer reads.", patches, publicMode},
 		{fieldsFile, "It tells kustomize of images where it does not look by itself.", fields, publicMode},
+		{policyFile, policyPurpose, policy, publicMode},
 	} {
 		if err := p.put(s, file.name, file.purpose, file.content, file.mode); err != nil {
 			return nil, err
 		}
 	}
-	return p.kustomization(s, dir, len(patches) > 0, len(fields) > 0)
+	return p.kustomization(s, dir, map[string]bool{
+		patchesFile: len(patches) > 0, fieldsFile: len(fields) > 0, policyFile: len(policy) > 0,
+	})
 }
 
 // put stages a file of ours, or its end when it has no content; a file of somebody else is never replaced.
@@ -86,8 +96,8 @@ func (p *Plan) put(s *Stage, name, purpose string, content []byte, mode fs.FileM
 	return s.Put(path, append([]byte(marker+", anew each time. "+purpose+"\n"), content...), mode)
 }
 
-// kustomization edits the user's file, or makes it.
-func (p *Plan) kustomization(s *Stage, dir string, patches, fields bool) (overridden []string, err error) {
+// kustomization edits the user's file, or makes it. written says which of our files there are.
+func (p *Plan) kustomization(s *Stage, dir string, written map[string]bool) ([]string, error) {
 	path := filepath.Join(p.Dir, konfig.DefaultKustomizationFileName())
 	var content []byte
 	for _, name := range konfig.RecognizedKustomizationFileNames() {
@@ -115,13 +125,19 @@ func (p *Plan) kustomization(s *Stage, dir string, patches, fields bool) (overri
 		k.hold("resources", base, true)
 	}
 	k.hold("resources", SecretFile, true)
-	k.hold("configurations", fieldsFile, fields)
-	k.holdPatch(patchesFile, patches)
-	overridden = k.setImages(p.entries(), p.ours)
+	k.hold("resources", policyFile, written[policyFile])
+	k.hold("configurations", fieldsFile, written[fieldsFile])
+	k.holdPatch(patchesFile, written[patchesFile])
+	p.overridden = k.setImages(p.entries(), p.ours)
+	component, err := p.stageComponent(s)
+	if err != nil {
+		return nil, err
+	}
+	k.hold("components", componentDir, component)
 	if content, err = k.bytes(); err != nil {
 		return nil, fmt.Errorf("write %s: %w", path, err)
 	}
-	return overridden, s.Put(path, content, publicMode)
+	return p.overridden, s.Put(path, content, publicMode)
 }
 
 // secret is the pull Secret in each namespace.
@@ -146,9 +162,14 @@ func (p *Plan) secret() ([]byte, error) {
 func (p *Plan) patches() ([]byte, error) {
 	var docs []any
 	for _, pod := range p.needSecret() {
-		docs = append(docs, p.addSecret(pod))
+		if !pod.Custom {
+			docs = append(docs, p.addSecret(pod))
+		}
 	}
 	for _, object := range p.Base.Installer {
+		if !object.Built {
+			continue
+		}
 		patch := header(object.ApiVersion(), object.Kind, object.Namespace, object.Name)
 		patch["$patch"] = "delete"
 		docs = append(docs, patch)
@@ -157,7 +178,11 @@ func (p *Plan) patches() ([]byte, error) {
 }
 
 func (p *Plan) addSecret(pod Pod) map[string]any {
-	value := map[string]any{"imagePullSecrets": []any{map[string]any{"name": p.secretName()}}}
+	var secrets []any
+	for _, name := range p.pullSecrets(pod) {
+		secrets = append(secrets, map[string]any{"name": name})
+	}
+	value := map[string]any{"imagePullSecrets": secrets}
 	for i := len(pod.Spec) - 1; i > 0; i-- {
 		value = map[string]any{pod.Spec[i]: value}
 	}

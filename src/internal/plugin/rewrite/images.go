@@ -11,12 +11,12 @@ import (
 	"sigs.k8s.io/kustomize/api/types"
 )
 
-// entries are the kustomization's images: one for each spelling of each private repository, in the order of
-// the names.
+// entries are the kustomization's images: one for each spelling of each private repository that a container
+// has, in the order of the names. Kustomize walks through all objects for each entry.
 func (p *Plan) entries() []types.Image {
 	renamed := p.renamed()
 	byRepository := map[string][]Image{}
-	for _, image := range p.Base.Images {
+	for _, image := range p.Base.inContainers {
 		if renamed[image.Repository] && !p.licensed(image) {
 			byRepository[image.Repository] = append(byRepository[image.Repository], image)
 		}
@@ -32,7 +32,7 @@ func (p *Plan) entries() []types.Image {
 				}
 			}
 		}
-		tag, digest := version(images, p.Base.Others)
+		tag, digest := version(images)
 		for _, name := range names {
 			all = append(all, types.Image{Name: p.pattern(name), NewName: p.Proxy.Name(name), NewTag: tag, Digest: digest})
 		}
@@ -40,12 +40,12 @@ func (p *Plan) entries() []types.Image {
 	return all
 }
 
-// version is the tag and digest that all images of a repository have in common, wherever kustomize renames
-// them. Without one, kustomize keeps what each has.
-func version(images, others []Image) (tag, digest string) {
+// version is the tag and digest that all images of a repository have in common. Without one, kustomize keeps
+// what each has.
+func version(images []Image) (tag, digest string) {
 	first := images[0]
-	for _, image := range slices.Concat(images, others) {
-		if image.Repository == first.Repository && (image.Tag != first.Tag || image.Digest != first.Digest) {
+	for _, image := range images {
+		if image.Tag != first.Tag || image.Digest != first.Digest {
 			return "", ""
 		}
 	}
@@ -59,7 +59,7 @@ func (p *Plan) pattern(name string) string {
 	catches := func(image Image) bool {
 		return image.Name != name && (err != nil || loose.MatchString(image.Name))
 	}
-	if err != nil || slices.ContainsFunc(slices.Concat(p.Base.Images, p.Base.Others), catches) {
+	if err != nil || slices.ContainsFunc(p.Base.inContainers, catches) {
 		return regexp.QuoteMeta(name)
 	}
 	return name

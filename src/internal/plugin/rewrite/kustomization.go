@@ -42,7 +42,7 @@ func parseKustomization(place string, text []byte) (*kustomization, error) {
 	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: a second YAML document: keep one kustomization in a file", place)
 	}
-	for _, key := range []string{"resources", "bases", "patches", "configurations", "images"} {
+	for _, key := range []string{"resources", "bases", "patches", "configurations", "components", "images"} {
 		if list := strictyaml.Value(k.root(), key); list != nil && list.Kind != yaml.SequenceNode && list.ShortTag() != "!!null" {
 			return nil, fmt.Errorf("%s: line %d: %s is not a list", place, list.Line, key)
 		}

@@ -3,6 +3,8 @@
 package rewrite
 
 import (
+	"strconv"
+
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/settings/strictyaml"
@@ -19,6 +21,22 @@ func text(mapping *yaml.Node, key string) string {
 		return node.Value
 	}
 	return ""
+}
+
+// at is the node at a path of keys and indices; nil where there is none.
+func at(node *yaml.Node, path []string) *yaml.Node {
+	for _, step := range path {
+		if node != nil && node.Kind == yaml.SequenceNode {
+			index, err := strconv.Atoi(step)
+			if err != nil || index < 0 || index >= len(node.Content) {
+				return nil
+			}
+			node = node.Content[index]
+			continue
+		}
+		node = strictyaml.Value(node, step)
+	}
+	return node
 }
 
 // put adds a key that is not there.

@@ -5,6 +5,8 @@ package rewrite
 import (
 	"slices"
 
+	"sigs.k8s.io/kustomize/kyaml/yaml"
+
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
 )
 
@@ -27,13 +29,23 @@ type Plan struct {
 	// it may be empty.
 	Proxy          Proxy
 	RegistryDomain string
-	// Namespace is where the pull Secret goes, beside the Application's additional ones; empty: wherever the
-	// rest is applied to.
+	// Namespace is where objects without one go, and the pull Secret with them; empty: wherever the user
+	// applies them.
 	Namespace string
 	// LicenseID is the password in it.
 	LicenseID string
+	// InText renames images in texts, too.
+	InText bool
+	// AdmissionPolicy asks for a policy by which the API server renames the images of Pods that are made later.
+	AdmissionPolicy bool
 	// Answers is what the registries said about each of [Plan.Open].
 	Answers map[string]Answer
+	// Tried says that the proxy has what it is asked for: see [Plan.Try].
+	Tried bool
+
+	overridden []string      // names that the user's entries rename otherwise, by [Plan.Stage]
+	settled    string        // where the user's kustomization puts everything
+	built      []*yaml.RNode // by [Plan.Verify]
 }
 
 // Finding is what is known about an image, and what becomes of it.
@@ -48,12 +60,21 @@ type Finding struct {
 // Open are the images that their registries have to be asked about.
 func (p *Plan) Open() []string {
 	var open []string
-	for _, image := range p.Base.Images {
+	for _, image := range p.allImages() {
 		if !p.licensed(image) {
 			open = append(open, image.Written)
 		}
 	}
 	return open
+}
+
+// allImages are the images of the base, and then what need not be one.
+func (p *Plan) allImages() []Image {
+	all := slices.Clone(p.Base.Images)
+	for _, image := range p.Base.Unsure {
+		all = append(all, image.Image)
+	}
+	return all
 }
 
 // licensed reports whether an image is on a domain that takes the license.
@@ -63,13 +84,22 @@ func (p *Plan) licensed(image Image) bool {
 
 // AssumeAll answers for the registries that every image is private.
 func (p *Plan) AssumeAll() {
+	reason := "taken as private, its registry was not asked"
+	if p.Base.Application.ProxyPublicImages {
+		reason = "the Application has proxyPublicImages, its registry was not asked"
+	}
 	p.Answers = map[string]Answer{}
 	for _, image := range p.Open() {
-		p.Answers[image] = Answer{Verdict: Assumed, Reason: "taken as private, its registry was not asked"}
+		p.Answers[image] = Answer{Verdict: Assumed, Reason: reason}
+	}
+	for _, image := range p.Base.Unsure {
+		if !image.Named {
+			p.Answers[image.Written] = Answer{Verdict: Unasked, Reason: "its registry was not asked"}
+		}
 	}
 }
 
-func closed(a Answer) bool { return a.Closed() || a.Verdict == Assumed }
+func closed(a Answer) bool { return a.Closed() }
 
 // renamed are the repositories of which an image goes through the proxy, and with it all others of the
 // repository: an entry of kustomize's is for a name with every tag.
@@ -80,6 +110,11 @@ func (p *Plan) renamed() map[string]bool {
 			repositories[image.Repository] = true
 		}
 	}
+	for _, image := range p.Base.Unsure {
+		if !p.licensed(image.Image) && p.confirmed(image) {
+			repositories[image.Repository] = true
+		}
+	}
 	return repositories
 }
 
@@ -87,7 +122,7 @@ func (p *Plan) renamed() map[string]bool {
 func (p *Plan) Findings() []Finding {
 	renamed := p.renamed()
 	findings := make([]Finding, 0, len(p.Base.Images))
-	for _, image := range p.Base.Images {
+	for _, image := range p.allImages() {
 		f := Finding{Image: image.Written}
 		switch {
 		case image.Host == p.Proxy.Domain:
@@ -118,17 +153,6 @@ func (p *Plan) needSecret() []Pod {
 	return slices.DeleteFunc(slices.Clone(p.Base.Pods), func(pod Pod) bool {
 		return !slices.ContainsFunc(pod.Images, func(image string) bool { return wants[image] })
 	})
-}
-
-// Namespaces are where the Secret goes; an empty one is wherever the rest is applied to.
-func (p *Plan) Namespaces() []string {
-	all := []string{p.Namespace}
-	for _, namespace := range p.Base.Application.Namespaces {
-		if namespace != p.Namespace {
-			all = append(all, namespace)
-		}
-	}
-	return all
 }
 
 func (p *Plan) secretName() string { return license.PullSecretName(p.Proxy.App) }

@@ -3,6 +3,7 @@
 package rewrite_test
 
 import (
+	stdcmp "cmp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,7 +29,12 @@ type site struct {
 	root string
 	// public are the images that their registries give to everybody; all others are private.
 	public []string
-	plan   rewrite.Plan
+	// verdict is that of images that are not public; empty: they are private. all is the command's --all.
+	verdict rewrite.Verdict
+	all     bool
+	options rewrite.FieldOptions
+	unused  []rewrite.FieldSelector
+	plan    rewrite.Plan
 }
 
 func newSite(t *testing.T, base map[string]string) *site {
@@ -75,11 +81,15 @@ func (s *site) tryRewrite() (overridden []string, err error) {
 		return nil, err
 	}
 	s.plan.Base, s.plan.Answers = base, map[string]rewrite.Answer{}
+	s.unused = base.FindFields(s.options)
 	for _, image := range s.plan.Open() {
-		s.plan.Answers[image] = rewrite.Answer{Verdict: rewrite.Private, Reason: "x"}
+		s.plan.Answers[image] = rewrite.Answer{Verdict: stdcmp.Or(s.verdict, rewrite.Private), Reason: "x"}
 		if slices.Contains(s.public, image) {
 			s.plan.Answers[image] = rewrite.Answer{Verdict: rewrite.Public, Reason: "x"}
 		}
+	}
+	if s.all {
+		s.plan.AssumeAll()
 	}
 	if overridden, err = s.plan.Stage(&files); err != nil {
 		return nil, err
@@ -143,7 +153,7 @@ func (s *site) want(want map[string]outcome) {
 	got := map[string]outcome{}
 	for _, pod := range pods {
 		slices.Sort(pod.PullSecrets)
-		got[pod.String()] = outcome{pod.Images, pod.PullSecrets}
+		got[pod.String()] = outcome{slices.Concat(got[pod.String()].images, pod.Images), pod.PullSecrets}
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(outcome{})); diff != "" {
 		s.Errorf("built by kustomize (-want +got):\n%s", diff)

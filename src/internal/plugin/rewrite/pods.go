@@ -9,11 +9,13 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
-// Pod is an object with a PodSpec.
+// Pod is a PodSpec, and the object that has it.
 type Pod struct {
 	APIVersion, Kind, Namespace, Name string
-	// Spec is where the PodSpec is in the object.
+	// Spec is where the PodSpec is in the object; an element of a list has its index there.
 	Spec []string
+	// Custom says that Kubernetes itself does not have the kind: the PodSpec was found by its form.
+	Custom bool
 	// Images are those of all containers and of image volumes, in their order, each once.
 	Images []string
 	// Uncommon are those of Images that kustomize's image transformer does not reach by itself in every
@@ -21,6 +23,8 @@ type Pod struct {
 	Uncommon []string
 	// PullSecrets are the names in imagePullSecrets.
 	PullSecrets []string
+	// ServiceAccount is the one it names; empty: the namespace's default.
+	ServiceAccount string
 }
 
 // String is how a Pod is called in messages.
@@ -61,13 +65,13 @@ func group(object *yaml.RNode) string {
 func CollectPods(objects []*yaml.RNode) ([]Pod, error) {
 	var pods []Pod
 	for _, object := range objects {
-		spec := specOf(group(object), object.GetKind())
-		if spec == nil {
-			continue
-		}
 		pod := Pod{
 			APIVersion: object.GetApiVersion(), Kind: object.GetKind(), Namespace: object.GetNamespace(),
-			Name: object.GetName(), Spec: spec,
+			Name: object.GetName(), Spec: specOf(group(object), object.GetKind()),
+		}
+		if pod.Spec == nil {
+			pods = append(pods, customPods(pod, object)...)
+			continue
 		}
 		if err := pod.read(object); err != nil {
 			return nil, fmt.Errorf("%s: %w", pod, err)

@@ -3,12 +3,15 @@
 package rewrite
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,8 +26,8 @@ import (
 type Verdict string
 
 // Private wants credentials. Public has the image for everybody, or for the
-// credential it was asked with. Unreachable did not answer. Missing answered that there is no
-// such image, without wanting credentials.
+// credential it was asked with. Unreachable did not answer with a manifest, nor with a reason. Missing
+// answered that there is no such image, which a registry may also say of what is private.
 const (
 	Private     Verdict = "private"
 	Public      Verdict = "public"
@@ -36,10 +39,15 @@ const (
 type Answer struct {
 	Verdict Verdict
 	Reason  string
+	// Vague says that all is forbidden there, as it is by web servers that are no registry.
+	Vague bool
+	// Kept says that the image keeps its name all the same, because the proxy does not have it either.
+	Kept bool
 }
 
-// Closed reports whether the image cannot be had without credentials, as far as anybody can tell.
-func (a Answer) Closed() bool { return a.Verdict == Private || a.Verdict == Unreachable }
+// Closed reports whether the image cannot be had without credentials, as far as anybody can tell: everything
+// but a manifest means so.
+func (a Answer) Closed() bool { return a.Verdict != "" && a.Verdict != Public && !a.Kept }
 
 // atOnce is how many registries are asked at the same time.
 const atOnce = 8
@@ -84,7 +92,7 @@ func (a Asker) Ask(ctx context.Context, images []string) (map[string]Answer, err
 func (a Asker) one(ctx context.Context, image string) Answer {
 	ref, err := name.ParseReference(image)
 	if err != nil {
-		return Answer{Unreachable, "not a valid image name"}
+		return Answer{Verdict: Unreachable, Reason: "not a valid image name"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.Timeout)
 	defer cancel()
@@ -95,15 +103,11 @@ func (a Asker) one(ctx context.Context, image string) Answer {
 	if a.Transport != nil {
 		options = append(options, remote.WithTransport(a.Transport))
 	}
-	// HEAD is what registries with a rate limit do not count. Some answer it without a digest, and then GET
-	// tells more (quirk D2).
-	if _, err = remote.Head(ref, options...); err != nil && !decided(err) {
-		_, err = remote.Get(ref, options...)
-	}
+	err = look(ref, options)
 	if err == nil && a.knows(ctx, ref) {
-		return Answer{Public, "opened with the docker config's credential"}
+		return Answer{Verdict: Public, Reason: "opened with the docker config's credential"}
 	}
-	return a.judge(err)
+	return a.judge(ref, err)
 }
 
 // knows reports whether the question was asked with a credential, of which the answer tells about its owner
@@ -116,37 +120,82 @@ func (a Asker) knows(ctx context.Context, ref name.Reference) bool {
 	return err == nil && credential != authn.Anonymous
 }
 
-// decided reports whether the registry itself said yes or no.
-func decided(err error) bool {
-	said, ok := errors.AsType[*transport.Error](err)
-	return ok && slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}, said.StatusCode)
+// noManifest is what a registry, or whatever stands in its place, answers instead of one.
+type noManifest struct{ mediaType string }
+
+func (n noManifest) Error() string {
+	return "the answer is no manifest but " + cmp.Or(n.mediaType, "something without a type")
 }
 
-func (a Asker) judge(err error) Answer {
+// look asks for a manifest. HEAD is what registries with a rate limit do not count. Some answer it without a
+// digest, and then GET tells more (quirk D2).
+func look(ref name.Reference, options []remote.Option) error {
+	head, err := remote.Head(ref, options...)
+	if err == nil && (head.MediaType.IsImage() || head.MediaType.IsIndex() || head.MediaType.IsSchema1()) || refused(err) {
+		return err
+	}
+	got, err := remote.Get(ref, options...)
+	if err != nil {
+		return err
+	}
+	var manifest struct {
+		SchemaVersion int    `json:"schemaVersion"`
+		MediaType     string `json:"mediaType"`
+	}
+	if json.Unmarshal(got.Manifest, &manifest) != nil || manifest.SchemaVersion == 0 && manifest.MediaType == "" {
+		mediaType, _, _ := strings.Cut(string(got.MediaType), ";")
+		return noManifest{mediaType}
+	}
+	return nil
+}
+
+// refused reports whether the registry itself wants credentials.
+func refused(err error) bool {
+	said, ok := errors.AsType[*transport.Error](err)
+	return ok && slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden}, said.StatusCode)
+}
+
+func (a Asker) judge(ref name.Reference, err error) Answer {
 	said, answered := errors.AsType[*transport.Error](err)
 	switch {
 	case err == nil:
-		return Answer{Public, "the registry gives it to everybody"}
+		return Answer{Verdict: Public, Reason: "the registry gives it to everybody"}
 	case answered && said.StatusCode == http.StatusUnauthorized:
-		return Answer{Private, "the registry wants credentials (401)"}
+		return Answer{Verdict: Private, Reason: "the registry wants credentials (401)"}
 	case answered && said.StatusCode == http.StatusForbidden:
-		return Answer{Private, "the registry forbids it without credentials (403)"}
-	case answered && said.StatusCode == http.StatusNotFound:
-		return Answer{Missing, "the registry has no such image for everybody (404)"}
+		return Answer{Verdict: Private, Reason: "the registry forbids it without credentials (403)", Vague: ofRoot(said.Request)}
+	case answered && said.StatusCode == http.StatusNotFound && ofManifest(ref, said.Request):
+		return Answer{Verdict: Missing, Reason: "the registry has no such image for everybody (404)"}
+	case answered && !ofManifest(ref, said.Request):
+		return Answer{Verdict: Unreachable, Reason: fmt.Sprintf("the registry's way in answers %d %s",
+			said.StatusCode, http.StatusText(said.StatusCode))}
 	case answered:
-		return Answer{Unreachable,
-			fmt.Sprintf("the registry answers %d %s", said.StatusCode, http.StatusText(said.StatusCode))}
+		return Answer{Verdict: Unreachable,
+			Reason: fmt.Sprintf("the registry answers %d %s", said.StatusCode, http.StatusText(said.StatusCode))}
 	case errors.Is(err, context.DeadlineExceeded):
-		return Answer{Unreachable, "no answer within " + a.Timeout.String()}
+		return Answer{Verdict: Unreachable, Reason: "no answer within " + a.Timeout.String()}
 	default:
-		return Answer{Unreachable, cause(err)}
+		return Answer{Verdict: Unreachable, Reason: cause(err)}
 	}
 }
+
+// ofManifest reports whether a request was for the manifest, and not for the API's root, a token, or what a
+// redirect leads to: what those answer says nothing about the image.
+func ofManifest(ref name.Reference, request *http.Request) bool {
+	return request == nil ||
+		request.URL.Path == "/v2/"+ref.Context().RepositoryStr()+"/manifests/"+ref.Identifier()
+}
+
+// ofRoot reports whether a request was for the API's root.
+func ofRoot(request *http.Request) bool { return request != nil && request.URL.Path == "/v2/" }
 
 // cause leaves out the URL, which says nothing that the image's name does not.
 func cause(err error) string {
 	if network, ok := errors.AsType[*net.OpError](err); ok {
 		return "no answer: " + network.Error()
+	}
+	if other, ok := errors.AsType[noManifest](err); ok {
+		return other.Error()
 	}
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
 		err = next

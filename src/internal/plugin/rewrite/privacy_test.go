@@ -98,6 +98,42 @@ func TestVerdicts(t *testing.T) {
 	})
 	deniesTokens.HandleFunc("/token", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
 
+	withoutTokens := http.NewServeMux()
+	lost := serve(t, withoutTokens)
+	withoutTokens.HandleFunc("/v2/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+lost+`/token",service="x"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	page := func(header ...string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			for i := 0; i < len(header); i += 2 {
+				w.Header().Set(header[i], header[i+1])
+			}
+			_, _ = io.WriteString(w, "<!DOCTYPE html><title>Sign in</title>")
+		})
+	}
+	const anyDigest = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+	login := http.NewServeMux()
+	login.HandleFunc("/v2/x/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) })
+	login.Handle("/login", page("Content-Type", "text/html; charset=utf-8"))
+	login.HandleFunc("/v2/{$}", func(http.ResponseWriter, *http.Request) {})
+	gone404 := http.NewServeMux()
+	gone404.HandleFunc("/v2/x/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/nowhere", http.StatusFound) })
+	gone404.HandleFunc("/v2/{$}", func(http.ResponseWriter, *http.Request) {})
+	headIs404 := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead && r.URL.Path != "/v2/" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		public.ServeHTTP(w, r)
+	})
+	otherType := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v2/" {
+			w.Header().Set("Content-Type", "text/plain")
+			_, _ = io.WriteString(w, `{"schemaVersion":2,"config":{},"layers":[]}`)
+		}
+	})
+
 	tests := []struct {
 		name, host, image string
 		verdict           rewrite.Verdict
@@ -111,6 +147,20 @@ func TestVerdicts(t *testing.T) {
 		{"forbidden", serve(t, status(403)), "x:1", rewrite.Private, "(403)"},
 		{"a token realm that nobody should follow", serve(t, status(401, "WWW-Authenticate", `Bearer realm="http://10.0.0.1/token"`)), "x:1", rewrite.Unreachable, "no usable answer: "},
 		{"rate limit", serve(t, status(429)), "x:1", rewrite.Unreachable, "answers 429 Too Many Requests"},
+		{"a web page", serve(t, page("Content-Type", "text/html")), "x:1", rewrite.Unreachable, "the answer is no manifest but text/html"},
+		{"a web page with a digest", serve(t, page("Content-Type", "text/html", "Docker-Content-Digest", anyDigest)), "x:1", rewrite.Unreachable, "no manifest but text/html"},
+		{"a web page without a type", serve(t, page("Content-Type", "")), "x:1", rewrite.Unreachable, "no manifest"},
+		{"a way in to somewhere else", serve(t, login), "x:1", rewrite.Unreachable, "no manifest but text/html"},
+		{"a way to nowhere", serve(t, gone404), "x:1", rewrite.Unreachable, "the registry's way in answers 404"},
+		{"JSON that is no manifest", serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"message":"hello"}`)
+		})), "x:1", rewrite.Unreachable, "no manifest but application/json"},
+		{"nothing at all", serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "x:1", rewrite.Unreachable, ""},
+		{"no registry", serve(t, http.NotFoundHandler()), "x:1", rewrite.Unreachable, "the registry's way in answers 404"},
+		{"a token server that is not there", lost, "x:1", rewrite.Unreachable, "the registry's way in answers 404"},
+		{"a HEAD that is wrong", serve(t, headIs404), "x:1", rewrite.Public, ""},
+		{"a manifest of an odd type", serve(t, otherType), "x:1", rewrite.Public, ""},
 		{"no HEAD", serve(t, withoutHead), "x:1", rewrite.Public, ""},
 		{"HEAD without a digest", serve(t, withoutDigest), "x:1", rewrite.Public, ""},
 		{"nobody there", strings.TrimPrefix(gone.URL, "http://"), "x:1", rewrite.Unreachable, "connection refused"},
@@ -123,7 +173,7 @@ func TestVerdicts(t *testing.T) {
 			if got.Verdict != tt.verdict || !strings.Contains(got.Reason, tt.reason) {
 				t.Errorf("got %+v, want %s because %q", got, tt.verdict, tt.reason)
 			}
-			if want := tt.verdict == rewrite.Private || tt.verdict == rewrite.Unreachable; got.Closed() != want {
+			if want := tt.verdict != rewrite.Public; got.Closed() != want {
 				t.Errorf("closed: %t", !want)
 			}
 		})

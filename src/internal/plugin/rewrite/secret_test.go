@@ -71,34 +71,17 @@ spec: {additionalNamespaces: [shop, "*", main, shop], proxyRegistryDomain: other
 	}
 }
 
-// TestStrangers: kustomize renames the images of kinds that we do not know as well, and must leave them their
-// tags.
-func TestStrangers(t *testing.T) {
-	s := newSite(t, map[string]string{"pods.yaml": pod("p", "o/a:1") + `apiVersion: argoproj.io/v1alpha1
-kind: Rollout
-metadata: {name: web}
-spec: {template: {spec: {containers: [{image: "o/a:2"}, {image: "not an image"}]}}}
-`})
-	s.rewrite()
-	s.want(map[string]outcome{"Pod p": {[]string{through + "o/a:1"}, []string{secretName}}})
-	for _, object := range s.build() {
-		if object.GetKind() == "Rollout" && !strings.Contains(object.MustString(), through+"o/a:2") {
-			t.Errorf("Rollout:\n%s", object.MustString())
-		}
-	}
-}
-
 func TestWarnings(t *testing.T) {
-	s := newSite(t, map[string]string{"pods.yaml": pod("p", "localhost:5000/a:1") + strings.Replace(pod("far", "o/a:1"), "name: far", "name: far, namespace: far", 1) + `apiVersion: argoproj.io/v1alpha1
-kind: Rollout
+	s := newSite(t, map[string]string{"pods.yaml": pod("p", "localhost:5000/a:1", "o/a:1") + `apiVersion: monitoring.coreos.com/v1
+kind: Prometheus
 metadata: {name: web}
-spec: {template: {spec: {containers: [{image: "o/a:1"}]}}}
+spec: {containers: [{image: "o/a:1"}, {image: auto}]}
 `, "values.yaml": "a: b\n"})
 	s.rewrite()
 	want := []string{
 		"container runtimes refuse " + through + "localhost:5000/a, because of the port: give the registry an alias on the proxy, and say --alias localhost:5000=ALIAS",
-		"Pod far in namespace far needs the pull Secret, which goes to other namespaces only: name it in --namespace or in the Application's additionalNamespaces",
-		"Rollout web uses o/a:1: its pull Secret is for you to add, rewrite does not know the kind",
+		`Prometheus web: "auto" is no image, and stays as it is`,
+		"Prometheus web uses o/a:1: its pull Secret is for you to add, rewrite does not know the kind",
 		"values.yaml has no Kubernetes objects and is left out",
 	}
 	if diff := cmp.Diff(want, s.plan.Warnings()); diff != "" {

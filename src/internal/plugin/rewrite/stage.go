@@ -114,7 +114,7 @@ func (s *Stage) Build(ctx context.Context, dir string) ([]*yaml.RNode, error) {
 		return nil, refused
 	}
 	if err != nil {
-		return nil, fmt.Errorf("kustomize cannot build %s: %w", dir, err)
+		return nil, fmt.Errorf("kustomize cannot build %s: %w", dir, newBuildError(err))
 	}
 	return built.ToRNodeSlice(), nil
 }

@@ -16,6 +16,7 @@ func (p *Plan) Verify(ctx context.Context, s *Stage) error {
 	if err != nil {
 		return err
 	}
+	p.built = objects
 	pods, err := CollectPods(objects)
 	if err != nil {
 		return fmt.Errorf("midstream %s: %w", p.Dir, err)
@@ -23,13 +24,13 @@ func (p *Plan) Verify(ctx context.Context, s *Stage) error {
 	var wrong []error
 	for _, before := range p.Base.Pods {
 		after := slices.IndexFunc(pods, func(pod Pod) bool {
-			return pod.APIVersion == before.APIVersion && pod.String() == before.String()
+			return pod.id() == before.id() && slices.Equal(pod.Spec, before.Spec)
 		})
 		if after >= 0 {
 			wrong = append(wrong, p.compare(before, pods[after]))
 		}
 	}
-	return errors.Join(wrong...)
+	return errors.Join(append(wrong, p.verifyFields(objects), p.verifyPolicy(objects))...)
 }
 
 func (p *Plan) compare(before, after Pod) error {
@@ -51,8 +52,10 @@ func (p *Plan) compare(before, after Pod) error {
 				after.APIVersion)
 		}
 	}
-	if wantsSecret && !slices.Contains(after.PullSecrets, p.secretName()) {
-		return fmt.Errorf("%s: kustomize does not add the pull Secret", after)
+	if wantsSecret {
+		if left := missing(p.pullSecrets(before), after.PullSecrets); len(left) > 0 {
+			return fmt.Errorf("%s: kustomize does not add the pull Secret %s", after, left[0])
+		}
 	}
 	return nil
 }
@@ -64,27 +67,26 @@ func (p *Plan) Warnings() []string {
 	renamed := p.renamed()
 	hosts := map[string]bool{}
 	for _, image := range p.Base.Images {
-		if p.Answers[image.Written].Verdict == Missing && !renamed[image.Repository] {
-			warn("%s was not found and keeps its name; if its registry hides what is private, say --all", image.Written)
-		}
 		if proxied := p.Proxy.Name(image.Name); renamed[image.Repository] && !p.Proxy.Usable(proxied) && !hosts[image.Host] {
 			hosts[image.Host] = true
 			warn("container runtimes refuse %s, because of the port: give the registry an alias on the proxy, and say --alias %s=ALIAS",
 				proxied, image.Host)
 		}
 	}
+	for _, not := range p.Base.NotImages {
+		warn("%s: %q is no image, and stays as it is", not.Owner, not.Written)
+	}
+	all = append(all, p.doubts()...)
 	if p.Base.Application.Everywhere {
 		warn(`the Application may use namespaces that do not exist yet ("*"): only a controller can put the pull Secret there when they are made`)
 	}
-	namespaces, users := p.Namespaces(), p.needSecret()
-	if len(users) == 0 && len(p.Base.Strangers) == 0 {
-		warn("no image of the base goes through the proxy: nothing uses the pull Secret, and there is no need to apply it")
+	if stale := p.stalePolicy(); stale != "" {
+		warn("where it was applied, the policy %s stays in force until it is deleted: kubectl delete "+
+			"mutatingadmissionpolicy,mutatingadmissionpolicybinding %s", stale, stale)
 	}
-	for _, pod := range users {
-		if pod.Namespace != "" && !slices.Contains(namespaces, pod.Namespace) {
-			warn("%s needs the pull Secret, which goes to other namespaces only: name it in --namespace or in the Application's "+
-				"additionalNamespaces", pod)
-		}
+	all = append(all, p.fieldWarnings()...)
+	if len(p.needSecret()) == 0 && len(p.Base.Strangers) == 0 && !p.renamesFields() {
+		warn("no image of the base goes through the proxy: nothing uses the pull Secret, and there is no need to apply it")
 	}
 	for _, stranger := range p.Base.Strangers {
 		for _, written := range stranger.Images {
@@ -95,7 +97,7 @@ func (p *Plan) Warnings() []string {
 		}
 	}
 	for _, object := range p.Base.Installer {
-		warn("%s %s (%s) is for installers and left out of what is applied", object.Kind, object.Name, object.ApiVersion())
+		all = append(all, object.warning())
 	}
 	for _, file := range p.Base.LeftOut {
 		warn("%s has no Kubernetes objects and is left out", file)

@@ -157,13 +157,6 @@ func (r *room) evict(limit int64) (evicted []string) {
 	return evicted
 }
 
-// has reports whether an object has not had to leave.
-func (r *room) has(key string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.objects.Contains(key)
-}
-
 // drop forgets an object that is gone.
 func (r *room) drop(key string) {
 	r.mu.Lock()

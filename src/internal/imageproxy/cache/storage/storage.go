@@ -217,11 +217,8 @@ func (s *Storage) Put(ctx context.Context, key string, content *io.SectionReader
 		}
 	}
 	err := s.write(ctx, key, content)
-	if err == nil && s.room != nil && !s.room.has(key) {
-		s.Remove(ctx, key) // it had to leave before it was there
-	}
-	if err == nil {
-		s.noteUse(key) // more exactly than the file system does
+	if err == nil { // others may have taken its room meanwhile
+		s.use(ctx, key, content.Size())
 		return nil
 	}
 	if s.room != nil {

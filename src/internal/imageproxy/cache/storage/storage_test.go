@@ -199,8 +199,9 @@ func (i *interrupted) ReadAt(p []byte, at int64) (int, error) {
 	return i.ReaderAt.ReadAt(p, at)
 }
 
-// TestALateWriterHasNoRoom: an object that had to leave while it was written is not there afterwards.
-func TestALateWriterHasNoRoom(t *testing.T) {
+// TestALateWriterTakesItsRoomAgain: an object that had to leave while it was written counts once it is there, and
+// so does one that somebody looked for meanwhile.
+func TestALateWriterTakesItsRoomAgain(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, inDirectory(dir, "size=1MiB"), &counted{})
 	const size = 600 << 10
@@ -211,8 +212,15 @@ func TestALateWriterHasNoRoom(t *testing.T) {
 	if names, taken := files(t, dir); taken > 1<<20 || len(names) != 1 {
 		t.Errorf("%d bytes in %v", taken, names)
 	}
-	if !has(t, s, 2, size) {
-		t.Error("the other one is not there")
+	if !has(t, s, 1, size) {
+		t.Error("it is not there")
+	}
+	looked := &interrupted{ReaderAt: bytes.NewReader(of(3, 1000)), once: func() { has(t, s, 3, 1000) }}
+	if err := s.Put(t.Context(), key(3), io.NewSectionReader(looked, 0, 1000)); err != nil || !has(t, s, 3, 1000) {
+		t.Errorf("what was looked for while it was written is not there: %v", err)
+	}
+	if taken, _ := s.Size(); taken != size+4096 {
+		t.Errorf("%d bytes are taken", taken)
 	}
 }
 
@@ -324,7 +332,6 @@ func TestAClientThatLeavesChangesNothing(t *testing.T) {
 	if object, err := s.Open(ctx, key(1)); err == nil {
 		_ = object.Close()
 	}
-	_ = s.Put(ctx, key(2), section(of(2, 1000)))
 	if after, _ := s.Size(); after != before || !has(t, s, 1, 1000) || told.failed.Load() != 0 {
 		t.Errorf("%d bytes are taken, before %d; %d failures", after, before, told.failed.Load())
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -22,7 +23,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
 )
 
-// maxReason is how much of a proxy's own words is repeated.
+// maxReason is how much of a server's own words is repeated, in characters.
 const maxReason = 300
 
 // Trial asks the image proxy for images with the license, before anything depends on it.
@@ -202,8 +203,7 @@ func said(err error, timeout time.Duration) string {
 	switch {
 	case answered && len(answer.Errors) > 0:
 		words := string(answer.Errors[0].Code) + ": " + answer.Errors[0].Message
-		words = strings.Join(strings.Fields(words), " ")
-		return fmt.Sprintf("%.*s (%d)", maxReason, words, answer.StatusCode)
+		return fmt.Sprintf("%s (%d)", printable(words), answer.StatusCode)
 	case answered:
 		return fmt.Sprintf("it answers %d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
 	case errors.Is(err, errOtherHost):
@@ -215,6 +215,17 @@ func said(err error, timeout time.Duration) string {
 	default:
 		return cause(err)
 	}
+}
+
+// printable is what a terminal is shown of another server's words: one line, not for ever, and no escapes.
+func printable(words string) string {
+	words = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, words)
+	return fmt.Sprintf("%.*s", maxReason, strings.Join(strings.Fields(words), " "))
 }
 
 // doubts are warnings about images that are taken as private without a registry having said so.

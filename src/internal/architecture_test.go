@@ -59,8 +59,8 @@ func mayImport() map[string][]string {
 		"plugin/doctor":   {"diagnosis", "plugin/apiserver"},
 		"plugin/registry": {"plugin/apiserver"},
 		"plugin/license":  {"license/v1alpha1", "oci", "settings/strictyaml"},
-		"plugin/rewrite":  {"plugin/license", "settings/strictyaml"},
-		"plugin/mirror":   {"oci"},
+		"plugin/rewrite":  {"oci", "plugin/license", "settings/strictyaml"},
+		"plugin/mirror":   {"oci", "plugin/license"},
 		"plugin/command": {
 			"diagnosis", "license/v1alpha1", "plugin/apiserver", "plugin/doctor", "plugin/license", "plugin/mirror", "plugin/pack", "plugin/push", "plugin/registry",
 			"plugin/rewrite", "plugin/support", "plugin/workload", "version",

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
 )
 
 // Bounds on what a registry may answer.
@@ -35,9 +36,6 @@ type License struct {
 	Hosts []string
 }
 
-// user is any: the image proxy takes every user name.
-const user = "LICENSE_ID"
-
 // Registries are where images are read.
 type Registries struct {
 	license   License
@@ -49,9 +47,9 @@ type Registries struct {
 
 // NewRegistries reads from registries. keychain has the credentials for those that do not take the license; nil:
 // they are asked without any.
-func NewRegistries(license License, keychain authn.Keychain, base http.RoundTripper, concurrency int) (*Registries, error) {
-	r := &Registries{license: license, keychain: keychain}
-	r.transport = guard{base, license}
+func NewRegistries(shown License, keychain authn.Keychain, base http.RoundTripper, concurrency int) (*Registries, error) {
+	r := &Registries{license: shown, keychain: keychain}
+	r.transport = guard{base, shown}
 	var err error
 	r.puller, err = remote.NewPuller(remote.WithAuthFromKeychain(r), remote.WithTransport(r.transport), remote.WithJobs(concurrency))
 	if err != nil {
@@ -63,7 +61,7 @@ func NewRegistries(license License, keychain authn.Keychain, base http.RoundTrip
 // Resolve implements [authn.Keychain].
 func (r *Registries) Resolve(resource authn.Resource) (authn.Authenticator, error) {
 	if r.license.opens(resource.RegistryStr()) {
-		return &authn.Basic{Username: user, Password: r.license.ID}, nil
+		return &authn.Basic{Username: license.Username, Password: r.license.ID}, nil
 	}
 	if r.keychain == nil {
 		return authn.Anonymous, nil
@@ -108,7 +106,7 @@ func (r *Registries) Ended(ctx context.Context, err error) bool {
 	if requestErr != nil {
 		return false
 	}
-	request.SetBasicAuth(user, r.license.ID)
+	request.SetBasicAuth(license.Username, r.license.ID)
 	response, askErr := r.transport.RoundTrip(request)
 	if askErr != nil {
 		return false

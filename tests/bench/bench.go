@@ -41,7 +41,7 @@ func Run(t testing.TB, plan Plan) Report {
 		// The ladder comes before the crowds: what many pushes have taken, a process gives back late.
 		{"start", b.start}, {"image", b.image}, {"idle", b.idle}, {"ladder", b.ladder}, {"blob", b.blob}, {"crowds", b.crowds},
 		{"requests", b.requests}, {"tree", b.tree}, {"faults", b.faults}, {"distance", b.distance},
-		{"pull", b.pull}, {"admission", b.admission}, {"licenses", b.licenses}, {"refusal", b.refusal},
+		{"pull", b.pull}, {"cache", b.cached}, {"admission", b.admission}, {"licenses", b.licenses}, {"refusal", b.refusal},
 	} {
 		if len(plan.Only) > 0 && !slices.Contains(plan.Only, part.name) {
 			continue

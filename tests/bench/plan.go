@@ -36,6 +36,10 @@ type Plan struct {
 	// Far is the size of the source that is pushed through an API server far away, on this Cluster.
 	Far     int64
 	Cluster Cluster
+	// Together is how many clients pull a blob of the size Shared at once through a cache, from a registry at the
+	// end of a line with this LineRate, in bytes a second.
+	Together         int
+	Shared, LineRate int64
 	// Licenses of the vendor whose images are pulled, and how many of them are revoked, one after the other:
 	// Trials.
 	Licenses, Trials int
@@ -65,6 +69,7 @@ func Full() Plan {
 		Alone:  1000, Clients: 64, Each: 50, Paced: 2000, Rate: 500, Tries: 100,
 		Files: 100, Bytes: 400 << 10,
 		Far:      64 * mib,
+		Together: 100, Shared: 256 * mib, LineRate: 200 * mib,
 		Licenses: 10_000, Trials: 100, Admission: "1s",
 	}
 }
@@ -79,6 +84,7 @@ func Smoke() Plan {
 		Alone:  5, Clients: 4, Each: 3, Paced: 10, Rate: 500, Tries: 10,
 		Files: 10, Bytes: 20 << 10,
 		Far:      mib,
+		Together: 5, Shared: mib, LineRate: 20 * mib,
 		Licenses: 20, Trials: 2, Admission: "10x",
 	}
 }

@@ -87,14 +87,7 @@ func (w *Way) Pull(ctx context.Context, blob Blob, use func(io.Reader) error) er
 // that asks for none.
 func (b *Bench) cache(t testing.TB, blob Blob) *Way {
 	t.Helper()
-	program := harness.Tool(t, "registry")
-	open := harness.Distribution{Program: program, Dir: b.site.place.Storage}.Start(t)
-	dir, _ := Storage(t, b.Plan)
-	keeping := harness.Distribution{Program: program, Dir: dir, Proxy: map[string]any{"remoteurl": open.URL("")}}.Start(t)
-	way := &Way{
-		Name: Cache, Base: keeping.URL(""), Repository: harness.Repository,
-		HTTP: newClient(t, nil), Server: &Meter{PID: keeping.Process.PID()},
-	}
+	way, dir := b.cacheOf(t, b.site, Line{})
 	check(t, way.Pull(t.Context(), blob, blob.ThrowAway))
 	hex := strings.TrimPrefix(blob.Digest, "sha256:")
 	harness.Eventually(t, "the cache has the blob", func(context.Context) error {
@@ -102,4 +95,18 @@ func (b *Bench) cache(t testing.TB, blob Blob) *Way {
 		return err
 	})
 	return way
+}
+
+// cacheOf starts a registry that keeps, in a directory, what is pulled through it of a site at the end of a line.
+func (b *Bench) cacheOf(t testing.TB, site *Site, line Line) (way *Way, dir string) {
+	t.Helper()
+	program := harness.Tool(t, "registry")
+	open := harness.Distribution{Program: program, Dir: site.place.Storage}.Start(t)
+	dir, _ = Storage(t, b.Plan)
+	remote := "http://" + away(t, open.Host, line)
+	keeping := harness.Distribution{Program: program, Dir: dir, Proxy: map[string]any{"remoteurl": remote}}.Start(t)
+	return &Way{
+		Name: Cache, Base: keeping.URL(""), Repository: harness.Repository,
+		HTTP: newClient(t, nil), Server: &Meter{PID: keeping.Process.PID()},
+	}, dir
 }

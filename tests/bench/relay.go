@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,19 +26,17 @@ type Line struct {
 	// RTT is the time there and back: each byte arrives half of it later, and a new connection's first byte a
 	// whole one later still, which is the handshake.
 	RTT time.Duration
-	// Rate is how much all connections together bring to the other end, in bytes a second; 0: as much as they
-	// can.
+	// Rate is how much all connections together bring to each end, in bytes a second; 0: as much as they can.
 	Rate int64
+	// Answers counts the bytes that come back; may be nil.
+	Answers *atomic.Int64
 }
 
 // StartRelay listens on loopback and passes connections on to what is at the end of a line. It returns the
 // address; target is asked when a connection comes.
 func StartRelay(t testing.TB, line Line, target func() string) string {
 	t.Helper()
-	var limit *rate.Limiter
-	if line.Rate > 0 {
-		limit = rate.NewLimiter(rate.Limit(line.Rate), relayBuffer)
-	}
+	there, back := line.limit(), line.limit()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +48,7 @@ func StartRelay(t testing.TB, line Line, target func() string) string {
 			if err != nil {
 				return
 			}
-			running.Go(func() { relay(t, near, target(), line.RTT, limit) })
+			running.Go(func() { relay(t, near, target(), line, there, back) })
 		}
 	})
 	t.Cleanup(func() {
@@ -59,7 +58,15 @@ func StartRelay(t testing.TB, line Line, target func() string) string {
 	return listener.Addr().String()
 }
 
-func relay(t testing.TB, near net.Conn, target string, rtt time.Duration, limit *rate.Limiter) {
+// limit is that of one direction; nil: there is none.
+func (l Line) limit() *rate.Limiter {
+	if l.Rate == 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(l.Rate), relayBuffer)
+}
+
+func relay(t testing.TB, near net.Conn, target string, line Line, there, back *rate.Limiter) {
 	defer near.Close()
 	var dialer net.Dialer
 	far, err := dialer.DialContext(t.Context(), "tcp", target)
@@ -79,8 +86,10 @@ func relay(t testing.TB, near net.Conn, target string, rtt time.Duration, limit 
 		}
 	}()
 	var both sync.WaitGroup
-	both.Go(func() { delay(far, limited{t.Context(), near, limit}, rtt/2, time.Now().Add(rtt)) })
-	both.Go(func() { delay(near, far, rtt/2, time.Time{}) })
+	both.Go(func() {
+		delay(far, limited{t.Context(), near, there, nil}, line.RTT/2, time.Now().Add(line.RTT))
+	})
+	both.Go(func() { delay(near, limited{t.Context(), far, back, line.Answers}, line.RTT/2, time.Time{}) })
 	both.Wait()
 }
 
@@ -88,11 +97,15 @@ func relay(t testing.TB, near net.Conn, target string, rtt time.Duration, limit 
 type limited struct {
 	ctx context.Context //nolint:containedctx // that of the test, whose end is the reader's
 	io.ReadCloser
-	limit *rate.Limiter
+	limit   *rate.Limiter
+	counter *atomic.Int64 // may be nil
 }
 
 func (l limited) Read(p []byte) (int, error) {
 	n, err := l.ReadCloser.Read(p)
+	if l.counter != nil {
+		l.counter.Add(int64(n))
+	}
 	if l.limit != nil && n > 0 {
 		// It ends early with the test only.
 		_ = l.limit.WaitN(l.ctx, n)

@@ -128,11 +128,13 @@ type Images struct {
 }
 
 // Serve starts a process that serves the vendor's images, and waits until it is ready.
-func (v *Vendor) Serve(t testing.TB) *Images {
+func (v *Vendor) Serve(t testing.TB, flags ...string) *Images {
 	t.Helper()
 	admin := harness.FreeAddress(t)
-	cmd := serverCommand("serve", "--listen-address=", "--admin-address="+admin,
-		"--image-proxy-address=127.0.0.1:0", "--image-proxy-dir="+v.Dir)
+	cmd := serverCommand(append([]string{
+		"serve", "--listen-address=", "--admin-address=" + admin,
+		"--image-proxy-address=127.0.0.1:0", "--image-proxy-dir=" + v.Dir,
+	}, flags...)...)
 	side := &Images{client: newClient(t, nil), Process: harness.StartProcess(t, "local-source-proxy", cmd)}
 	check(t, ready(t.Context(), side.client, "http://"+admin+"/readyz"))
 	harness.Eventually(t, "the image proxy says where it is", func(context.Context) error {

@@ -136,6 +136,7 @@ func TestAdmissionPolicy(t *testing.T) {
 			t.Errorf("the operator's Pod %s has\n%s\nwant\n%s", each.pod, got, want)
 		}
 	}
+	p.rewritten(t, old, through)
 	p.debug(t, old, through)
 	p.untouched(t, old)
 
@@ -151,6 +152,22 @@ func TestAdmissionPolicy(t *testing.T) {
 	kubectl(t, "delete", "-k", midstream, "--kubeconfig", kubeconfig)
 	if left := kubectl(t, "get", "mutatingadmissionpolicies,mutatingadmissionpolicybindings", "-o", "name"); left != "" {
 		t.Errorf("left behind: %s", left)
+	}
+}
+
+// rewritten looks at what the kustomization renames: all but the text in the ConfigMap.
+func (p *imageProxy) rewritten(t *testing.T, old, through string) {
+	t.Helper()
+	for _, each := range [][]string{
+		{through + ":operator " + through + ":sidecar " + appSlug + "-registry", "deployment/operator", "-o",
+			"jsonpath={.spec.template.spec.containers[0].image} {.spec.template.spec.containers[0].env[1].value} {.spec.template.spec.imagePullSecrets[*].name}"},
+		{through + ":app " + appSlug + "-registry", "rollout/web", "-o",
+			"jsonpath={.spec.template.spec.containers[0].image} {.spec.template.spec.imagePullSecrets[*].name}"},
+		{`{"helper": "` + old + `:helper"}`, "configmap/operator", "-o", `jsonpath={.data.config\.json}`},
+	} {
+		if got := kubectl(t, append([]string{"get", "-n", customerNamespace}, each[1:]...)...); got != each[0] {
+			t.Errorf("%s has\n%s\nwant\n%s", each[1], got, each[0])
+		}
 	}
 }
 

@@ -249,6 +249,12 @@ func (p *imageProxy) edit(t *testing.T, revoked bool, want int) {
 // startPod has the customer's cluster run the image, which is always pulled.
 func (p *imageProxy) startPod(t *testing.T, pod string) {
 	t.Helper()
+	p.startPodOf(t, pod, "app")
+}
+
+// startPodOf is startPod for the image with a tag.
+func (p *imageProxy) startPodOf(t *testing.T, pod, tag string) {
+	t.Helper()
 	auth := base64.StdEncoding.EncodeToString([]byte("LICENSE_ID:" + p.id))
 	secret := appSlug + "-registry"
 	apply(t, manifest(t, values{"apiVersion": "v1", "kind": "Namespace", "metadata": values{"name": customerNamespace}}))
@@ -261,7 +267,7 @@ func (p *imageProxy) startPod(t *testing.T, pod string) {
 		"apiVersion": "v1", "kind": "Pod", "metadata": values{"name": pod, "namespace": customerNamespace},
 		"spec": values{
 			"imagePullSecrets": []values{{"name": secret}}, "terminationGracePeriodSeconds": 0,
-			"containers": []values{{"name": "app", "image": p.address + "/proxy/" + appSlug + "/vendor/" + repository + ":app", "imagePullPolicy": "Always"}},
+			"containers": []values{{"name": "app", "image": p.address + "/proxy/" + appSlug + "/vendor/" + repository + ":" + tag, "imagePullPolicy": "Always"}},
 		},
 	}))
 }

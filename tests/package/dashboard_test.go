@@ -4,6 +4,7 @@ package packaging_test
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 )
@@ -72,9 +73,27 @@ func TestDashboardShowsMetricsOfTheServer(t *testing.T) {
 	}
 	for _, p := range dashboard(t, "monitoring: {grafana_dashboard: true}") {
 		for _, target := range p.Targets {
-			if strings.Contains(target.Expr, "images") || strings.Contains(target.Expr, "lsp_image_") {
+			if strings.Contains(target.Expr, "images") || strings.Contains(target.Expr, "lsp_image_") || strings.Contains(target.Expr, "lsp_cache_") {
 				t.Errorf("%s is about the image proxy, which is off", p.Title)
 			}
+		}
+	}
+	// What a bucket has is not known.
+	for values, want := range map[string]map[string]bool{
+		"":                         {"lsp_cache_answers_total": false, "lsp_cache_size_bytes": false},
+		", cache: {enabled: true}": {"lsp_cache_answers_total": true, "lsp_cache_size_bytes": true},
+		", cache: {enabled: true, storage: \"s3://images\"}": {"lsp_cache_answers_total": true, "lsp_cache_size_bytes": false},
+	} {
+		found := map[string]bool{}
+		for _, p := range dashboard(t, "{image_proxy: {enabled: true, tls_secret: images-tls"+values+"}, monitoring: {grafana_dashboard: true}}") {
+			for _, target := range p.Targets {
+				for name := range want {
+					found[name] = found[name] || strings.Contains(target.Expr, name)
+				}
+			}
+		}
+		if !maps.Equal(want, found) {
+			t.Errorf("%q: %v, want %v", values, found, want)
 		}
 	}
 }

@@ -94,6 +94,7 @@ func TestDocumentedValuesAreAccepted(t *testing.T) {
 		"bundle/operating.md":          productTemplates(t),
 		"bundle/namespaced-pushes.md":  productTemplates(t),
 		"config/image-proxy.md":        productTemplates(t),
+		"config/image-proxy-cache.md":  productTemplates(t),
 		"package-repository/README.md": profileTemplates(t),
 	}
 	for file, templates := range cases {

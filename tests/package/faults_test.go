@@ -37,6 +37,11 @@ func usual() map[string]string {
 		`lsp_image_denials_total{namespace="a",app="",customer="",reason="unauthenticated"}`:                                       "0+100x60",
 		`lsp_image_denials_total{namespace="a",app="",customer="",reason="unknown_license"}`:                                       "0+5x60",
 		`lsp_image_denials_total{namespace="a",app="shop",customer="Acme",reason="revoked"}`:                                       "0+0.5x60",
+		`lsp_cache_answers_total{namespace="a",kind="blob",result="hit"}`:                                                          "0+100x60",
+		`lsp_cache_answers_total{namespace="a",kind="blob",result="stale"}`:                                                        "0x60",
+		`lsp_cache_answers_total{namespace="a",kind="manifest",result="stale"}`:                                                    "0x60",
+		// A damaged object now and then.
+		`lsp_cache_storage_failures_total{namespace="a"}`: "0x10 1x20 2x30",
 	}
 }
 
@@ -114,5 +119,11 @@ func faults() []struct {
 		},
 		{map[string]string{`lsp_image_denials_total{namespace="a",app="",customer="",reason="unknown_license"}`: "0+20x60"}, []string{"ImageProxyLicensesGuessed"}},
 		{map[string]string{`lsp_image_denials_total{namespace="a",app="shop",customer="Acme",reason="expired"}`: "0+4x60"}, []string{"ImageProxyCustomerDenied"}},
+		{map[string]string{`lsp_cache_answers_total{namespace="a",kind="manifest",result="stale"}`: "0+1x60"}, []string{"ImageProxyCacheStale"}},
+		{map[string]string{`lsp_cache_answers_total{namespace="a",kind="blob",result="stale"}`: "0+1x60"}, []string{"ImageProxyCacheStale"}},
+		{ // the registry is back
+			map[string]string{`lsp_cache_answers_total{namespace="a",kind="manifest",result="stale"}`: "0+1x20 20x40"}, nil,
+		},
+		{map[string]string{`lsp_cache_storage_failures_total{namespace="a"}`: "0+4x60"}, []string{"ImageProxyCacheFailing"}},
 	}
 }

@@ -26,7 +26,7 @@ const (
 	// allMonitored has the namespaced API too.
 	allMonitored = "{namespaced_api: {enabled: true}, " + bothMonitored
 
-	bothMonitored = "image_proxy: {enabled: true, tls_secret: images-tls}, monitoring: {prometheus_rule: true, grafana_dashboard: true}}"
+	bothMonitored = "image_proxy: {enabled: true, tls_secret: images-tls, cache: {enabled: true}}, monitoring: {prometheus_rule: true, grafana_dashboard: true}}"
 )
 
 // series are the metrics that the server registers, with their labels: src/internal/httpserver/metrics holds the list
@@ -129,6 +129,11 @@ func TestAlertsLookAtMetricsOfTheServer(t *testing.T) {
 	}
 	if len(all) == 0 {
 		t.Error("there are no alerts for the image proxy")
+	}
+	for name := range alerts(t, "{image_proxy: {enabled: true, tls_secret: images-tls}, monitoring: {prometheus_rule: true}}") {
+		if strings.HasPrefix(name, "ImageProxyCache") {
+			t.Errorf("%s is for the cache, which is off", name)
+		}
 	}
 }
 

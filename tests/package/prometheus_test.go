@@ -136,7 +136,7 @@ func newObserved(t *testing.T, id string) *observed {
 		"  credentials: [{name: license-id, sha256: "+hex.EncodeToString(hash[:])+"}]\n"))
 	cert, key := o.certificate()
 	o.start(exec.CommandContext(t.Context(), binary, "serve", "--embedded-registry", "--listen-address=127.0.0.1:0", "--admin-address=127.0.0.1:0",
-		"--image-proxy-address=127.0.0.1:0", "--image-proxy-dir="+filepath.Join(o.dir, "objects"), "--image-proxy-tls-cert="+cert, "--image-proxy-tls-key="+key))
+		"--image-proxy-cache=file://"+filepath.Join(o.dir, "cache")+"?size=1GiB", "--image-proxy-address=127.0.0.1:0", "--image-proxy-dir="+filepath.Join(o.dir, "objects"), "--image-proxy-tls-cert="+cert, "--image-proxy-tls-key="+key))
 	address := func(door string) (found string) {
 		o.await("the address of "+door, func() error {
 			if found = o.log.find("address", map[string]string{"msg": "serving", "door": door}); found == "" {

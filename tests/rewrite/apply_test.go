@@ -114,6 +114,10 @@ func TestTheLineThatApplies(t *testing.T) {
 			[]string{secret("far"), deployed("far", "web")}},
 		{"the user's own", named + deployment("web", ""), "namespace: own\n", []string{"-n", "shop"}, "Apply it: kubectl apply -k ",
 			[]string{secret("own"), deployed("own", "webhook"), deployed("own", "leader"), deployed("own", "web"), "namespaces/own", "clusterroles/role"}},
+		{"kinds of its own", "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.example.com}\n" +
+			"spec: {group: example.com, scope: Cluster, names: {kind: Thing, plural: things}}\n---\napiVersion: example.com/v1\nkind: Thing\nmetadata: {name: t}\n---\n" +
+			deployment("web", "shop"), "", []string{"-n", "shop"}, "kubectl apply -n shop -k overlays/midstream\nIt defines kinds of its own. " +
+			"Where kubectl finds no matches for one, run the line once more.\n", nil},
 		{"too large for kubectl's annotation", deployment("web", "") + "apiVersion: v1\nkind: Secret\nmetadata: {name: large}\nstringData: {a: \"" +
 			strings.Repeat("a", 300<<10) + "\"}\n", "", nil, "kubectl apply --server-side -k ", nil},
 	}

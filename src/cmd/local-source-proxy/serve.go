@@ -113,8 +113,9 @@ func imagesFlags(flags *pflag.FlagSet, images *proxy.Images) {
 		"end downloads under way when their license ends, instead of letting them finish")
 	flags.IntVar(&images.ConcurrentPulls, "image-proxy-concurrent-pulls", proxy.DefaultConcurrentPulls, "`blobs` that one license has sent at once, unless it says another number; further pulls wait for half a minute, then are refused")
 	flags.StringVar(&images.Cache, "image-proxy-cache", "",
-		"`URL` of the storage that keeps what customers pull: file:///dir?size=20GiB, mem://, s3://bucket, gs://bucket or "+
-			"azblob://container. With stale=24h, strict and signed_urls in its query. Empty keeps nothing")
+		"`URL` of the storage that keeps what customers pull: file:///dir?size=20GiB, mem://?size=64MiB, s3://bucket, gs://bucket or "+
+			"azblob://container. Its query may have stale=24h (how long the last answer is served while a registry cannot be asked), "+
+			"strict=true and signed_urls=true. Empty keeps nothing")
 	flags.StringVar(&images.TrustedProxies, "image-proxy-trusted-proxies", "",
 		"`networks` of load balancers whose X-Forwarded-For and X-Forwarded-Proto are trusted, separated by commas")
 	flags.StringVar(&images.ExternalURLs, "image-proxy-external-url", "", "`URLs` that customers reach the image proxy by, https://host[:port], separated by commas; the first is for all other names. Needed on other addresses than loopback without a certificate; http:// has license ids sent in plain text")

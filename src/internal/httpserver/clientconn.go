@@ -5,6 +5,7 @@ package httpserver
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"sync"
@@ -62,12 +63,31 @@ func (c *clientConn) Read(p []byte) (int, error) {
 // Write implements [net.Conn].
 func (c *clientConn) Write(p []byte) (int, error) {
 	n, err := c.ProgressConn.Write(p)
-	if c.Stalled(err) {
-		c.mu.Lock()
-		c.stalled = errReadsNothing
-		c.mu.Unlock()
-	}
+	c.noteStalled(err)
 	return n, err
+}
+
+// ReadFrom implements [io.ReaderFrom], which net/http looks for: of a file, the kernel sends the content.
+func (c *clientConn) ReadFrom(source io.Reader) (n int64, err error) {
+	if limited, ok := source.(*io.LimitedReader); ok {
+		if file, ok := limited.R.(*os.File); ok {
+			n, err = c.SendFile(file, limited.N)
+			limited.N -= n
+			c.noteStalled(err)
+			return n, err
+		}
+	}
+	return io.Copy(struct{ io.Writer }{c}, source)
+}
+
+// noteStalled notes that the client does not read, if that is what the error of a write says.
+func (c *clientConn) noteStalled(err error) {
+	if !c.Stalled(err) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stalled = errReadsNothing
 }
 
 // Close implements [net.Conn].

@@ -50,6 +50,7 @@ func TestParseTakesEveryKey(t *testing.T) {
 			RegistrySecrets: []string{"quay-pull"}, ExternalURL: "https://images.example.com", Domains: []string{"images.example.com"}, TLSSecret: "images-tls",
 			Service:           settings.Service{Type: "NodePort", Annotations: map[string]any{"a": "1"}},
 			Ingress:           settings.Ingress{Enabled: true, ClassName: "nginx", Annotations: map[string]any{"b": "2"}},
+			Cache:             settings.Cache{Enabled: true, Storage: "images", Size: "20Gi", Stale: "0", Strict: true, Secret: "keys"},
 			TerminateOnRevoke: true, ConcurrentPulls: 256, TrustedProxies: []string{"10.244.0.0/16"},
 		},
 		Monitoring: settings.Monitoring{PrometheusRule: true, GrafanaDashboard: true, ScrapeFrom: settings.ScrapeFrom{Namespace: "monitoring", PodLabels: map[string]any{"c": "3"}}},

@@ -110,6 +110,15 @@ func (q *Quantity) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Duration is a duration as it is written: "24h", or a bare 0.
+type Duration string
+
+// UnmarshalText implements [encoding.TextUnmarshaler], so that a bare number will do.
+func (d *Duration) UnmarshalText(text []byte) error {
+	*d = Duration(text)
+	return nil
+}
+
 // NamespacedAPI is the value namespaced_api. A flag has the server serve it; Enabled says which values go
 // together.
 type NamespacedAPI struct {
@@ -154,7 +163,19 @@ type ImageProxy struct {
 	Ingress           Ingress  `yaml:"ingress"`
 	TerminateOnRevoke bool     `yaml:"terminate_on_revoke"`
 	ConcurrentPulls   int      `yaml:"concurrent_pulls"`
+	Cache             Cache    `yaml:"cache"`
 	TrustedProxies    []string `yaml:"trusted_proxies"`
+}
+
+// Cache is the value image_proxy.cache.
+type Cache struct {
+	Enabled    bool     `yaml:"enabled"`
+	Storage    string   `yaml:"storage"`
+	Size       Quantity `yaml:"size"`
+	Stale      Duration `yaml:"stale"`
+	Strict     bool     `yaml:"strict"`
+	SignedURLs bool     `yaml:"signed_urls"`
+	Secret     string   `yaml:"secret"`
 }
 
 // Service is the value image_proxy.service.

@@ -4,6 +4,7 @@ package socket
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync/atomic"
@@ -38,6 +39,36 @@ func (c *ProgressConn) Write(p []byte) (written int, err error) {
 		}
 		if !c.Stalled(err) || time.Since(moved) >= c.Limit {
 			return written, err
+		}
+	}
+}
+
+// SendFile writes so many bytes of a file, from where it stands. The kernel sends them, without a copy of its own
+// in this process, where the connection can have that.
+func (c *ProgressConn) SendFile(file *os.File, bytes int64) (sent int64, err error) {
+	to, ok := c.Conn.(io.ReaderFrom)
+	if !ok || c.bounded.Load() {
+		return io.CopyN(struct{ io.Writer }{c}, file, bytes)
+	}
+	at, err := file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, err
+	}
+	for moved := time.Now(); ; {
+		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.Limit / 12)); err != nil {
+			return sent, err
+		}
+		n, err := to.ReadFrom(&io.LimitedReader{R: file, N: bytes - sent})
+		sent += n
+		if n > 0 {
+			moved = time.Now()
+		}
+		if !c.Stalled(err) || time.Since(moved) >= c.Limit {
+			return sent, err
+		}
+		// Where the kernel did not do it, more was read than got away.
+		if _, err := file.Seek(at+sent, io.SeekStart); err != nil {
+			return sent, err
 		}
 	}
 }

@@ -38,6 +38,7 @@ func everything() *metrics.Metrics {
 	images.Pulled(imageproxy.Record{App: "shop", Customer: "Acme", Reason: "revoked"})
 	images.Objects("License", 1, 0)
 	images.Licenses(catalog.New(nil, nil).Licenses)
+	m.Cache().Size(func() (int64, bool) { return 1, true })
 	return m
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,7 +38,11 @@ func newLicensePulls(p *licensePlace) *cobra.Command {
 		Long: `Show what customers pulled with a license lately, oldest first.
 
 The record is the server's log in JSON, its default. In a cluster the command reads the logs of all replicas,
-as far back as the nodes keep them. Outside of one, name the log with --log. Other lines in it do no harm.`,
+as far back as the nodes keep them. Outside of one, name the log with --log. Other lines in it do no harm.
+
+Where the server has a cache, the column CACHE says what part it had. hit: the registry did not have to send
+it. miss: the registry sent it. shared: the registry sent it for another request at the same time. stale: the
+registry could not be asked, and this is what it said last. bypass: the cache had no part.`,
 		Example: `  kubectl lsp license pulls acme --since 1h
   kubectl lsp license pulls acme --log server.log
   journalctl -u local-source-proxy -o cat | kubectl lsp license pulls acme --log - -o json`,
@@ -138,15 +143,24 @@ func readLog(name string, log io.Reader, query license.PullQuery) ([]license.Pul
 	return found, err
 }
 
+// pullsTable has a column for the cache where a server with one wrote the log.
 func pullsTable(all []license.Pull) *metav1.Table {
-	t := &metav1.Table{ColumnDefinitions: columns(
-		[]string{"Time", "Action", "Image", "Reference", "Status", "Bytes", "Duration"}, "Remote", "Error", "ID")}
+	names := []string{"Time", "Action", "Image", "Reference", "Status", "Bytes", "Duration"}
+	cached := slices.ContainsFunc(all, func(pull license.Pull) bool { return pull.Cache != "" })
+	if cached {
+		names = append(names, "Cache")
+	}
+	t := &metav1.Table{ColumnDefinitions: columns(names, "Remote", "Error", "ID")}
 	for _, pull := range all {
-		t.Rows = append(t.Rows, metav1.TableRow{Cells: []any{
+		cells := []any{
 			pull.Time.UTC().Format(time.RFC3339), pull.Action, orNone(pull.Image), orNone(pull.Reference),
 			strconv.Itoa(pull.Status), strconv.FormatInt(pull.Bytes, 10), pull.Duration.Round(time.Millisecond).String(),
-			orNone(pull.Remote), orNone(pull.Error), orNone(pull.ID),
-		}})
+		}
+		if cached {
+			cells = append(cells, orNone(pull.Cache))
+		}
+		cells = append(cells, orNone(pull.Remote), orNone(pull.Error), orNone(pull.ID))
+		t.Rows = append(t.Rows, metav1.TableRow{Cells: cells})
 	}
 	return t
 }

@@ -5,6 +5,7 @@ package command
 import (
 	"encoding/json"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/license/v1alpha1"
@@ -40,4 +41,24 @@ func TestLicensePulls(t *testing.T) {
 	text := filepath.Join(w.tree, "text.log")
 	w.run("license", "pulls", "acme", "--log", text).want(t, 1, "", text+": no line of it is JSON: run the server with --log-format json, or name the server's log\n")
 	w.answer("no log\n", "license", "pulls", "acme", "--log", "-").want(t, 1, "", "standard input: no line of it is JSON")
+}
+
+// TestLicensePullsOfACache: what part the cache had is told where the server has one.
+func TestLicensePullsOfACache(t *testing.T) {
+	w := newWorld(t)
+	cached := func(line, result string) string {
+		return strings.Replace(line, `"remote"`, `"cache":"`+result+`","remote"`, 1)
+	}
+	log := cached(pullLine("01:00", "acme", "v1"), "miss") + cached(pullLine("02:00", "acme", "v2"), "stale") + pullLine("03:00", "acme", "v3")
+	w.answer(log, "license", "pulls", "acme", "--log", "-").want(t, 0,
+		`TIME +ACTION +IMAGE +REFERENCE +STATUS +BYTES +DURATION +CACHE\n\S+ .* v1 .* miss\n\S+ .* v2 .* stale\n\S+ .* v3 .* <none>\n`, "")
+	w.answer(log, "license", "pulls", "acme", "--log", "-", "-o", "wide").want(t, 0, `(?s).*CACHE +REMOTE +ERROR +ID\n.*`, "")
+	out := w.answer(log, "license", "pulls", "acme", "--log", "-", "-o", "json")
+	var got []map[string]any
+	if err := json.Unmarshal([]byte(out.out), &got); err != nil || len(got) != 3 || got[0]["cache"] != "miss" || got[1]["cache"] != "stale" {
+		t.Errorf("%v: %+v", err, out)
+	}
+	if _, told := got[2]["cache"]; told {
+		t.Errorf("a pull without a cache says %v", got[2])
+	}
 }

@@ -37,6 +37,8 @@ type Pull struct {
 	Status    int    `json:"status"`
 	Success   bool   `json:"success"`
 	Bytes     int64  `json:"bytes"`
+	// Cache is hit, miss, shared, stale or bypass; empty where the server has no cache.
+	Cache string `json:"cache,omitempty"`
 	// Duration is in nanoseconds, as in the log. Seconds says the same with its unit.
 	Duration time.Duration `json:"duration"`
 	Seconds  float64       `json:"durationSeconds"`

@@ -37,7 +37,8 @@ func line(minute int, license, reference string) string {
 	}}))
 	imageproxy.Record{
 		ID: "REQUEST", Customer: "Acme", License: license, App: "shop", Action: imageproxy.Manifest, Image: "quay.io/team/api", Reference: reference,
-		Status: 200, Success: true, Bytes: 12, Duration: 3 * time.Millisecond, Remote: "192.0.2.7", Err: errors.New("the client went away"),
+		Status: 200, Success: true, Bytes: 12, Duration: 3 * time.Millisecond, Remote: "192.0.2.7", Cache: "hit",
+		Err: errors.New("the client went away"),
 	}.Log(context.Background(), logger)
 	return out.String()
 }
@@ -57,7 +58,7 @@ func TestReadKeepsEveryField(t *testing.T) {
 	}
 	want := []license.Pull{{
 		Time: at(1), ID: "REQUEST", License: "acme", Customer: "Acme", App: "shop", Action: "manifest", Image: "quay.io/team/api",
-		Reference: "v1", Status: 200, Success: true, Bytes: 12, Duration: 3 * time.Millisecond, Seconds: 0.003, Remote: "192.0.2.7",
+		Reference: "v1", Status: 200, Success: true, Bytes: 12, Duration: 3 * time.Millisecond, Seconds: 0.003, Remote: "192.0.2.7", Cache: "hit",
 		Error: "the client went away",
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {

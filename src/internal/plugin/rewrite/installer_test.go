@@ -116,6 +116,7 @@ func TestTemplatesThatWereNotRendered(t *testing.T) {
 		{"in the second document", pod("p", "o/a:1") + templated("repl{{ x }}"), "line 11"},
 		{"in a List", "apiVersion: v1\nkind: List\nitems:\n- " + strings.ReplaceAll(templated("repl{{ x }}"), "\n", "\n  "), "line 9"},
 		{"in a comment", pod("p", "o/a:1") + "# repl{{ x }}\n" + templated("d # {{repl x }}"), ""},
+		{"of Go, without quotes", templated("d\n  e: {a: {replicas: 1}}"), ""},
 		{"of Helm or Go", templated("'{{ .Values.repl }} {{ replicas }}'"), ""},
 		{"in what is left out", pod("p", "o/a:1") + config, ""},
 		{"in a List, left out", "apiVersion: v1\nkind: List\nitems:\n- " + strings.ReplaceAll(strings.TrimSuffix(pod("p", "o/a:1"), "---\n"), "\n", "\n  ") + "\n- " + strings.ReplaceAll(strings.TrimSuffix(config, "---\n"), "\n", "\n  "), ""},

@@ -14,6 +14,7 @@ import (
 
 	admission "k8s.io/api/admissionregistration/v1"
 	"sigs.k8s.io/kustomize/api/konfig"
+	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/openapi"
 	"sigs.k8s.io/kustomize/kyaml/resid"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
@@ -24,7 +25,8 @@ import (
 const maxApplied = 255 << 10
 
 // Namespaces are where the Secret goes: to [Plan.Namespace], to the Application's additional ones, and to
-// those of Pods that need it or are made of renamed fields. An empty one is wherever the rest is applied to. It is first.
+// those of Pods that need it or are made of renamed fields. An empty one is wherever the rest is applied to.
+// It is first.
 func (p *Plan) Namespaces() []string {
 	if p.settled != "" {
 		return []string{p.settled}
@@ -147,7 +149,7 @@ func jsonSize(node *yaml.Node) int {
 	return size
 }
 
-// settle finds out whether the user's kustomization puts everything into one namespace.
+// settle finds out what the user's kustomization says itself: one namespace for all, and other images.
 func (p *Plan) settle() error {
 	for _, name := range konfig.RecognizedKustomizationFileNames() {
 		content, err := os.ReadFile(filepath.Join(p.Dir, name))
@@ -162,6 +164,12 @@ func (p *Plan) settle() error {
 			return err
 		}
 		p.settled = text(k.root(), "namespace")
+		p.users = map[string]types.Image{}
+		for _, item := range k.list("images") {
+			if newName := text(item, "newName"); !p.ours(newName) {
+				p.users[text(item, "name")] = types.Image{NewName: newName, NewTag: text(item, "newTag"), Digest: text(item, "digest")}
+			}
+		}
 	}
 	return nil
 }

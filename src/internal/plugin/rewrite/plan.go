@@ -5,6 +5,7 @@ package rewrite
 import (
 	"slices"
 
+	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
@@ -43,9 +44,10 @@ type Plan struct {
 	// Tried says that the proxy has what it is asked for: see [Plan.Try].
 	Tried bool
 
-	overridden []string      // names that the user's entries rename otherwise, by [Plan.Stage]
-	settled    string        // where the user's kustomization puts everything
-	built      []*yaml.RNode // by [Plan.Verify]
+	overridden []string               // names that the user's entries rename otherwise, by [Plan.Stage]
+	settled    string                 // where the user's kustomization puts everything
+	users      map[string]types.Image // the user's entries there, by name
+	built      []*yaml.RNode          // by [Plan.Verify]
 }
 
 // Finding is what is known about an image, and what becomes of it.

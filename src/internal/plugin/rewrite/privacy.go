@@ -124,7 +124,7 @@ func (a Asker) knows(ctx context.Context, ref name.Reference) bool {
 type noManifest struct{ mediaType string }
 
 func (n noManifest) Error() string {
-	return "the answer is no manifest but " + cmp.Or(n.mediaType, "something without a type")
+	return "the answer is no manifest but " + cmp.Or(printable(n.mediaType), "something without a type")
 }
 
 // look asks for a manifest. HEAD is what registries with a rate limit do not count. Some answer it without a

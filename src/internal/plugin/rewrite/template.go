@@ -15,6 +15,9 @@ import (
 // template is how template functions of an installer begin, in its two spellings.
 var template = regexp.MustCompile(`repl\{\{|\{\{\s*repl\b`)
 
+// unquoted is how YAML reads the second spelling without quotes: as a mapping whose key is a mapping.
+var unquoted = regexp.MustCompile(`^repl\b`)
+
 // notRendered is the error of an object that an installer has yet to fill in.
 func notRendered(line int) error {
 	return fmt.Errorf("line %d: template text (repl{{ … }}) that was not rendered: take the manifests as the installer "+
@@ -46,15 +49,14 @@ func (m manifest) template(doc *yaml.Node) int {
 	return at
 }
 
-// templateIn returns the line of a node with template text. Without quotes it reads as a mapping whose key is
-// one.
+// templateIn returns the line of a node with template text; zero: none.
 func templateIn(node *yaml.Node) int {
-	if node.Kind == yaml.ScalarNode && template.MatchString(node.Value) {
+	if node.Kind == yaml.ScalarNode && strings.Contains(node.Value, "{{") && template.MatchString(node.Value) {
 		return max(node.Line, 1)
 	}
 	for i, child := range node.Content {
 		if node.Kind == yaml.MappingNode && i%2 == 0 && child.Kind == yaml.MappingNode && len(child.Content) > 0 &&
-			strings.HasPrefix(child.Content[0].Value, "repl") {
+			unquoted.MatchString(child.Content[0].Value) {
 			return max(child.Line, 1)
 		}
 		if line := templateIn(child); line > 0 {

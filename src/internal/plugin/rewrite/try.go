@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -22,7 +23,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/license"
 )
 
-// maxReason is how much of a proxy's own words is repeated.
+// maxReason is how much of a server's own words is repeated, in characters.
 const maxReason = 300
 
 // Trial asks the image proxy for images with the license, before anything depends on it.
@@ -44,6 +45,9 @@ type trial struct {
 // that the proxy does not know, keeps its name: it is as likely to be public. All others that fail are a
 // [Lacking].
 func (p *Plan) Try(ctx context.Context, t Trial) error {
+	if err := p.settle(); err != nil {
+		return err
+	}
 	trials := p.trials()
 	if len(trials) == 0 {
 		return nil
@@ -105,16 +109,26 @@ func (l *Lacking) Error() string {
 		len(l.Images), l.Asked)
 }
 
-// trials are the images that are renamed, or on the proxy's domain already.
+// trials are the images that are renamed, or on the proxy's domain already. What the user's own entries rename
+// or pin is asked for as they have it.
 func (p *Plan) trials() []trial {
 	renamed := p.renamed()
 	var all []trial
-	for _, image := range p.Base.Images {
+	for _, image := range p.allImages() {
 		switch {
 		case image.Host == p.Proxy.Domain:
 			all = append(all, trial{image: image, proxied: image.Written})
 		case renamed[image.Repository] && !p.licensed(image):
+			user := p.users[p.pattern(image.Name)]
 			version := strings.TrimPrefix(image.Written, image.Name)
+			switch {
+			case user.NewName != "":
+				continue
+			case user.Digest != "":
+				version = "@" + user.Digest
+			case user.NewTag != "":
+				version = ":" + user.NewTag
+			}
 			all = append(all, trial{image: image, proxied: p.Proxy.Name(image.Name) + version})
 		}
 	}
@@ -189,8 +203,7 @@ func said(err error, timeout time.Duration) string {
 	switch {
 	case answered && len(answer.Errors) > 0:
 		words := string(answer.Errors[0].Code) + ": " + answer.Errors[0].Message
-		words = strings.Join(strings.Fields(words), " ")
-		return fmt.Sprintf("%.*s (%d)", maxReason, words, answer.StatusCode)
+		return fmt.Sprintf("%s (%d)", printable(words), answer.StatusCode)
 	case answered:
 		return fmt.Sprintf("it answers %d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
 	case errors.Is(err, errOtherHost):
@@ -202,6 +215,17 @@ func said(err error, timeout time.Duration) string {
 	default:
 		return cause(err)
 	}
+}
+
+// printable is what a terminal is shown of another server's words: one line, not for ever, and no escapes.
+func printable(words string) string {
+	words = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, words)
+	return fmt.Sprintf("%.*s", maxReason, strings.Join(strings.Fields(words), " "))
 }
 
 // doubts are warnings about images that are taken as private without a registry having said so.

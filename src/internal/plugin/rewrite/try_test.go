@@ -50,7 +50,7 @@ func newProxy(t *testing.T, has map[string]string) *imageProxy {
 		case "":
 			if r.URL.Path != "/v2/" {
 				w.WriteHeader(http.StatusNotFound)
-				_, _ = io.WriteString(w, `{"errors":[{"code":"NAME_UNKNOWN","message":"no such\nregistry"}]}`)
+				_, _ = io.WriteString(w, `{"errors":[{"code":"NAME_UNKNOWN","message":"no such\n\u001b[31mregistry"}]}`)
 			}
 		case "manifest":
 			w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
@@ -104,7 +104,7 @@ func TestTry(t *testing.T) {
 	at := p.host + "/proxy/my-kots-app/"
 	want := "4 of the application's 7 images cannot be pulled from the image proxy; nothing was written\n" +
 		"localhost:5000/z as " + at + "localhost:5000/z: not a valid image name; a registry with a port needs an alias on the proxy, and --alias\n" +
-		"quay.io/o/c:1 as " + at + "quay.io/o/c:1: NAME_UNKNOWN: no such registry (404)\n" +
+		"quay.io/o/c:1 as " + at + "quay.io/o/c:1: NAME_UNKNOWN: no such [31mregistry (404)\n" +
 		"quay.io/o/d:1 as " + at + "quay.io/o/d:1: DENIED: the license expired (403)\n" +
 		"quay.io/o/e:1 as " + at + "quay.io/o/e:1: it answers 502 Bad Gateway"
 	lacking, ok := errors.AsType[*rewrite.Lacking](err)
@@ -116,6 +116,23 @@ func TestTry(t *testing.T) {
 	}
 	slices.Sort(p.asked)
 	if diff := cmp.Diff([]string{"quay.io/already/there:1", "quay.io/o/a:1", "quay.io/o/b:" + manifestDigest, "quay.io/o/c:1", "quay.io/o/d:1", "quay.io/o/e:1"}, p.asked); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+}
+
+// TestTryOfUsersEntries: what the user's kustomization renames elsewhere is not the proxy's, and a tag of its
+// own is the one that will be pulled.
+func TestTryOfUsersEntries(t *testing.T) {
+	p := newProxy(t, map[string]string{"quay.io/o/a:pinned": "manifest", "quay.io/o/b:" + manifestDigest: "manifest"})
+	s := newSite(t, map[string]string{"pods.yaml": pod("p", "quay.io/o/a:1", "quay.io/o/b:1", "quay.io/o/c:1")})
+	s.plan.Proxy.Domain = p.host
+	s.write("overlays/midstream/kustomization.yaml", "images:\n- {name: quay.io/o/a, newTag: pinned}\n- {name: quay.io/o/b, digest: '"+manifestDigest+"'}\n"+
+		"- {name: quay.io/o/c, newName: mirror.example.com/c}\n")
+	if err := s.try(nil, rewrite.Trial{Timeout: patience}); err != nil {
+		t.Error(err)
+	}
+	slices.Sort(p.asked)
+	if diff := cmp.Diff([]string{"quay.io/o/a:pinned", "quay.io/o/b:" + manifestDigest}, p.asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}
 }

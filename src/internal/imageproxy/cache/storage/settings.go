@@ -69,6 +69,9 @@ func ParseURL(text string) (Settings, error) {
 		if u.Host == "" {
 			return Settings{}, fmt.Errorf("the bucket's name is missing: %s://BUCKET", u.Scheme)
 		}
+		if u.Path != "" && u.Path != "/" {
+			return Settings{}, fmt.Errorf("the cache takes a whole bucket: write %s://%s, without %s", u.Scheme, u.Host, u.Path)
+		}
 	default:
 		return Settings{}, fmt.Errorf("%q is no storage that it knows: use file, mem, s3, gs or azblob", u.Scheme)
 	}

@@ -63,11 +63,12 @@ func (x *exchange) serveBlob(w http.ResponseWriter, r *http.Request) (served boo
 	case content == nil:
 		return false, nil
 	}
-	err = x.send200(w, r, content)
-	if closed := content.Close(); closed != nil {
-		err = closed
-	}
-	return true, err
+	defer func() { // however the sending ends
+		if closed := content.Close(); closed != nil {
+			err = closed
+		}
+	}()
+	return true, x.send200(w, r, content)
 }
 
 // send200 sends a blob, or the part of it that the client asks for (RFC 9110, section 14).

@@ -4,6 +4,7 @@ package cache
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -92,14 +93,21 @@ func keptHeader(from http.Header) http.Header {
 	return header
 }
 
-// last returns what the registry said last under a key; nil: nothing is known.
-func (c *Cache) last(ctx context.Context, key string) *answer {
+// last returns what the registry said last under a key; nil: nothing is known. With the body, if that is asked
+// for and kept.
+func (c *Cache) last(ctx context.Context, key string, body bool) *answer {
 	c.mu.Lock()
 	recent, ok := c.recent.Get(key)
 	c.mu.Unlock()
-	if ok {
-		return recent
+	if !ok || body && len(recent.Body) == 0 {
+		return cmp.Or(c.stored(ctx, key), recent)
 	}
+	return recent
+}
+
+// stored returns what the storage has under a key, which may be newer than what this process knows: replicas may
+// share a storage.
+func (c *Cache) stored(ctx context.Context, key string) *answer {
 	content, err := c.read(ctx, key)
 	if err != nil {
 		return nil
@@ -126,12 +134,14 @@ func (c *Cache) read(ctx context.Context, key string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(object, maxAnswer))
 }
 
+// remember holds an answer in memory, unless it has a body: that stays in the storage.
 func (c *Cache) remember(key string, a *answer) {
-	if len(a.Body) > 0 {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(a.Body) > 0 {
+		c.recent.Remove(key)
+		return
+	}
 	c.recent.Add(key, a)
 }
 
@@ -139,7 +149,7 @@ func (c *Cache) remember(key string, a *answer) {
 func (c *Cache) keep(ctx context.Context, key string, a answer) {
 	a.At = time.Now().UTC()
 	defer func() { c.remember(key, &a) }()
-	if time.Since(a.written) < renewal {
+	if since := time.Since(a.written); since >= 0 && since < renewal {
 		return
 	}
 	content, err := json.Marshal(a)

@@ -21,8 +21,12 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
-// askLimit ends a request that several wait for.
-const askLimit = 2 * time.Minute
+const (
+	// askLimit ends a request that several wait for.
+	askLimit = 2 * time.Minute
+	// patience is how long a request waits for the registry where it can be answered without.
+	patience = 15 * time.Second
+)
 
 // question is a request to a registry whose answer may be kept.
 type question struct {
@@ -30,6 +34,8 @@ type question struct {
 	// reference is a tag or digest, or of a list, its query.
 	reference string
 	key       string
+	// shared is the same for those who may be answered alike: a registry may refuse by what a client accepts.
+	shared string
 	// request has no header that would make the answer one client's own.
 	request *http.Request
 }
@@ -49,12 +55,13 @@ func (v *View) question(req *http.Request, operation oci.Route) (question, bool)
 	default:
 		return q, false
 	}
-	accept := ""
+	sum := sha256.Sum256([]byte(strings.Join(req.Header.Values("Accept"), ",")))
+	accept := hex.EncodeToString(sum[:])
+	q.key = v.answerKey(q.kind, q.reference, "")
 	if q.kind == oci.Manifest && !q.byDigest() { // some registries convert what a tag stands for
-		sum := sha256.Sum256([]byte(strings.Join(req.Header.Values("Accept"), ",")))
-		accept = hex.EncodeToString(sum[:])
+		q.key = v.answerKey(q.kind, q.reference, accept)
 	}
-	q.key = v.answerKey(q.kind, q.reference, accept)
+	q.shared = q.key + " " + accept
 	q.request = req.Clone(req.Context())
 	q.request.Header = http.Header{}
 	if values := req.Header.Values("Accept"); len(values) > 0 {
@@ -71,22 +78,30 @@ func (v *View) question(req *http.Request, operation oci.Route) (question, bool)
 func (v *View) Answer(req *http.Request, operation oci.Route) (*http.Response, error) {
 	q, ok := v.question(req, operation)
 	if !ok {
-		v.note(q.kind, Bypass)
+		if v.result != Bypass { // Open has said so
+			v.note(q.kind, Bypass)
+		}
 		return v.registry.RoundTrip(req)
 	}
 	ctx := req.Context()
-	last := v.cache.last(ctx, q.key)
+	last := v.cache.last(ctx, q.key, q.byDigest() && req.Method == http.MethodGet)
 	if last != nil && q.byDigest() && last.age() < v.certain() {
 		if resp, ok := v.replay(q, last); ok {
 			v.note(q.kind, Hit)
 			return resp, nil
 		}
 	}
-	if resp, ok := v.unchanged(q, last); ok {
-		v.note(q.kind, Hit)
-		return resp, nil
+	now, shared, err := v.look(q, last)
+	if now != nil && now.status == http.StatusOK && now.header.Get(contentDigest) == last.digest() {
+		if resp, ok := v.replay(q, last); ok {
+			v.cache.keep(ctx, q.key, *last)
+			v.note(q.kind, Hit)
+			return resp, nil
+		}
 	}
-	now, shared, err := v.ask(q.request, q.key)
+	if err == nil && (now == nil || now.status != http.StatusTooManyRequests) {
+		now, shared, err = v.ask(q.request, q.shared, v.mayWait(q, last))
+	}
 	if last != nil && v.unable(ctx, now, err) {
 		if resp, ok := v.stale(q, last, now, err); ok {
 			return resp, nil
@@ -132,7 +147,7 @@ func (v *View) replay(q question, last *answer) (*http.Response, bool) {
 	case q.byDigest():
 		return v.verifiedManifest(q, last, last)
 	default:
-		content := v.cache.last(q.request.Context(), v.answerKey(oci.Manifest, last.digest(), ""))
+		content := v.cache.last(q.request.Context(), v.answerKey(oci.Manifest, last.digest(), ""), true)
 		return v.verifiedManifest(q, last, content)
 	}
 }
@@ -156,33 +171,42 @@ func (v *View) verifiedManifest(q question, last, content *answer) (*http.Respon
 	return last.response(q.request, content.Body), true
 }
 
-// unchanged asks for the digest of a tag whose manifest is kept. A look costs less than a pull, also of what a
-// registry allows an account.
-func (v *View) unchanged(q question, last *answer) (*http.Response, bool) {
+// look asks for the digest of a tag whose manifest is kept. A look costs less than a pull, also of what a
+// registry allows an account. It returns nothing where there is nothing to compare with.
+func (v *View) look(q question, last *answer) (now *said, shared bool, err error) {
 	if q.kind != oci.Manifest || q.byDigest() || q.request.Method != http.MethodGet || last.digest() == "" {
-		return nil, false
+		return nil, false, nil
 	}
-	resp, ok := v.replay(q, last)
-	if !ok {
-		return nil, false
+	if _, ok := v.replay(q, last); !ok {
+		return nil, false, nil
 	}
 	look := q.request.Clone(q.request.Context())
 	look.Method = http.MethodHead
-	now, _, err := v.ask(look, q.key)
-	if err != nil || now.status != http.StatusOK || now.header.Get(contentDigest) != last.digest() {
-		return nil, false
+	return v.ask(look, q.shared, v.mayWait(q, last))
+}
+
+// mayWait is how long a question waits for the registry.
+func (v *View) mayWait(q question, last *answer) time.Duration {
+	if last != nil && v.mayBeStale(last, v.due(q)) {
+		return patience
 	}
-	v.cache.keep(q.request.Context(), q.key, *last)
-	return resp, true
+	return askLimit
+}
+
+// due is for how long the answer to a question is believed.
+func (v *View) due(q question) time.Duration {
+	if q.byDigest() {
+		return v.certain()
+	}
+	return 0
 }
 
 // stale answers with what was said last, where the registry cannot be asked.
 func (v *View) stale(q question, last *answer, now *said, err error) (*http.Response, bool) {
-	due := time.Duration(0)
-	if q.byDigest() {
-		due = v.certain()
+	if other := v.cache.stored(q.request.Context(), q.key); other != nil && other.At.After(last.At) {
+		last = other // of another replica
 	}
-	if !v.mayBeStale(last, due) {
+	if !v.mayBeStale(last, v.due(q)) {
 		return nil, false
 	}
 	resp, ok := v.replay(q, last)
@@ -235,6 +259,9 @@ func (v *View) unable(ctx context.Context, now *said, err error) bool {
 func (v *View) learn(q question, now *said, last *answer) {
 	ctx := q.request.Context()
 	a := answer{Header: keptHeader(now.header), Size: now.size, Body: now.body}
+	if q.kind == oci.Manifest && q.byDigest() && last != nil && len(a.Body) == 0 {
+		a.Body = last.Body // a look takes nothing away
+	}
 	if last != nil && bytes.Equal(last.Body, a.Body) && last.digest() == a.digest() {
 		a.written = last.written
 	}
@@ -275,10 +302,13 @@ type said struct {
 	large bool
 }
 
-// ask asks the registry, once for all who ask the same. It reports whether this was another's request.
-func (v *View) ask(req *http.Request, key string) (now *said, shared bool, err error) {
+// ask asks the registry, once for all who ask the same, and waits for so long. It reports whether this was
+// another's request.
+func (v *View) ask(req *http.Request, key string, limit time.Duration) (now *said, shared bool, err error) {
 	var own atomic.Bool
-	now, err = v.cache.asked.Do(req.Context(), req.Method+" "+key, askLimit, func(ctx context.Context) (*said, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), limit)
+	defer cancel()
+	now, err = v.cache.asked.Do(ctx, req.Method+" "+key, askLimit, func(ctx context.Context) (*said, error) {
 		own.Store(true)
 		resp, err := v.registry.RoundTrip(req.WithContext(ctx))
 		if err != nil {

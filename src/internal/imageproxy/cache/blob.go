@@ -27,6 +27,11 @@ func (v *View) Open(req *http.Request, blob string) (*engine.Content, *http.Resp
 	if err != nil {
 		return v.arriving(req, want)
 	}
+	if object.Size() == 0 && want != want.Algorithm().FromBytes(nil) { // nothing of it is read later
+		v.cache.damaged(req.Context(), contentKey(blob), "it is empty")
+		_ = object.Close()
+		return v.fetch(req, want)
+	}
 	there, err := v.present(req, want)
 	if err == nil && there.certain && there.size >= 0 && there.size != object.Size() {
 		v.cache.damaged(req.Context(), contentKey(blob), fmt.Sprintf("%d bytes, and not %d", object.Size(), there.size))
@@ -39,11 +44,11 @@ func (v *View) Open(req *http.Request, blob string) (*engine.Content, *http.Resp
 		}
 		return v.fetch(req, want)
 	}
-	v.note(oci.Blob, there.result)
 	content, err := v.kept(req, object, want)
 	if err != nil {
 		return v.fetch(req, want)
 	}
+	v.note(oci.Blob, there.result)
 	v.warning = there.warning
 	return content, nil, nil
 }
@@ -61,14 +66,18 @@ type presence struct {
 // present finds out whether the registry has a blob in this repository.
 func (v *View) present(req *http.Request, blob digest.Digest) (presence, error) {
 	ctx, key := req.Context(), v.answerKey(oci.Blob, blob.String(), "")
-	last := v.cache.last(ctx, key)
+	last, limit := v.cache.last(ctx, key, false), askLimit
 	if last != nil && last.age() < v.certain() {
 		return presence{certain: true, size: last.Size, result: Hit}, nil
 	}
+	stale := last != nil && v.mayBeStale(last, v.certain())
+	if stale {
+		limit = patience
+	}
 	look := req.Clone(ctx)
 	look.Method, look.Header = http.MethodHead, http.Header{}
-	now, _, err := v.ask(look, key)
-	if last != nil && v.mayBeStale(last, v.certain()) && v.unable(ctx, now, err) {
+	now, _, err := v.ask(look, key, limit)
+	if stale && v.unable(ctx, now, err) {
 		v.logStale(ctx, last, now, err)
 		return presence{certain: true, size: last.Size, result: Stale, warning: staleWarning(last)}, nil
 	}
@@ -80,8 +89,8 @@ func (v *View) present(req *http.Request, blob digest.Digest) (presence, error) 
 		return presence{certain: true, size: now.size, result: Hit}, nil
 	case now.status == http.StatusNotFound && last != nil:
 		v.cache.forget(ctx, key)
-	case now.status < http.StatusBadRequest, now.status == http.StatusMethodNotAllowed:
-		return presence{}, nil // it does not answer HEAD
+	case now.status != http.StatusNotFound && now.status != http.StatusTooManyRequests:
+		return presence{}, nil // whether it answers HEAD as it answers GET is not known
 	}
 	return presence{refused: now.response(req)}, nil
 }

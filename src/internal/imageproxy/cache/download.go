@@ -28,6 +28,9 @@ const (
 	lingering = time.Minute
 	// fruitless is how many attempts in a row may bring nothing before a download ends.
 	fruitless = 4
+	// standstill is how long nothing may arrive before no further attempt is made. A registry that is silent for
+	// its whole limit, twice, is over it.
+	standstill = 90 * time.Second
 	// maxPause is the longest pause between two attempts.
 	maxPause = 5 * time.Second
 )
@@ -220,6 +223,11 @@ func (d *download) begin(ctx context.Context) io.ReadCloser {
 		d.passed = true
 		return nil
 	}
+	if resp.ContentLength == 0 && d.digest != d.digest.Algorithm().FromBytes(nil) {
+		_ = resp.Body.Close()
+		d.err = errDigest // there is no last byte that could be held back
+		return nil
+	}
 	spool, err := newSpool(d.cache.spools)
 	if err != nil {
 		_ = resp.Body.Close()
@@ -252,22 +260,23 @@ func (d *download) receive(ctx context.Context, body io.ReadCloser) error {
 	sum, buffer := d.digest.Algorithm().Hash(), make([]byte, piece)
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = 200*time.Millisecond, maxPause
-	for failed := 0; ; {
+	for failed, moved := 0, time.Now(); ; {
 		before := d.arrived
 		err := d.read(body, sum, buffer)
-		if err == nil {
-			break
-		}
-		if errors.Is(err, errSpool) || errors.Is(err, errDigest) {
+		switch whole := digest.NewDigest(d.digest.Algorithm(), sum) == d.digest; {
+		case whole: // if it broke off, then behind the last byte
+			return nil
+		case err == nil:
+			return errDigest
+		case errors.Is(err, errSpool), errors.Is(err, errDigest):
 			return err
-		}
-		if d.arrived > before {
-			failed = 0
+		case d.arrived > before:
+			failed, moved = 0, time.Now()
 			pauses.Reset()
 		}
 		_ = body.Close()
 		for body = nil; body == nil; {
-			if failed++; failed > fruitless {
+			if failed++; failed > fruitless || time.Since(moved) > standstill {
 				return err
 			}
 			if err := sleep(ctx, pauses.NextBackOff()); err != nil {
@@ -278,10 +287,6 @@ func (d *download) receive(ctx context.Context, body io.ReadCloser) error {
 			}
 		}
 	}
-	if digest.NewDigest(d.digest.Algorithm(), sum) != d.digest {
-		return errDigest
-	}
-	return nil
 }
 
 // read reads a body into the spool. It returns nil at the end of the blob.
@@ -325,11 +330,18 @@ func (v *View) from(req *http.Request, at int64) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w from byte %d: %w", errNoRest, at, err)
 	}
-	switch from := rangeStart(resp); {
-	case resp.StatusCode == http.StatusPartialContent && from == at:
-		return resp.Body, nil
-	case resp.StatusCode == http.StatusOK:
-		if _, err = io.CopyN(io.Discard, resp.Body, at); err == nil {
+	skip := int64(-1)
+	switch resp.StatusCode {
+	case http.StatusPartialContent:
+		if from := rangeStart(resp); from >= 0 {
+			skip = at - from
+		}
+	case http.StatusOK:
+		skip = at
+	}
+	switch {
+	case skip >= 0: // some answer with more than was asked for (RFC 9110, section 14.2)
+		if _, err = io.CopyN(io.Discard, resp.Body, skip); err == nil {
 			return resp.Body, nil
 		}
 		err = fmt.Errorf("%w from byte %d: %w", errNoRest, at, err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
 )
 
 // place is where objects are. Its error for what is not there is cache.ErrNotKept.
@@ -17,9 +18,14 @@ type place interface {
 	put(ctx context.Context, key string, content *io.SectionReader) error
 	remove(ctx context.Context, key string) error
 	sign(ctx context.Context, key string) (string, error)
-	// closes what is held beside requests.
+	// close closes what is held beside requests.
 	close() error
 }
+
+// readLimit is how long a bucket may send nothing of an object.
+const readLimit = 15 * time.Second
+
+var errStalled = errors.New("it sent nothing for " + readLimit.String())
 
 var errNoURL = errors.New("this storage has no URLs to sign")
 
@@ -59,9 +65,23 @@ func (o *object) Read(p []byte) (int, error) {
 			return 0, errors.New("the object was replaced while it was read")
 		}
 	}
-	n, err := o.body.Read(p)
+	n, err := o.readBody(p)
 	o.at += int64(n)
 	o.bodyAt = o.at
+	return n, err
+}
+
+// readBody ends the reading when a bucket sends nothing for too long.
+func (o *object) readBody(p []byte) (int, error) {
+	if o.File() != nil {
+		return o.body.Read(p)
+	}
+	timer := time.AfterFunc(readLimit, func() { o.cancel(errStalled) })
+	defer timer.Stop()
+	n, err := o.body.Read(p)
+	if err != nil && errors.Is(context.Cause(o.ctx), errStalled) {
+		err = errStalled
+	}
 	return n, err
 }
 

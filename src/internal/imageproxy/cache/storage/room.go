@@ -22,8 +22,6 @@ import (
 const (
 	// block is what a small file takes of a disk at least, in bytes.
 	block = 4096
-	// noteUse is how often the use of a file is noted on the disk.
-	noteUse = time.Minute
 	// abandoned is for how long nobody has written a temporary file that nobody writes any more.
 	abandoned = time.Hour
 )
@@ -36,23 +34,17 @@ type room struct {
 
 	mu      sync.Mutex
 	taken   int64
-	objects *simplelru.LRU[string, *occupant]
-}
-
-// occupant is what one object takes.
-type occupant struct {
-	size  int64
-	noted time.Time // when its use was last noted on the disk
+	objects *simplelru.LRU[string, int64] // the size of each
 }
 
 func newRoom(limit int64) *room {
-	objects, _ := simplelru.NewLRU[string, *occupant](math.MaxInt, nil) // only a size that is not positive is an error
+	objects, _ := simplelru.NewLRU[string, int64](math.MaxInt, nil) // only a size that is not positive is an error
 	return &room{limit: limit, objects: objects}
 }
 
 // load takes over what a directory has, from the names and times of its files. It removes what a process that
-// was killed left half-written.
-func (r *room) load(dir string) error {
+// was killed left half-written: at once if no other process uses the directory.
+func (r *room) load(dir string, alone bool) error {
 	type found struct {
 		key  string
 		size int64
@@ -72,7 +64,7 @@ func (r *room) load(dir string) error {
 			return ignoreMissing(err)
 		}
 		if strings.HasSuffix(path, unfinished) {
-			if time.Since(info.ModTime()) > abandoned {
+			if alone || time.Since(info.ModTime()) > abandoned {
 				return ignoreMissing(os.Remove(path))
 			}
 			return nil
@@ -93,7 +85,7 @@ func (r *room) load(dir string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, each := range all {
-		r.add(each.key, each.size, each.used)
+		r.add(each.key, each.size)
 	}
 	return nil
 }
@@ -106,32 +98,29 @@ func ignoreMissing(err error) error {
 	return err
 }
 
+// onDisk is what a file of a size takes.
+func onDisk(size int64) int64 { return (size + block - 1) / block * block }
+
 // add is called with the lock.
-func (r *room) add(key string, size int64, noted time.Time) {
-	size = (size + block - 1) / block * block
+func (r *room) add(key string, size int64) {
+	size = onDisk(size)
 	if old, ok := r.objects.Get(key); ok {
-		r.taken -= old.size
+		r.taken -= old
 	}
-	r.objects.Add(key, &occupant{size, noted})
+	r.objects.Add(key, size)
 	r.taken += size
 }
 
-// use notes that an object is used, which another process may have put there. It reports whether to note that
-// on the disk as well.
-func (r *room) use(key string, size int64) bool {
+// use notes that an object is used, which another process may have put there. It returns what has to leave for
+// that.
+func (r *room) use(key string, size int64) (evicted []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := time.Now()
-	object, ok := r.objects.Get(key)
-	if !ok {
-		r.add(key, size, now)
-		return true
+	if _, ok := r.objects.Get(key); ok || onDisk(size) > r.limit {
+		return nil
 	}
-	if now.Sub(object.noted) < noteUse {
-		return false
-	}
-	object.noted = now
-	return true
+	r.add(key, size)
+	return r.evict(r.limit)
 }
 
 // reserve makes room for an object. It returns what has to leave for that, and false where the object is too
@@ -139,10 +128,10 @@ func (r *room) use(key string, size int64) bool {
 func (r *room) reserve(key string, size int64) (evicted []string, fits bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if size > r.limit {
+	if onDisk(size) > r.limit {
 		return nil, false
 	}
-	r.add(key, size, time.Now())
+	r.add(key, size)
 	return r.evict(r.limit), true
 }
 
@@ -159,11 +148,11 @@ func (r *room) free(bytes int64) []string {
 // evict is called with the lock.
 func (r *room) evict(limit int64) (evicted []string) {
 	for r.taken > limit {
-		key, object, ok := r.objects.RemoveOldest()
+		key, size, ok := r.objects.RemoveOldest()
 		if !ok {
 			break
 		}
-		r.taken -= object.size
+		r.taken -= size
 		evicted = append(evicted, key)
 		if r.evicted != nil {
 			r.evicted()
@@ -176,8 +165,8 @@ func (r *room) evict(limit int64) (evicted []string) {
 func (r *room) drop(key string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if object, ok := r.objects.Peek(key); ok {
-		r.taken -= object.size
+	if size, ok := r.objects.Peek(key); ok {
+		r.taken -= size
 		r.objects.Remove(key)
 	}
 }

@@ -26,7 +26,12 @@ const (
 	octets = "application/octet-stream"
 	// urlLife is how long a signed URL opens a blob.
 	urlLife = time.Minute
+	// writeLimit is how long the storage may take nothing of an object.
+	writeLimit = time.Minute
 )
+
+// errSilent is for a storage that takes no more of an object.
+var errSilent = errors.New("it took nothing for " + writeLimit.String())
 
 // errAway is for a storage that failed a moment ago.
 var errAway = errors.New("the cache's storage failed a moment ago, and is left alone")
@@ -44,6 +49,8 @@ type Storage struct {
 	place place
 	// dir is the directory that it is in; empty for memory and buckets.
 	dir string
+	// locked says to other processes that the directory is in use; may be nil.
+	locked *os.File
 	// room keeps it below its size; nil where the storage has rules of its own.
 	room     *room
 	observer Observer
@@ -64,7 +71,7 @@ func Open(ctx context.Context, s Settings, observer Observer, logger *slog.Logge
 		if err := os.MkdirAll(st.dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make the cache's directory: %w", err)
 		}
-		if err := st.room.load(st.dir); err != nil {
+		if err := st.takeOver(); err != nil {
 			return nil, fmt.Errorf("look through the cache's directory: %w", err)
 		}
 	}
@@ -84,6 +91,23 @@ func Open(ctx context.Context, s Settings, observer Observer, logger *slog.Logge
 	return st, nil
 }
 
+// takeOver takes over what the directory has.
+func (s *Storage) takeOver() error {
+	file, alone, err := lock(s.dir)
+	if err != nil {
+		return err
+	}
+	s.locked = file
+	if err := s.room.load(s.dir, alone); err != nil {
+		_ = file.Close()
+		return err
+	}
+	if alone {
+		share(file)
+	}
+	return nil
+}
+
 // openPlace opens one of the places that [ParseURL] takes.
 func openPlace(ctx context.Context, s Settings) (place, error) {
 	switch s.url.Scheme {
@@ -101,7 +125,10 @@ func openPlace(ctx context.Context, s Settings) (place, error) {
 }
 
 // Close implements [cache.Storage].
-func (s *Storage) Close() error { return s.place.close() }
+func (s *Storage) Close() error {
+	_ = s.locked.Close() // nothing was written to it
+	return s.place.close()
+}
 
 // Size is how many bytes are kept in a directory or memory. It is false for a bucket.
 func (s *Storage) Size() (int64, bool) {
@@ -149,22 +176,30 @@ func (s *Storage) Open(ctx context.Context, key string) (cache.Object, error) {
 		late := errors.Is(context.Cause(ctx), context.DeadlineExceeded)
 		left := ctx.Err() != nil && !late
 		cancel(nil)
-		if s.room != nil {
+		err = s.note(left, "read from the cache's storage", err)
+		if s.room != nil && errors.Is(err, cache.ErrNotKept) {
 			s.room.drop(key)
 		}
-		return nil, s.note(left, "read from the cache's storage", err)
+		return nil, err
 	}
-	s.use(key, size)
+	s.use(ctx, key, size)
 	return &object{ctx: ctx, cancel: cancel, place: s.place, key: key, size: size, body: body}, nil
 }
 
 // use notes that an object was used, for what has to leave first.
-func (s *Storage) use(key string, size int64) {
-	if s.room == nil || !s.room.use(key, size) || s.dir == "" {
+func (s *Storage) use(ctx context.Context, key string, size int64) {
+	if s.room == nil {
 		return
 	}
-	// The time of the last change stays. The file may be gone by now.
-	_ = os.Chtimes(s.path(key), time.Now(), time.Time{})
+	s.Remove(ctx, s.room.use(key, size)...)
+	s.noteUse(key)
+}
+
+// noteUse notes the use of a file for the next start. The time of its last change stays. It may be gone by now.
+func (s *Storage) noteUse(key string) {
+	if s.dir != "" {
+		_ = os.Chtimes(s.path(key), time.Now(), time.Time{})
+	}
 }
 
 // path is where an object's file is; empty: it has none.
@@ -187,8 +222,9 @@ func (s *Storage) Put(ctx context.Context, key string, content *io.SectionReader
 			return nil
 		}
 	}
-	err := s.place.put(ctx, key, content)
-	if err == nil {
+	err := s.write(ctx, key, content)
+	if err == nil { // others may have taken its room meanwhile
+		s.use(ctx, key, content.Size())
 		return nil
 	}
 	if s.room != nil {
@@ -200,17 +236,50 @@ func (s *Storage) Put(ctx context.Context, key string, content *io.SectionReader
 	return s.note(ctx.Err() != nil, "write to the cache's storage", err)
 }
 
+// write writes an object, as long as the storage takes some of it now and then.
+func (s *Storage) write(ctx context.Context, key string, content *io.SectionReader) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(writeLimit, func() { cancel(errSilent) })
+	defer timer.Stop()
+	err := s.place.put(ctx, key, io.NewSectionReader(watched{content, timer}, 0, content.Size()))
+	if err != nil && errors.Is(context.Cause(ctx), errSilent) {
+		return errSilent
+	}
+	return err
+}
+
+// watched puts a timer off with each read.
+type watched struct {
+	io.ReaderAt
+	timer *time.Timer
+}
+
+func (w watched) ReadAt(p []byte, at int64) (int, error) {
+	w.timer.Reset(writeLimit)
+	return w.ReaderAt.ReadAt(p, at)
+}
+
 // Remove implements [cache.Storage].
 func (s *Storage) Remove(ctx context.Context, keys ...string) {
 	for _, key := range keys {
 		if s.room != nil {
 			s.room.drop(key)
 		}
-		err := s.place.remove(ctx, key)
+		if s.room == nil && !s.ready() {
+			return
+		}
+		err := s.delete(ctx, key)
 		if err := s.note(ctx.Err() != nil, "remove from the cache's storage", err); err != nil && !errors.Is(err, cache.ErrNotKept) {
 			return
 		}
 	}
+}
+
+func (s *Storage) delete(ctx context.Context, key string) error {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	return s.place.remove(ctx, key)
 }
 
 // SignedURL implements [cache.Storage].

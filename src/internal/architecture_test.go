@@ -59,7 +59,7 @@ func mayImport() map[string][]string {
 		"plugin/doctor":   {"diagnosis", "plugin/apiserver"},
 		"plugin/registry": {"plugin/apiserver"},
 		"plugin/license":  {"license/v1alpha1", "oci", "settings/strictyaml"},
-		"plugin/rewrite":  {"plugin/license", "settings/strictyaml"},
+		"plugin/rewrite":  {"oci", "plugin/license", "settings/strictyaml"},
 		"plugin/command": {
 			"diagnosis", "license/v1alpha1", "plugin/apiserver", "plugin/doctor", "plugin/license", "plugin/pack", "plugin/push", "plugin/registry",
 			"plugin/rewrite", "plugin/support", "plugin/workload", "version",

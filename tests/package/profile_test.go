@@ -238,6 +238,7 @@ const withImageProxy = `local_source_proxy:
     domains: [images.example.com]
     trusted_proxies: [10.244.0.0/16]
     ingress: {enabled: true}
+    cache: {enabled: true, storage: "s3://images", secret: images-bucket}
 `
 
 func checkInstaller(t *testing.T, name string, all []object, product string, resources map[string]string) {

@@ -39,9 +39,8 @@ func (s steps) String() string {
 }
 
 func plainKey(key string) bool {
-	return key != "" && strings.IndexFunc(key, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-')
-	}) < 0
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+	return key != "" && strings.Trim(key, plain) == ""
 }
 
 // path is for [at] and [pointer].
@@ -186,7 +185,7 @@ func called(parent *yaml.Node, way steps) string {
 			return value(parent, "name")
 		}
 	case "default", "reference":
-		return steps(way[:len(way)-1]).key()
+		return way[:len(way)-1].key()
 	}
 	return key
 }

@@ -128,14 +128,15 @@ func TestAdmissionPolicy(t *testing.T) {
 	kubeconfig := kubeconfigOf(t, customerNamespace)
 	kubectl(t, "apply", "-k", midstream, "--kubeconfig", kubeconfig)
 
-	for _, each := range []struct{ namespace, pod, secrets string }{{customerNamespace, "web", ""}, {workersNamespace, "worker", "corp "}} {
+	for _, each := range []struct{ namespace, pod, secrets string }{{customerNamespace, "web", ""}, {workersNamespace, "worker", " corp"}} {
 		kubectl(t, "wait", "-n", each.namespace, "pod/"+each.pod, "--for=create", "--timeout=2m")
 		kubectl(t, "wait", "-n", each.namespace, "pod/"+each.pod, "--for=condition=Ready", "--timeout=2m")
-		want := fmt.Sprintf("%[1]s:helper %[1]s:app %[1]s:sidecar  %[2]s%[3]s-registry", through, each.secrets, appSlug)
+		want := fmt.Sprintf("%[1]s:helper %[1]s:app %[1]s:sidecar  %[2]s-registry%[3]s", through, appSlug, each.secrets)
 		if got := imagesAndSecrets(t, each.namespace, each.pod); got != want {
 			t.Errorf("the operator's Pod %s has\n%s\nwant\n%s", each.pod, got, want)
 		}
 	}
+	p.ofAccount(t, old, through)
 	p.rewritten(t, old, through)
 	p.debug(t, old, through)
 	p.untouched(t, old)
@@ -152,6 +153,21 @@ func TestAdmissionPolicy(t *testing.T) {
 	kubectl(t, "delete", "-k", midstream, "--kubeconfig", kubeconfig)
 	if left := kubectl(t, "get", "mutatingadmissionpolicies,mutatingadmissionpolicybindings", "-o", "name"); left != "" {
 		t.Errorf("left behind: %s", left)
+	}
+}
+
+// ofAccount makes a Pod that no manifest of the base is for. The API server gives it its ServiceAccount's pull
+// Secret before the policy adds another.
+func (p *imageProxy) ofAccount(t *testing.T, old, through string) {
+	t.Helper()
+	apply(t, manifest(t, values{"apiVersion": "v1", "kind": "Pod", "metadata": values{"name": "account", "namespace": workersNamespace}, "spec": values{
+		"serviceAccountName": "worker", "terminationGracePeriodSeconds": 0,
+		"containers": []values{{"name": "app", "image": old + ":app", "imagePullPolicy": "Always"}},
+	}}))
+	kubectl(t, "wait", "-n", workersNamespace, "pod/account", "--for=condition=Ready", "--timeout=2m")
+	want := through + ":app  corp " + appSlug + "-registry"
+	if got := strings.TrimSpace(imagesAndSecrets(t, workersNamespace, "account")); got != want {
+		t.Errorf("the Pod of a ServiceAccount with a Secret has\n%s\nwant\n%s", got, want)
 	}
 }
 

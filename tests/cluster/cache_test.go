@@ -28,7 +28,7 @@ func TestPullsGoOnWithoutTheRegistry(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o777); err != nil { //nolint:gosec // the pods' user is another one
+	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	size := values{"storage": "1Gi"}

@@ -177,7 +177,7 @@ func (v *View) look(q question, last *answer) (now *said, shared bool, err error
 	if q.kind != oci.Manifest || q.byDigest() || q.request.Method != http.MethodGet || last.digest() == "" {
 		return nil, false, nil
 	}
-	if _, ok := v.replay(q, last); !ok {
+	if _, ok := v.replay(q, last); !ok { //nolint:bodyclose // its body is in memory
 		return nil, false, nil
 	}
 	look := q.request.Clone(q.request.Context())
@@ -310,7 +310,7 @@ func (v *View) ask(req *http.Request, key string, limit time.Duration) (now *sai
 	defer cancel()
 	now, err = v.cache.asked.Do(ctx, req.Method+" "+key, askLimit, func(ctx context.Context) (*said, error) {
 		own.Store(true)
-		resp, err := v.registry.RoundTrip(req.WithContext(ctx))
+		resp, err := v.registry.RoundTrip(req.WithContext(ctx)) //nolint:bodyclose // hear closes it
 		if err != nil {
 			return nil, err
 		}

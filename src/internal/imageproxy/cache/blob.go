@@ -92,7 +92,7 @@ func (v *View) present(req *http.Request, blob digest.Digest) (presence, error) 
 	case now.status != http.StatusNotFound && now.status != http.StatusTooManyRequests:
 		return presence{}, nil // whether it answers HEAD as it answers GET is not known
 	}
-	return presence{refused: now.response(req)}, nil
+	return presence{refused: now.response(req)}, nil //nolint:bodyclose // its body is in memory
 }
 
 // arriving opens a blob that is not kept. It joins a download for another repository, if one is under way and
@@ -189,39 +189,6 @@ func (r *reader) close() error {
 	r.rest.close()
 	r.d.leave()
 	return r.err
-}
-
-// rest is what remains of a blob, straight from the registry.
-type rest struct {
-	view    *View
-	request *http.Request
-	body    io.ReadCloser
-	at      int64
-}
-
-func (r *rest) begun() bool { return r.body != nil }
-
-func (r *rest) readAt(p []byte, at int64) (int, error) {
-	if r.body != nil && r.at != at {
-		r.close()
-	}
-	if r.body == nil {
-		body, err := r.view.from(r.request, at)
-		if err != nil {
-			return 0, err
-		}
-		r.body, r.at = body, at
-	}
-	n, err := r.body.Read(p)
-	r.at += int64(n)
-	return n, err
-}
-
-func (r *rest) close() {
-	if r.body != nil {
-		_ = r.body.Close()
-		r.body = nil
-	}
 }
 
 // readAt reads what has arrived from a byte on, and waits until there is something. The last byte is held back

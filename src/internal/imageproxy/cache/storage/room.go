@@ -65,7 +65,7 @@ func (r *room) load(dir string, alone bool) error {
 		}
 		if strings.HasSuffix(path, unfinished) {
 			if alone || time.Since(info.ModTime()) > abandoned {
-				return ignoreMissing(os.Remove(path))
+				return ignoreMissing(os.Remove(path)) //nolint:gosec // the directory is the cache's own
 			}
 			return nil
 		}

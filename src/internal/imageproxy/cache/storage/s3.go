@@ -189,7 +189,7 @@ func (b *s3Bucket) putParts(ctx context.Context, key string, content *io.Section
 	}
 	var parts []types.CompletedPart
 	for at := int64(0); at < content.Size(); at += part {
-		number := aws.Int32(int32(len(parts) + 1))
+		number := aws.Int32(int32(len(parts) + 1)) //nolint:gosec // ten thousand at most
 		sent, err := b.client.UploadPart(ctx, &s3.UploadPartInput{
 			Bucket: &b.name, Key: &key, UploadId: started.UploadId, PartNumber: number,
 			Body: io.NewSectionReader(content, at, min(part, content.Size()-at)),

@@ -103,6 +103,10 @@ if [[ $tier == clients ]]; then
 		echo "test: without docker-registry, buildah or docker.io their tests are skipped"
 	race=() # the tests only start programs
 	run "the clients of others, each command a process of its own" tests/commands -count=1
+	# Here, where many tools are built anyway.
+	path=$(scripts/tool --path versitygw)
+	export LSP_TOOL_VERSITYGW=$path
+	run "the image proxy's cache in a bucket of a real S3 server" tests/imageproxy -count=1 -run TestBucket
 fi
 
 if [[ $tier == attacks ]]; then

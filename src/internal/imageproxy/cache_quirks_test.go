@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	digest "github.com/opencontainers/go-digest"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/proxytest"
 	"github.com/local-source-proxy/local-source-proxy/src/internal/testkit/registrytest"

@@ -22,7 +22,7 @@ func TestNamespacedAPICertificates(t *testing.T) {
 	before := bundle()
 	settled := func(what string) {
 		t.Helper()
-		eventually(t, 20*time.Second, what, func() error {
+		eventually(t, 2*time.Minute, what, func() error {
 			if now := bundle(); now != before {
 				return fmt.Errorf("the caBundle is %.40s", now)
 			}

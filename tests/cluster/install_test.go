@@ -195,7 +195,7 @@ func install(t *testing.T, version string, v values) {
 func setCredential(t *testing.T, dockerConfig string) {
 	t.Helper()
 	apply(t, dockerSecret(t, pushSecret, dockerConfig))
-	eventually(t, 20*time.Second, "the credential is where it is used", func() error {
+	eventually(t, 2*time.Minute, "the credential is where it is used", func() error {
 		wanted, err := try(t.Context(), "", "get", "secretimport", "-n", namespace, pushSecret, "--ignore-not-found", "-o", "name")
 		if err != nil || wanted == "" {
 			return err

@@ -3,6 +3,7 @@
 package cluster_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -45,9 +46,10 @@ func TestPullsGoOnWithoutTheRegistry(t *testing.T) {
 			"storageClassName": "", "volumeName": claim,
 		},
 	}))
-	t.Cleanup(func() {
-		kubectl(t, "delete", "persistentvolume/"+claim, "--ignore-not-found", "--wait=false")
-		kubectl(t, "delete", "persistentvolumeclaim/"+claim, "-n", namespace, "--ignore-not-found", "--wait=false")
+	t.Cleanup(func() { // the claim goes with its namespace
+		if _, err := try(context.WithoutCancel(t.Context()), "", "delete", "persistentvolume/"+claim, "--wait=false"); err != nil {
+			t.Errorf("left behind: %v", err)
+		}
 	})
 	settings, _ := p.values["image_proxy"].(values)
 	settings["cache"] = values{"enabled": true, "storage": claim, "size": "1Gi"}

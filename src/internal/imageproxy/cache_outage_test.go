@@ -3,6 +3,7 @@
 package imageproxy_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,37 @@ func TestAnOutage(t *testing.T) {
 			w.admit(acme)
 			for _, path := range asked {
 				w.Do("GET", image+path, acme.basic()).Fails(403, oci.Denied)
+			}
+		})
+	}
+}
+
+// TestAnOutageForAnotherClient: what one client pulled serves another one, which asks in other words, if that one
+// accepts it.
+func TestAnOutageForAnotherClient(t *testing.T) {
+	const manifest = "application/vnd.oci.image.manifest.v1+json"
+	for accept, served := range map[string]bool{
+		"": true, "*/*": true, "application/*": true, manifest: true, "text/html, */*;q=0.1": true,
+		"application/vnd.docker.distribution.manifest.list.v2+json, " + manifest: true,
+		"application/vnd.docker.distribution.manifest.v2+json":                   false, "text/*": false,
+	} {
+		t.Run("accepts "+accept, func(t *testing.T) {
+			w := newWorld(t, config{cache: "mem://"})
+			acme := w.licensed("app")
+			accepting := func(what string) proxytest.Option {
+				return func(r *http.Request) {
+					if what != "" {
+						r.Header.Set("Accept", what)
+					}
+				}
+			}
+			w.Do("GET", image+"/manifests/v1", acme.basic(), accepting(manifest+", text/plain")).Is(200)
+			w.quay.When("", "/v2/").BreakOff()
+			for _, method := range []string{"HEAD", "GET"} {
+				answer := w.Do(method, image+"/manifests/v1", acme.basic(), accepting(accept))
+				if (answer.Status == 200) != served {
+					t.Errorf("%s is answered %d", method, answer.Status)
+				}
 			}
 		})
 	}

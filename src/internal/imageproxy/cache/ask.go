@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -34,6 +35,8 @@ type question struct {
 	// reference is a tag or digest, or of a list, its query.
 	reference string
 	key       string
+	// anyKey is of what a tag stands for, whoever asked; empty for all else.
+	anyKey string
 	// shared is the same for those who may be answered alike: a registry may refuse by what a client accepts.
 	shared string
 	// request has no header that would make the answer one client's own.
@@ -60,6 +63,7 @@ func (v *View) question(req *http.Request, operation oci.Route) (question, bool)
 	q.key = v.answerKey(q.kind, q.reference, "")
 	if q.kind == oci.Manifest && !q.byDigest() { // some registries convert what a tag stands for
 		q.key = v.answerKey(q.kind, q.reference, accept)
+		q.anyKey = v.answerKey(q.kind, q.reference, "any")
 	}
 	q.shared = q.key + " " + accept
 	q.request = req.Clone(req.Context())
@@ -84,7 +88,7 @@ func (v *View) Answer(req *http.Request, operation oci.Route) (*http.Response, e
 		return v.registry.RoundTrip(req)
 	}
 	ctx := req.Context()
-	last := v.cache.last(ctx, q.key, q.byDigest() && req.Method == http.MethodGet)
+	last := v.lastOf(q)
 	if last != nil && q.byDigest() && last.age() < v.certain() {
 		if resp, ok := v.replay(q, last); ok {
 			v.note(q.kind, Hit)
@@ -94,7 +98,7 @@ func (v *View) Answer(req *http.Request, operation oci.Route) (*http.Response, e
 	now, shared, err := v.look(q, last)
 	if now != nil && now.status == http.StatusOK && now.header.Get(contentDigest) == last.digest() {
 		if resp, ok := v.replay(q, last); ok {
-			v.cache.keep(ctx, q.key, *last)
+			v.keepTag(q, *last)
 			v.note(q.kind, Hit)
 			return resp, nil
 		}
@@ -118,7 +122,7 @@ func (v *View) Answer(req *http.Request, operation oci.Route) (*http.Response, e
 	case now.status == http.StatusOK:
 		v.learn(q, now, last)
 	case now.status == http.StatusNotFound && last != nil:
-		v.cache.forget(ctx, q.key)
+		v.forgetAll(q)
 	}
 	if shared {
 		v.note(q.kind, Shared)
@@ -126,6 +130,58 @@ func (v *View) Answer(req *http.Request, operation oci.Route) (*http.Response, e
 		v.note(q.kind, Miss)
 	}
 	return now.response(req), nil
+}
+
+// lastOf returns what was said last to a question; nil: nothing is known. For a tag that may be what another
+// client was told, if this one accepts it: nodes and tools ask for the same in different words.
+func (v *View) lastOf(q question) *answer {
+	ctx := q.request.Context()
+	last := v.cache.last(ctx, q.key, q.byDigest() && q.request.Method == http.MethodGet)
+	if last != nil || q.anyKey == "" {
+		return last
+	}
+	if other := v.cache.last(ctx, q.anyKey, false); other != nil && q.accepts(other) {
+		return other
+	}
+	return nil
+}
+
+// accepts reports whether the client takes an answer of this media type (RFC 9110, section 12.5.1).
+func (q question) accepts(a *answer) bool {
+	accepted := strings.Join(q.request.Header.Values("Accept"), ",")
+	if strings.TrimSpace(accepted) == "" {
+		return true
+	}
+	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")) // one that is none is accepted by "*/*" alone
+	class, _, _ := strings.Cut(kind, "/")
+	for each := range strings.SplitSeq(accepted, ",") {
+		switch taken, _, _ := mime.ParseMediaType(each); taken {
+		case "*/*", class + "/*", kind:
+			return true
+		}
+	}
+	return false
+}
+
+// keepTag keeps what a tag stands for: for who asks in the same words, and for others.
+func (v *View) keepTag(q question, a answer) {
+	v.cache.keep(q.request.Context(), q.key, a)
+	if q.anyKey != "" {
+		v.cache.keep(q.request.Context(), q.anyKey, a)
+	}
+}
+
+// forgetAll forgets what the registry does not have any more.
+func (v *View) forgetAll(q question) {
+	ctx := q.request.Context()
+	v.cache.forget(ctx, q.key)
+	if q.anyKey == "" {
+		return
+	}
+	// A client that would take what others were told has not been refused for what it accepts.
+	if other := v.cache.last(ctx, q.anyKey, false); other != nil && q.accepts(other) {
+		v.cache.forget(ctx, q.anyKey)
+	}
 }
 
 // certain is for how long the registry is believed about a digest.
@@ -270,7 +326,7 @@ func (v *View) learn(q question, now *said, last *answer) {
 		return // it is not what its digest is of
 	}
 	if q.kind != oci.Manifest || q.request.Method == http.MethodHead {
-		v.cache.keep(ctx, q.key, a)
+		v.keepTag(q, a)
 		return
 	}
 	want := digest.Digest(a.digest())
@@ -286,7 +342,7 @@ func (v *View) learn(q question, now *said, last *answer) {
 	if !q.byDigest() {
 		tag := a
 		tag.Body = nil
-		v.cache.keep(ctx, q.key, tag)
+		v.keepTag(q, tag)
 		a.written = time.Time{}
 	}
 	v.cache.keep(ctx, v.answerKey(oci.Manifest, want.String(), ""), a)

@@ -148,6 +148,17 @@ func TestResourcesHaveTheirNames(t *testing.T) {
 			"tap-local-source-system/NetworkPolicy/local-source-proxy",
 			"tap-local-source-system/SecretImport/lsp-push-credentials", config,
 		}),
+		"image-proxy-cache": slices.Concat(always, images, definitions, []string{
+			"tap-local-source-system/PodDisruptionBudget/image-proxy",
+			"tap-local-source-system/PrometheusRule/local-source-proxy",
+			"tap-local-source-system/ConfigMap/local-source-proxy-dashboard",
+		}),
+		"image-proxy-cache-bucket": slices.Concat(always, images, definitions, []string{
+			"tap-local-source-system/PodDisruptionBudget/image-proxy",
+			"tap-local-source-system/PrometheusRule/local-source-proxy",
+			"tap-local-source-system/ConfigMap/local-source-proxy-dashboard",
+		}),
+		"image-proxy-cache-claim": slices.Concat(always, images, definitions),
 		"image-proxy-ingress": slices.Concat(without("/Namespace/tap-local-source-system"), images, []string{
 			"tap-local-source-system/Ingress/image-proxy",
 		}),

@@ -110,7 +110,7 @@ func TestTheLineThatApplies(t *testing.T) {
 			append(slices.Clone(certs), secret("shop"), deployed("shop", "web"))},
 		{"some have one, nothing said", named + deployment("web", ""), "", nil, "Apply it: kubectl apply -k ",
 			append(slices.Clone(certs), secret("here"), deployed("here", "web"))},
-		{"one that is not there", deployment("web", "far"), "", nil, "Apply it, once there is also far: kubectl apply -k ",
+		{"one that is not there", deployment("web", "far"), "", nil, "Apply it, once the namespace far is there: kubectl apply -k ",
 			[]string{secret("far"), deployed("far", "web")}},
 		{"the user's own", named + deployment("web", ""), "namespace: own\n", []string{"-n", "shop"}, "Apply it: kubectl apply -k ",
 			[]string{secret("own"), deployed("own", "webhook"), deployed("own", "leader"), deployed("own", "web"), "namespaces/own", "clusterroles/role"}},

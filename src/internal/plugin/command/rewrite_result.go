@@ -112,8 +112,12 @@ func howToApply(dir string, how rewrite.Applying) string {
 		apply = "kubectl config set-context --current --namespace " + how.Namespace + " && " + apply
 	}
 	text := "Apply it"
-	if len(how.Missing) > 0 {
-		text += ", once there is also " + strings.Join(how.Missing, ", ")
+	switch len(how.Missing) {
+	case 0:
+	case 1:
+		text += ", once the namespace " + how.Missing[0] + " is there"
+	default:
+		text += ", once the namespaces " + strings.Join(how.Missing, ", ") + " are there"
 	}
 	text += ": " + apply + " -k " + quoted(dir)
 	if how.Twice {

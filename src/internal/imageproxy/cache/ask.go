@@ -12,6 +12,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -58,7 +59,7 @@ func (v *View) question(req *http.Request, operation oci.Route) (question, bool)
 	default:
 		return q, false
 	}
-	sum := sha256.Sum256([]byte(strings.Join(req.Header.Values("Accept"), ",")))
+	sum := sha256.Sum256([]byte(strings.Join(accepted(req.Header), ",")))
 	accept := hex.EncodeToString(sum[:])
 	q.key = v.answerKey(q.kind, q.reference, "")
 	if q.kind == oci.Manifest && !q.byDigest() { // some registries convert what a tag stands for
@@ -148,19 +149,34 @@ func (v *View) lastOf(q question) *answer {
 
 // accepts reports whether the client takes an answer of this media type (RFC 9110, section 12.5.1).
 func (q question) accepts(a *answer) bool {
-	accepted := strings.Join(q.request.Header.Values("Accept"), ",")
-	if strings.TrimSpace(accepted) == "" {
+	all := accepted(q.request.Header)
+	if len(all) == 0 {
 		return true
 	}
 	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")) // one that is none is accepted by "*/*" alone
 	class, _, _ := strings.Cut(kind, "/")
-	for each := range strings.SplitSeq(accepted, ",") {
+	for _, each := range all {
 		switch taken, _, _ := mime.ParseMediaType(each); taken {
 		case "*/*", class + "/*", kind:
 			return true
 		}
 	}
 	return false
+}
+
+// accepted are the media types that a client accepts, in an order that does not depend on the client: some send
+// theirs in another one each time.
+func accepted(header http.Header) []string {
+	var all []string
+	for _, values := range header.Values("Accept") {
+		for each := range strings.SplitSeq(values, ",") {
+			if each = strings.TrimSpace(each); each != "" {
+				all = append(all, each)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // keepTag keeps what a tag stands for: for who asks in the same words, and for others.

@@ -5,16 +5,9 @@ package cache
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
-	"slices"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -29,51 +22,6 @@ const (
 	// patience is how long a request waits for the registry where it can be answered without.
 	patience = 15 * time.Second
 )
-
-// question is a request to a registry whose answer may be kept.
-type question struct {
-	kind oci.Kind
-	// reference is a tag or digest, or of a list, its query.
-	reference string
-	key       string
-	// anyKey is of what a tag stands for, whoever asked; empty for all else.
-	anyKey string
-	// shared is the same for those who may be answered alike: a registry may refuse by what a client accepts.
-	shared string
-	// request has no header that would make the answer one client's own.
-	request *http.Request
-}
-
-// byDigest reports whether the answer can only change from "it is there" to "it is not".
-func (q question) byDigest() bool {
-	return q.kind == oci.Blob || q.kind == oci.Manifest && oci.IsDigest(q.reference)
-}
-
-// question reads a request. It is false for one that goes to the registry itself.
-func (v *View) question(req *http.Request, operation oci.Route) (question, bool) {
-	q := question{kind: operation.Kind, reference: operation.Reference}
-	switch {
-	case q.kind == oci.Manifest, q.kind == oci.Blob && req.Method == http.MethodHead:
-	case req.Method == http.MethodGet && (q.kind == oci.Tags || q.kind == oci.Referrers):
-		q.reference += "?" + req.URL.RawQuery
-	default:
-		return q, false
-	}
-	sum := sha256.Sum256([]byte(strings.Join(accepted(req.Header), ",")))
-	accept := hex.EncodeToString(sum[:])
-	q.key = v.answerKey(q.kind, q.reference, "")
-	if q.kind == oci.Manifest && !q.byDigest() { // some registries convert what a tag stands for
-		q.key = v.answerKey(q.kind, q.reference, accept)
-		q.anyKey = v.answerKey(q.kind, q.reference, "any")
-	}
-	q.shared = q.key + " " + accept
-	q.request = req.Clone(req.Context())
-	q.request.Header = http.Header{}
-	if values := req.Header.Values("Accept"); len(values) > 0 {
-		q.request.Header["Accept"] = values
-	}
-	return q, true
-}
 
 // Answer answers a request that reads a manifest or a list, or that looks for a blob, with what is kept, or with
 // what the registry says. Those who ask for the same at the same time share one request. Its errors are those
@@ -145,38 +93,6 @@ func (v *View) lastOf(q question) *answer {
 		return other
 	}
 	return nil
-}
-
-// accepts reports whether the client takes an answer of this media type (RFC 9110, section 12.5.1).
-func (q question) accepts(a *answer) bool {
-	all := accepted(q.request.Header)
-	if len(all) == 0 {
-		return true
-	}
-	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")) // one that is none is accepted by "*/*" alone
-	class, _, _ := strings.Cut(kind, "/")
-	for _, each := range all {
-		switch taken, _, _ := mime.ParseMediaType(each); taken {
-		case "*/*", class + "/*", kind:
-			return true
-		}
-	}
-	return false
-}
-
-// accepted are the media types that a client accepts, in an order that does not depend on the client: some send
-// theirs in another one each time.
-func accepted(header http.Header) []string {
-	var all []string
-	for _, values := range header.Values("Accept") {
-		for each := range strings.SplitSeq(values, ",") {
-			if each = strings.TrimSpace(each); each != "" {
-				all = append(all, each)
-			}
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
 }
 
 // keepTag keeps what a tag stands for: for who asks in the same words, and for others.
@@ -362,58 +278,4 @@ func (v *View) learn(q question, now *said, last *answer) {
 		a.written = time.Time{}
 	}
 	v.cache.keep(ctx, v.answerKey(oci.Manifest, want.String(), ""), a)
-}
-
-// said is what a registry answered to a request that several may wait for.
-type said struct {
-	status int
-	header http.Header
-	body   []byte
-	// size of the body in bytes; -1: not known.
-	size int64
-	// large: the body is longer than what is held, and everybody has to ask for himself.
-	large bool
-}
-
-// ask asks the registry, once for all who ask the same, and waits for so long. It reports whether this was
-// another's request.
-func (v *View) ask(req *http.Request, key string, limit time.Duration) (now *said, shared bool, err error) {
-	var own atomic.Bool
-	ctx, cancel := context.WithTimeout(req.Context(), limit)
-	defer cancel()
-	now, err = v.cache.asked.Do(ctx, req.Method+" "+key, askLimit, func(ctx context.Context) (*said, error) {
-		own.Store(true)
-		resp, err := v.registry.RoundTrip(req.WithContext(ctx)) //nolint:bodyclose // hear closes it
-		if err != nil {
-			return nil, err
-		}
-		return hear(req.Method, resp)
-	})
-	return now, !own.Load(), err
-}
-
-// hear reads an answer to its end.
-func hear(method string, resp *http.Response) (*said, error) {
-	defer func() { _ = resp.Body.Close() }()
-	now := &said{status: resp.StatusCode, header: resp.Header, size: resp.ContentLength}
-	if method == http.MethodHead {
-		return now, nil
-	}
-	var err error
-	if now.body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1)); err != nil {
-		return nil, fmt.Errorf("read the registry's answer: %w", err)
-	}
-	now.size, now.large = int64(len(now.body)), len(now.body) > maxBody
-	if now.large {
-		now.body = nil
-	}
-	return now, nil
-}
-
-func (s *said) response(req *http.Request) *http.Response {
-	return &http.Response{
-		Status: fmt.Sprintf("%d %s", s.status, http.StatusText(s.status)), StatusCode: s.status,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: s.header.Clone(), Request: req,
-		ContentLength: s.size, Body: io.NopCloser(bytes.NewReader(s.body)),
-	}
 }

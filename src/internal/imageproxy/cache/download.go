@@ -295,11 +295,11 @@ func (d *download) read(body io.Reader, sum hash.Hash, buffer []byte) error {
 			return errDigest
 		}
 		if n > 0 {
-			sum.Write(buffer[:n])
 			if _, err := d.spool.WriteAt(buffer[:n], d.arrived); err != nil {
 				d.cache.failed("write what arrives", err)
 				return fmt.Errorf("%w: %w", errSpool, err)
 			}
+			sum.Write(buffer[:n]) // of what is on the disk, and nothing else
 			d.cache.cfg.Observer.CacheFetched(n)
 			d.progress(n, false, nil)
 		}

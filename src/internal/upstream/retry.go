@@ -49,7 +49,7 @@ func (t retry) RoundTrip(req *http.Request) (*http.Response, error) {
 			wait = max(wait, retryAfter(resp))
 			drain(resp)
 		}
-		if err := sleep(req.Context(), wait); err != nil {
+		if err := Sleep(req.Context(), wait); err != nil {
 			return nil, err
 		}
 		req = again
@@ -84,7 +84,8 @@ func retryAfter(resp *http.Response) time.Duration {
 	return min(time.Duration(seconds)*time.Second, maxRetryAfter)
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits, and returns the context's error if that ends before.
+func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

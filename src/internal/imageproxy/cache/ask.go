@@ -44,13 +44,11 @@ func (v *View) Answer(req *http.Request, operation oci.Route) (*http.Response, e
 			return resp, nil
 		}
 	}
-	now, shared, err := v.look(q, last)
+	resp, now, shared, err := v.look(q, last)
 	if now != nil && now.status == http.StatusOK && now.header.Get(contentDigest) == last.digest() {
-		if resp, ok := v.replay(q, last); ok {
-			v.keepTag(q, *last)
-			v.note(q.kind, Hit)
-			return resp, nil
-		}
+		v.keepTag(q, *last)
+		v.note(q.kind, Hit)
+		return resp, nil
 	}
 	if err == nil && (now == nil || now.status != http.StatusTooManyRequests) {
 		now, shared, err = v.ask(q.request, q.shared, v.mayWait(q, last))
@@ -159,19 +157,21 @@ func (v *View) verifiedManifest(q question, last, content *answer) (*http.Respon
 	return last.response(q.request, content.Body), true
 }
 
-// look asks for the digest of a tag whose manifest is kept. A look costs less than a pull, also of what a
-// registry allows an account. It returns nothing where there is nothing to compare with.
-func (v *View) look(q question, last *answer) (now *said, shared bool, err error) {
+// look asks for the digest of a tag whose manifest is kept, and returns that manifest beside what the registry
+// says. A look costs less than a pull, also of what a registry allows an account. It returns nothing where there is
+// nothing to compare with.
+func (v *View) look(q question, last *answer) (kept *http.Response, now *said, shared bool, err error) {
 	if q.kind != oci.Manifest || q.byDigest() || q.request.Method != http.MethodGet || last.digest() == "" {
-		return nil, false, nil
+		return nil, nil, false, nil
 	}
-	content := v.cache.last(q.request.Context(), v.answerKey(oci.Manifest, last.digest(), ""), true)
-	if content == nil || len(content.Body) == 0 {
-		return nil, false, nil
+	kept, ok := v.replay(q, last)
+	if !ok {
+		return nil, nil, false, nil
 	}
-	look := q.request.Clone(q.request.Context())
-	look.Method = http.MethodHead
-	return v.ask(look, q.shared, v.mayWait(q, last))
+	head := q.request.Clone(q.request.Context())
+	head.Method = http.MethodHead
+	now, shared, err = v.ask(head, q.shared, v.mayWait(q, last))
+	return kept, now, shared, err
 }
 
 // mayWait is how long a question waits for the registry.

@@ -17,6 +17,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/upstream"
 )
 
 const (
@@ -277,7 +278,7 @@ func (d *download) receive(ctx context.Context, body io.ReadCloser) error {
 			if failed++; failed > fruitless || time.Since(moved) > standstill {
 				return err
 			}
-			if err := sleep(ctx, pauses.NextBackOff()); err != nil {
+			if err := upstream.Sleep(ctx, pauses.NextBackOff()); err != nil {
 				return err
 			}
 			if body, err = d.from(d.request, d.arrived); err != nil && !errors.Is(err, errNoRest) {

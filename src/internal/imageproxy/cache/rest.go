@@ -3,14 +3,12 @@
 package cache
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // rest is what remains of a blob, straight from the registry.
@@ -92,15 +90,4 @@ func rangeStart(resp *http.Response) int64 {
 		return -1
 	}
 	return from
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

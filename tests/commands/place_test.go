@@ -37,13 +37,14 @@ type place struct {
 	license  string
 }
 
-func newPlace(t *testing.T, kind harness.Kind) *place {
+// newPlace starts one, with more flags for the server.
+func newPlace(t *testing.T, kind harness.Kind, flags ...string) *place {
 	t.Helper()
 	p := &place{upstream: kind.Start(t), license: rand.Text()}
 	p.server = harness.Start(t, harness.Options{
 		Upstream: p.upstream,
 		Values:   map[string]any{"allow_pull": true, "allow_delete": true, "allow_sub_repositories": true},
-		Flags:    []string{"--image-proxy-address=127.0.0.1:0", "--image-proxy-dir=" + p.objects(t)},
+		Flags:    append([]string{"--image-proxy-address=127.0.0.1:0", "--image-proxy-dir=" + p.objects(t)}, flags...),
 		Secrets:  []string{p.license},
 	})
 	return p

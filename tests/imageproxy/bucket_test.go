@@ -5,6 +5,7 @@ package images_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -221,4 +222,31 @@ func TestBucketOfSignedURLs(t *testing.T) {
 	if got := get(t, server, "slow", path, other.auth()).Want(t, http.StatusOK); !bytes.Equal(got.Body, blob.Content) {
 		t.Error("without the bucket: something else")
 	}
+}
+
+// TestBucketOfAnExpiredURL: the bucket refuses it after its minute.
+func TestBucketOfAnExpiredURL(t *testing.T) {
+	t.Parallel()
+	bucket := startBucket(t, t.TempDir(), "")
+	blob := harness.NewBlob(1 << 10)
+	registry := newSlow(t, blob)
+	close(registry.rest)
+	v := newVendor(t)
+	v.opens("slow", &harness.Registry{Host: registry.Host})
+	acme := v.license("acme")
+	server := v.onBucket(bucket.flag("&signed_urls=true"))
+	path := "/blobs/" + blob.Digest
+	get(t, server, "slow", path, acme.auth()).Want(t, http.StatusOK)
+	bucket.await(t, blob.Digest)
+	location := get(t, server, "slow", path, acme.auth()).Want(t, http.StatusTemporaryRedirect).Header.Get("Location")
+	harness.Call(t, harness.Request{Method: http.MethodGet, URL: location}).Want(t, http.StatusOK)
+	harness.Eventually(t, "the URL expires", func(ctx context.Context) error {
+		answer, err := harness.Try(ctx, http.DefaultClient, harness.Request{Method: http.MethodGet, URL: location})
+		if err == nil && answer.Status != http.StatusForbidden {
+			err = fmt.Errorf("answered %d", answer.Status)
+		}
+		return err
+	})
+	follow := get(t, server, "slow", path, acme.auth()).Want(t, http.StatusTemporaryRedirect).Header.Get("Location")
+	harness.Call(t, harness.Request{Method: http.MethodGet, URL: follow}).Want(t, http.StatusOK)
 }

@@ -35,6 +35,15 @@ type Content struct {
 	Close func() error
 }
 
+// Arriving is a content of which one part after another comes to be in a file.
+type Arriving interface {
+	// File returns a file that stands where the content does, and how many of its bytes, up to n, are the content's
+	// next. It waits until there are some. Without a file the content can only be read.
+	File(n int64) (*os.File, int64, error)
+	// Sent says how many of them were taken from the file.
+	Sent(n int64)
+}
+
 // roundTrip sends a request to the cache, if the target has one, or else to the registry.
 func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
 	if x.target.Cache == nil {
@@ -145,21 +154,34 @@ const stretch = 4 << 20
 // ReadFrom implements [io.ReaderFrom]. A file goes to the kernel, without a copy of its content.
 func (w *blobWriter) ReadFrom(source io.Reader) (n int64, err error) {
 	limited, ok := source.(*io.LimitedReader)
-	if ok {
-		_, ok = limited.R.(*os.File)
-	}
 	if !ok {
+		return io.Copy(struct{ io.Writer }{w}, source)
+	}
+	var content Arriving
+	switch from := limited.R.(type) {
+	case *os.File:
+		content = whole{from}
+	case Arriving:
+		content = from
+	default:
 		return io.Copy(struct{ io.Writer }{w}, source)
 	}
 	for limited.N > 0 && err == nil {
 		if err = context.Cause(w.ctx); err != nil {
 			break
 		}
-		part := &io.LimitedReader{R: limited.R, N: min(limited.N, stretch)}
-		want := part.N
+		file, want, failed := content.File(min(limited.N, stretch))
+		if file == nil && failed == nil {
+			rest, failed := io.Copy(struct{ io.Writer }{w}, source)
+			return n + rest, failed
+		}
+		if err = failed; err != nil {
+			break
+		}
 		var sent int64
-		sent, err = io.Copy(w.ResponseWriter, part)
+		sent, err = io.Copy(w.ResponseWriter, &io.LimitedReader{R: file, N: want})
 		n, limited.N = n+sent, limited.N-sent
+		content.Sent(sent)
 		if err == nil && sent < want {
 			err = io.ErrUnexpectedEOF // the file is shorter than it was
 		}
@@ -169,3 +191,12 @@ func (w *blobWriter) ReadFrom(source io.Reader) (n int64, err error) {
 	}
 	return n, err
 }
+
+// whole is a file that has all of a content.
+type whole struct{ file *os.File }
+
+// File implements [Arriving].
+func (w whole) File(n int64) (*os.File, int64, error) { return w.file, n, nil }
+
+// Sent implements [Arriving].
+func (whole) Sent(int64) {}

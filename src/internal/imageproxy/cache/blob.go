@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 
 	"github.com/opencontainers/go-digest"
 
@@ -153,6 +154,8 @@ type reader struct {
 	at   int64
 	rest rest
 	err  error
+	// own is the spool as this request reads it, with a place of its own.
+	own *os.File
 }
 
 // Read implements [io.Reader].
@@ -185,15 +188,53 @@ func (r *reader) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
+// File implements [engine.Arriving]. What has arrived goes to the client without a copy in this process.
+func (r *reader) File(n int64) (*os.File, int64, error) {
+	if r.rest.begun() {
+		return nil, 0, nil
+	}
+	end, err := r.d.await(r.rest.request.Context(), r.at)
+	switch {
+	case errors.Is(err, errSpool):
+		return nil, 0, nil // [reader.Read] goes on
+	case err != nil:
+		r.err = err
+		return nil, 0, err
+	case r.own == nil:
+		if r.own, err = another(r.d.spool); err != nil {
+			return nil, 0, nil //nolint:nilerr // the spool can be read all the same
+		}
+	}
+	if _, err := r.own.Seek(r.at, io.SeekStart); err != nil {
+		return nil, 0, err
+	}
+	return r.own, min(n, end-r.at), nil
+}
+
+// Sent implements [engine.Arriving].
+func (r *reader) Sent(n int64) { r.at += n }
+
 func (r *reader) close() error {
 	r.rest.close()
+	if r.own != nil {
+		_ = r.own.Close()
+	}
 	r.d.leave()
 	return r.err
 }
 
-// readAt reads what has arrived from a byte on, and waits until there is something. The last byte is held back
-// until the digest is known to be right, so that nobody receives another content whole.
+// readAt reads what has arrived from a byte on, and waits until there is something.
 func (d *download) readAt(ctx context.Context, p []byte, at int64) (int, error) {
+	end, err := d.await(ctx, at)
+	if err != nil {
+		return 0, err
+	}
+	return d.spool.ReadAt(p[:min(int64(len(p)), end-at)], at)
+}
+
+// await returns where what may be read ends, and waits until that is behind a byte. The last byte is held back
+// until the digest is known to be right, so that nobody receives another content whole.
+func (d *download) await(ctx context.Context, at int64) (int64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for {
@@ -205,7 +246,7 @@ func (d *download) readAt(ctx context.Context, p []byte, at int64) (int, error) 
 		case ctx.Err() != nil:
 			return 0, context.Cause(ctx)
 		case at < end:
-			return d.spool.ReadAt(p[:min(int64(len(p)), end-at)], at)
+			return end, nil
 		case d.failure != nil:
 			return 0, d.failure
 		case d.ended:

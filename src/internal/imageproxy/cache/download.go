@@ -249,6 +249,12 @@ func newSpool(dir string) (*os.File, error) {
 	return spool, nil
 }
 
+// another opens the file of a spool once more, with a place of its own to read from. Only Linux has a name for a
+// file that has none.
+func another(spool *os.File) (*os.File, error) {
+	return os.Open(fmt.Sprintf("/proc/self/fd/%d", spool.Fd()))
+}
+
 // receive reads the blob to its end. When the registry breaks off, it goes on from there.
 func (d *download) receive(ctx context.Context, body io.ReadCloser) error {
 	defer func() {

@@ -106,7 +106,8 @@ if [[ $tier == clients ]]; then
 	# Here, where many tools are built anyway.
 	path=$(scripts/tool --path versitygw)
 	export LSP_TOOL_VERSITYGW=$path
-	run "the image proxy's cache in a bucket of a real S3 server" tests/imageproxy -count=1 -run TestBucket
+	if path=$(scripts/azurite.sh); then export LSP_TOOL_AZURITE=$path; else echo "test: without npm the cache is not tried with Azure's emulator"; fi
+	run "the image proxy's cache in buckets of a real S3 server and of Azure's emulator" tests/imageproxy -count=1 -run TestBucket
 fi
 
 if [[ $tier == attacks ]]; then

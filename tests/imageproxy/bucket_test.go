@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,75 +16,201 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
 	"github.com/local-source-proxy/local-source-proxy/tests/internal/harness"
 )
 
-// bucket is one of a real S3 server, over a directory.
+// storage is a kind of bucket: S3's, in a server over a directory, or Azure's, in its emulator.
+type storage struct {
+	name  string
+	start func(t *testing.T, dir, address string) *harness.Process
+	// flag is the URL of a cache in the bucket at an address.
+	flag        func(address string) string
+	environment []string
+	// expires is the part of a signed URL that says when it ends, and later another end.
+	expires, later string
+	// open makes the bucket, if need be.
+	open func(t *testing.T, b *bucket) objects
+}
+
+// objects are those of a bucket, past the server under test.
+type objects interface {
+	look(ctx context.Context, key string) error
+	replace(ctx context.Context, key string, content []byte) error
+}
+
+// The account of Azure's emulator and its key are the same everywhere.
+const (
+	azureAccount = "devstoreaccount1"
+	azureKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+
+func storages() []storage {
+	return []storage{
+		{
+			name: "S3", start: startVersity, open: openDirectory, expires: "X-Amz-Expires", later: "6000",
+			flag: func(address string) string {
+				return "s3://images?region=us-east-1&use_path_style=true&endpoint=" + url.QueryEscape("http://"+address)
+			},
+			environment: []string{"AWS_ACCESS_KEY_ID=the-access-key", "AWS_SECRET_ACCESS_KEY=the-secret-key"},
+		},
+		{
+			name: "Azure", start: startAzurite, open: openContainer, expires: "se", later: "2100-01-01T00:00:00Z",
+			flag: func(address string) string {
+				return "azblob://images?endpoint=" + url.QueryEscape("http://"+address+"/"+azureAccount)
+			},
+			environment: []string{"AZURE_STORAGE_ACCOUNT=" + azureAccount, "AZURE_STORAGE_KEY=" + azureKey},
+		},
+	}
+}
+
+// bucket is one of a real server.
 type bucket struct {
+	storage
 	*harness.Process
+	objects      objects
 	address, dir string
 }
 
-// startBucket starts the server at an address; empty: at a free one.
-func startBucket(t *testing.T, dir, address string) *bucket {
+// everyBucket runs a test with one of each kind.
+func everyBucket(t *testing.T, test func(t *testing.T, b *bucket)) {
 	t.Helper()
-	program := os.Getenv("LSP_TOOL_VERSITYGW")
-	if program == "" {
-		t.Skip("make clients-test builds the S3 server: LSP_TOOL_VERSITYGW is not set")
+	for _, kind := range storages() {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			b := &bucket{storage: kind, dir: t.TempDir(), address: harness.FreeAddress(t)}
+			b.begin(t)
+			b.objects = kind.open(t, b)
+			test(t, b)
+		})
 	}
-	if address == "" {
-		address = harness.FreeAddress(t)
-	}
-	if err := os.MkdirAll(filepath.Join(dir, "images"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	beside := filepath.Join(filepath.Dir(dir), "attributes") // not every file system has attributes
-	if err := os.MkdirAll(beside, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, "--port", address, "--access", "the-access-key", "--secret", "the-secret-key", "--quiet",
-		"posix", "--sidecar", beside, dir)
-	b := &bucket{harness.StartProcess(t, "versitygw", cmd), address, dir}
-	harness.Eventually(t, "the bucket answers", func(ctx context.Context) error {
-		_, err := harness.Try(ctx, http.DefaultClient, harness.Request{Method: http.MethodGet, URL: "http://" + address + "/"})
-		return err
-	})
-	return b
 }
 
-// flag is that of a cache in the bucket.
-func (b *bucket) flag(query string) string {
-	return "--image-proxy-cache=s3://images?region=us-east-1&use_path_style=true&endpoint=" + url.QueryEscape("http://"+b.address) + query
+// begin starts the server, for the first time or again.
+func (b *bucket) begin(t *testing.T) {
+	t.Helper()
+	b.Process = b.start(t, b.dir, b.address)
+	harness.Eventually(t, "the bucket answers", func(ctx context.Context) error {
+		_, err := harness.Try(ctx, http.DefaultClient, harness.Request{Method: http.MethodGet, URL: "http://" + b.address + "/"})
+		return err
+	})
 }
 
 // await waits until the bucket has a blob.
 func (b *bucket) await(t *testing.T, digest string) {
 	t.Helper()
-	awaitKept(t, filepath.Join(b.dir, "images"), digest)
+	harness.Eventually(t, "the blob is kept", func(ctx context.Context) error { return b.objects.look(ctx, keptIn("", digest)) })
 }
 
-// onBucket starts a server that has the bucket's keys.
-func (v *vendor) onBucket(flags ...string) *harness.Server {
+// serve starts a server that has the bucket's keys and a cache there.
+func (b *bucket) serve(v *vendor, query string) *harness.Server {
+	v.t.Helper()
+	return v.onBucket(b.flag(b.address)+query, b.environment...)
+}
+
+// onBucket starts a server with a cache at a URL.
+func (v *vendor) onBucket(cache string, environment ...string) *harness.Server {
 	v.t.Helper()
 	return harness.Start(v.t, harness.Options{
-		Flags:       append([]string{"--listen-address=", "--image-proxy-address=127.0.0.1:0", "--image-proxy-dir=" + v.dir}, flags...),
-		Environment: []string{"AWS_ACCESS_KEY_ID=the-access-key", "AWS_SECRET_ACCESS_KEY=the-secret-key"},
-		Secrets:     append([]string{"the-secret-key", harness.Password}, v.ids...),
+		Flags:       []string{"--listen-address=", "--image-proxy-address=127.0.0.1:0", "--image-proxy-dir=" + v.dir, "--image-proxy-cache=" + cache},
+		Environment: environment,
+		Secrets:     append([]string{"the-secret-key", azureKey, harness.Password}, v.ids...),
 	})
+}
+
+func startVersity(t *testing.T, dir, address string) *harness.Process {
+	t.Helper()
+	program := os.Getenv("LSP_TOOL_VERSITYGW")
+	if program == "" {
+		t.Skip("make clients-test builds the S3 server: LSP_TOOL_VERSITYGW is not set")
+	}
+	buckets, beside := filepath.Join(dir, "buckets"), filepath.Join(dir, "attributes") // not every file system has attributes
+	for _, made := range []string{filepath.Join(buckets, "images"), beside} {
+		if err := os.MkdirAll(made, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return harness.StartProcess(t, "versitygw", exec.Command(program, "--port", address, "--access", "the-access-key",
+		"--secret", "the-secret-key", "--quiet", "posix", "--sidecar", beside, buckets))
+}
+
+func startAzurite(t *testing.T, dir, address string) *harness.Process {
+	t.Helper()
+	program := os.Getenv("LSP_TOOL_AZURITE")
+	if program == "" {
+		t.Skip("make clients-test installs Azure's emulator where there is Node.js: LSP_TOOL_AZURITE is not set")
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return harness.StartProcess(t, "azurite", exec.Command("node", program, "--blobHost", host, "--blobPort", port,
+		"--location", dir, "--silent", "--skipApiVersionCheck", "--disableTelemetry"))
+}
+
+// directory has a bucket's objects as files.
+type directory string
+
+func openDirectory(_ *testing.T, b *bucket) objects {
+	return directory(filepath.Join(b.dir, "buckets", "images"))
+}
+
+func (d directory) look(_ context.Context, key string) error {
+	_, err := os.Stat(filepath.Join(string(d), key))
+	return err
+}
+
+func (d directory) replace(_ context.Context, key string, content []byte) error {
+	return os.WriteFile(filepath.Join(string(d), key), content, 0o600)
+}
+
+// azure is a container, by the library of its maker.
+type azure struct{ *container.Client }
+
+func openContainer(t *testing.T, b *bucket) objects {
+	t.Helper()
+	key, err := container.NewSharedKeyCredential(azureAccount, azureKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := container.NewClientWithSharedKeyCredential("http://"+b.address+"/"+azureAccount+"/images", key, nil)
+	if err == nil {
+		_, err = client.Create(t.Context(), nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return azure{client}
+}
+
+func (a azure) look(ctx context.Context, key string) error {
+	_, err := a.NewBlobClient(key).GetProperties(ctx, nil)
+	return err
+}
+
+func (a azure) replace(ctx context.Context, key string, content []byte) error {
+	_, err := a.NewBlockBlobClient(key).Upload(ctx, streaming.NopCloser(bytes.NewReader(content)), nil)
+	return err
 }
 
 // TestBucketOfTwoReplicas: what one has pulled the other has. A bucket that cannot be reached is no customer's
 // trouble, and one that is back is used again by the next start.
 func TestBucketOfTwoReplicas(t *testing.T) {
 	t.Parallel()
-	bucket := startBucket(t, t.TempDir(), "")
+	everyBucket(t, bucketOfTwoReplicas)
+}
+
+func bucketOfTwoReplicas(t *testing.T, bucket *bucket) {
+	t.Helper()
 	blobs := []harness.Blob{harness.NewBlob(100), harness.NewBlob(3 << 20), harness.NewBlob(70 << 20)} // the last in two parts
 	registry := newSlow(t, blobs...)
 	close(registry.rest)
 	v := newVendor(t)
 	v.opens("slow", &harness.Registry{Host: registry.Host})
 	acme := v.license("acme")
-	one, two := v.onBucket(bucket.flag("")), v.onBucket(bucket.flag(""))
+	one, two := bucket.serve(v, ""), bucket.serve(v, "")
 	pull := func(server *harness.Server, blob harness.Blob) {
 		t.Helper()
 		got := get(t, server, "slow", "/blobs/"+blob.Digest, acme.auth()).Want(t, http.StatusOK)
@@ -118,7 +245,7 @@ func TestBucketOfTwoReplicas(t *testing.T) {
 		t.Errorf("the range is %x", part.Body)
 	}
 
-	bucket.Kill(t)
+	bucket.Stop(t)
 	var clients sync.WaitGroup
 	for _, server := range []*harness.Server{one, two} {
 		for range 5 {
@@ -137,9 +264,9 @@ func TestBucketOfTwoReplicas(t *testing.T) {
 	clients.Wait()
 	one.AwaitLog(t, "the cache's storage failed", 1)
 
-	startBucket(t, bucket.dir, bucket.address)
+	bucket.begin(t)
 	before = asked()
-	again := v.onBucket(bucket.flag(""))
+	again := bucket.serve(v, "")
 	pull(again, blobs[1])
 	if asked() != before {
 		t.Error("the registry was asked for what the bucket has again")
@@ -149,19 +276,23 @@ func TestBucketOfTwoReplicas(t *testing.T) {
 // TestBucketOfADamagedBlob: nobody gets it whole, and it is replaced.
 func TestBucketOfADamagedBlob(t *testing.T) {
 	t.Parallel()
-	bucket := startBucket(t, t.TempDir(), "")
+	everyBucket(t, bucketOfADamagedBlob)
+}
+
+func bucketOfADamagedBlob(t *testing.T, bucket *bucket) {
+	t.Helper()
 	blob := harness.NewBlob(3 << 20)
 	registry := newSlow(t, blob)
 	close(registry.rest)
 	v := newVendor(t)
 	v.opens("slow", &harness.Registry{Host: registry.Host})
 	acme := v.license("acme")
-	server := v.onBucket(bucket.flag(""))
+	server := bucket.serve(v, "")
 	get(t, server, "slow", "/blobs/"+blob.Digest, acme.auth()).Want(t, http.StatusOK)
 	bucket.await(t, blob.Digest)
 	damaged := bytes.Clone(blob.Content)
 	damaged[1<<20] ^= 1
-	if err := os.WriteFile(keptIn(filepath.Join(bucket.dir, "images"), blob.Digest), damaged, 0o600); err != nil {
+	if err := bucket.objects.replace(t.Context(), keptIn("", blob.Digest), damaged); err != nil {
 		t.Fatal(err)
 	}
 	answer, err := harness.Try(t.Context(), http.DefaultClient, harness.Request{
@@ -180,14 +311,18 @@ func TestBucketOfADamagedBlob(t *testing.T) {
 // minute. Who has no license is not sent there.
 func TestBucketOfSignedURLs(t *testing.T) {
 	t.Parallel()
-	bucket := startBucket(t, t.TempDir(), "")
+	everyBucket(t, bucketOfSignedURLs)
+}
+
+func bucketOfSignedURLs(t *testing.T, bucket *bucket) {
+	t.Helper()
 	blob := harness.NewBlob(1 << 20)
 	registry := newSlow(t, blob)
 	close(registry.rest)
 	v := newVendor(t)
 	v.opens("slow", &harness.Registry{Host: registry.Host})
 	acme := v.license("acme")
-	server := v.onBucket(bucket.flag("&signed_urls=true"))
+	server := bucket.serve(v, "&signed_urls=true")
 	path := "/blobs/" + blob.Digest
 	if got := get(t, server, "slow", path, acme.auth()).Want(t, http.StatusOK); !bytes.Equal(got.Body, blob.Content) {
 		t.Error("the first one gets something else")
@@ -195,14 +330,14 @@ func TestBucketOfSignedURLs(t *testing.T) {
 	bucket.await(t, blob.Digest)
 	location := get(t, server, "slow", path, acme.auth()).Want(t, http.StatusTemporaryRedirect).Header.Get("Location")
 	signed, err := url.Parse(location)
-	if err != nil || signed.Host != bucket.address || signed.Query().Get("X-Amz-Expires") != "60" {
+	if err != nil || signed.Host != bucket.address || !signed.Query().Has(bucket.expires) {
 		t.Fatalf("sent to %s, %v", location, err)
 	}
 	if got := harness.Call(t, harness.Request{Method: http.MethodGet, URL: location}).Want(t, http.StatusOK); !bytes.Equal(got.Body, blob.Content) {
 		t.Error("the bucket has something else")
 	}
 	query := signed.Query()
-	query.Set("X-Amz-Expires", "6000")
+	query.Set(bucket.expires, bucket.later)
 	signed.RawQuery = query.Encode()
 	for _, forged := range []string{signed.String(), "http://" + bucket.address + signed.Path} {
 		harness.Call(t, harness.Request{Method: http.MethodGet, URL: forged}).Want(t, http.StatusForbidden)
@@ -227,14 +362,18 @@ func TestBucketOfSignedURLs(t *testing.T) {
 // TestBucketOfAnExpiredURL: the bucket refuses it after its minute.
 func TestBucketOfAnExpiredURL(t *testing.T) {
 	t.Parallel()
-	bucket := startBucket(t, t.TempDir(), "")
+	everyBucket(t, bucketOfAnExpiredURL)
+}
+
+func bucketOfAnExpiredURL(t *testing.T, bucket *bucket) {
+	t.Helper()
 	blob := harness.NewBlob(1 << 10)
 	registry := newSlow(t, blob)
 	close(registry.rest)
 	v := newVendor(t)
 	v.opens("slow", &harness.Registry{Host: registry.Host})
 	acme := v.license("acme")
-	server := v.onBucket(bucket.flag("&signed_urls=true"))
+	server := bucket.serve(v, "&signed_urls=true")
 	path := "/blobs/" + blob.Digest
 	get(t, server, "slow", path, acme.auth()).Want(t, http.StatusOK)
 	bucket.await(t, blob.Digest)

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -106,10 +105,14 @@ func TestABucketThatIsSilent(t *testing.T) {
 	v := newVendor(t)
 	v.opens("slow", &harness.Registry{Host: registry.Host})
 	acme := v.license("acme")
-	server := v.onBucket("--image-proxy-cache=s3://images?region=us-east-1&use_path_style=true&endpoint=" + url.QueryEscape("http://"+listener.Addr().String()))
-	acme.pullAll(t, server, 4, blobs...)
-	server.AwaitLog(t, "the cache's storage failed", 1)
-	acme.pullAll(t, server, 4, blobs...)
+	for _, kind := range storages() {
+		t.Run(kind.name, func(t *testing.T) {
+			server := v.onBucket(kind.flag(listener.Addr().String()), kind.environment...)
+			acme.pullAll(t, server, 4, blobs...)
+			server.AwaitLog(t, "the cache's storage failed", 1)
+			acme.pullAll(t, server, 4, blobs...)
+		})
+	}
 }
 
 // TestABlobThatIsEvictedWhileItIsSent arrives whole.

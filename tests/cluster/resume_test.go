@@ -133,8 +133,9 @@ func (p *pushes) again(ctx context.Context, method string, got answer, err error
 	if err != nil {
 		reason = method + " connection"
 	} else {
-		// An API server that starts has not read all RBAC yet, and forbids what was allowed before.
-		if p.pushed() && got.status == http.StatusForbidden && strings.Contains(got.body, `"reason":"Forbidden"`) {
+		// An API server that starts has not read all RBAC yet, and forbids what was allowed before. To HEAD it says
+		// no reason.
+		if p.pushed() && got.status == http.StatusForbidden && (method == http.MethodHead || strings.Contains(got.body, `"reason":"Forbidden"`)) {
 			more = append(more, http.StatusForbidden)
 		}
 		retryable := append([]int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, more...)

@@ -85,17 +85,19 @@ build_image() {
 	for arch in amd64 arm64; do # what ko compiles has to be here already: it runs without a network
 		CGO_ENABLED=0 GOOS=linux GOARCH=$arch go list -deps ./src/cmd/local-source-proxy >/dev/null
 	done
-	mkdir -p "$dist/sbom"
 	# Settings of one's own for the compiler would give other bytes.
 	image=$(on_loopback env -u GOFLAGS -u GOEXPERIMENT -u GOAMD64 -u GOARM64 KO_CONFIG_PATH="$root/bundle" \
 		KO_DOCKER_REPO="$origin/local-source-proxy" KO_DEFAULTBASEIMAGE="$base" scripts/tool ko build --bare --insecure-registry \
-		--platform linux/amd64,linux/arm64 --image-user 65532:65532 --tags "image-$VERSION" --sbom spdx \
-		--sbom-dir "$dist/sbom" ./src/cmd/local-source-proxy 2>"$work/log") || explain "ko could not build the image"
+		--platform linux/amd64,linux/arm64 --image-user 65532:65532 --tags "image-$VERSION" --sbom none \
+		./src/cmd/local-source-proxy 2>"$work/log") || explain "ko could not build the image"
 	image=$origin/local-source-proxy@${image##*@}
-	local tag
-	for tag in $(on_loopback scripts/tool crane ls --insecure "$origin/local-source-proxy" 2>/dev/null | grep '\.sbom$'); do
-		on_loopback scripts/tool crane pull --insecure --format=oci "$origin/local-source-proxy:$tag" "$dist/sbom/$tag" 2>"$work/log" ||
-			explain "crane could not save the SBOM $tag"
+	mkdir -p "$dist/sbom"
+	for arch in amd64 arm64; do
+		on_loopback scripts/tool crane export --insecure --platform "linux/$arch" "$image" "$work/$arch.tar" 2>"$work/log" ||
+			explain "crane could not read the image for linux/$arch"
+		mkdir "$work/$arch"
+		tar -C "$work/$arch" -xf "$work/$arch.tar"
+		scripts/sbom.sh "$work/$arch/ko-app/local-source-proxy" "$dist/sbom/local-source-proxy-linux-$arch.cdx.json"
 	done
 }
 
@@ -122,6 +124,8 @@ build_package() {
 	local dir=$work/stage/local-source-proxy
 	mkdir -p "$dir/.imgpkg" && cp bundle/.imgpkg/bundle.yml "$dir/.imgpkg/"
 	tool ytt -f "$dir/config" | with_image "$image" --imgpkg-lock-output "$dir/.imgpkg/images.yml" >/dev/null
+	# What imgpkg copies is what the bundle holds.
+	mkdir "$dir/sbom" && cp "$dist"/sbom/*.cdx.json "$dir/sbom/"
 	push_bundle local-source-proxy "$dir"
 	package_template -f bundle/package.yml -f bundle/openapi.yml -v "bundle=$bundle" >"$work/package.yml"
 }

@@ -3,7 +3,7 @@
 #
 # Publishes a version below REGISTRY, with the credentials of the docker config:
 #
-#   REGISTRY/local-source-proxy:VERSION   the package's bundle, its image and the image's SBOMs
+#   REGISTRY/local-source-proxy:VERSION   the package's bundle, with the image's SBOMs inside, and its image
 #   REGISTRY/ootb-profiles:VERSION        the profile package's bundle
 #   REGISTRY/package-repository:VERSION   the package repository, with all of the above, and with every earlier version that
 #                                         REGISTRY has, so that installations of those find them after an update
@@ -14,6 +14,7 @@
 #   VERSION        a semantic version
 #   PLAIN_HTTP     true: REGISTRY speaks plain HTTP; not needed on loopback
 #   CA_CERT_FILE   PEM file of the CA of REGISTRY, when this machine does not trust it
+#   COSIGN_KEY, COSIGN_KEYLESS   what signs them: see scripts/sign.sh. Without, nothing is signed
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -84,14 +85,6 @@ push_bundle() {
 		{ cat "$log" >&2; fail "the tag $VERSION could not be set on $REGISTRY/$name"; }
 }
 
-# Before the tag of the bundle is set: a version that is there has its SBOMs.
-push_sboms() {
-	local dir
-	for dir in dist/sbom/sha256-*.sbom; do
-		crane push "$dir" "$REGISTRY/local-source-proxy:${dir##*/}" >/dev/null || { cat "$log" >&2; fail "an SBOM could not be published"; }
-	done
-}
-
 EARLIER=$(earlier_versions)
 export EARLIER
 scripts/package.sh
@@ -106,9 +99,16 @@ for name in "${names[@]}"; do
 done
 for name in "${missing[@]}"; do
 	say "publishing $REGISTRY/$name:$VERSION"
-	[[ $name != local-source-proxy ]] || push_sboms
 	push_bundle "$name"
 done
+# Also what was published by a run that ended before it had signed.
+if [[ -n ${COSIGN_KEY:-} || ${COSIGN_KEYLESS:-} == true ]]; then
+	scripts/sign.sh "$REGISTRY/local-source-proxy@$(digest image)" dist/sbom/*.cdx.json
+	scripts/sign.sh "$REGISTRY/local-source-proxy@$(digest local-source-proxy)" dist/sbom/*.cdx.json
+	for name in ootb-profiles package-repository; do scripts/sign.sh "$REGISTRY/$name@$(digest "$name")"; done
+else
+	say "nothing is signed: set COSIGN_KEY, or COSIGN_KEYLESS=true in CI"
+fi
 [[ ${#missing[@]} -gt 0 ]] || say "version $VERSION is there already, with the same content"
 echo "$REGISTRY/local-source-proxy@$(digest image)"
 for name in "${names[@]}"; do

@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 
 export VERSION REGISTRY BASE_IMAGE PLAIN_HTTP CA_CERT_FILE CLUSTER TESTFLAGS
 
-.PHONY: help build run demo test fresh generate package-test rewrite-test conformance-test clients-test attack-test cluster-test cluster-up cluster-down bench lint verify render package publish krew clean
+.PHONY: help build run demo test fresh generate package-test rewrite-test conformance-test clients-test attack-test cluster-test cluster-up cluster-down bench lint verify render package publish release verify-release krew clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,12 @@ package: ## Build the image, the bundles and the package repository into dist/ (
 
 publish: ## The same, pushed below a registry path (REGISTRY=host/path VERSION=0.3.0)
 	@scripts/publish.sh
+
+release: ## Make the files of a release in dist/release/ (VERSION=0.3.0; COSIGN_KEY=file signs)
+	@scripts/release.sh
+
+verify-release: ## Check a published release's signatures, and build it again (VERSION=0.3.0 REGISTRY=host/path RELEASE=URL)
+	@scripts/verify-release.sh
 
 krew: ## Build the plugin's archives and its krew manifest into dist/ (VERSION=0.3.0)
 	@scripts/krew.sh $(VERSION)

@@ -19,9 +19,7 @@ version=${version#v}
 [[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]] || fail "say which version, such as 0.3.0"
 shift
 url=${DOWNLOAD_URL:-https://github.com/local-source-proxy/local-source-proxy/releases/download/v$version}
-commit=$(git rev-parse --short=12 HEAD)
-git diff --quiet HEAD -- || commit+=-dirty
-mapfile -t all < <(sed -n 's/^ *sha256: SHA256-//p' "$manifest")
+read -r -a all <<<"$(release_platforms)"
 platforms=("$@")
 [[ ${#platforms[@]} -gt 0 ]] || platforms=("${all[@]}")
 
@@ -31,14 +29,8 @@ mkdir -p "$dist"
 cp "$manifest" "$work/lsp.yaml"
 for platform in "${platforms[@]}"; do
 	[[ " ${all[*]} " == *" $platform "* ]] || fail "$manifest has no platform $platform: ${all[*]}"
-	name=kubectl-lsp
-	[[ $platform != windows-* ]] || name+=.exe
-	mkdir "$work/$platform"
-	CGO_ENABLED=0 GOOS=${platform%-*} GOARCH=${platform#*-} go build -trimpath \
-		-ldflags "-s -w -X $(go list -m)/src/internal/version.stamp=$version@$commit" -o "$work/$platform/$name" ./src/cmd/kubectl-lsp
-	cp LICENSE "$work/$platform/"
+	scripts/archive.sh kubectl-lsp "$platform" "$version" "$dist"
 	archive=$dist/kubectl-lsp-$platform.tar.gz
-	tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw -C "$work/$platform" -c . | gzip -n >"$archive"
 	sum=$(sha256sum "$archive" | cut -d' ' -f1)
 	sed -i "s/SHA256-$platform\$/$sum/" "$work/lsp.yaml"
 	say "$archive: $sum"

@@ -75,3 +75,27 @@ check_version() {
 	[[ $1 =~ ^$semantic_version$ ]] ||
 		{ echo "${0##*/}: VERSION \"$1\" is not a semantic version without build metadata: write 0.3.0 or 0.3.0-rc.1" >&2; exit 2; }
 }
+
+# release_platforms: those that a release has programs for.
+release_platforms() { sed -n 's/^ *sha256: SHA256-//p' "$root/src/cmd/kubectl-lsp/krew.yaml" | xargs; }
+
+# release_notes: the section of CHANGELOG.md for VERSION, or else what is not released yet.
+release_notes() {
+	local heading notes
+	for heading in "${VERSION//./\\.}" Unreleased; do
+		notes=$(awk -v heading="^## \\\\[?$heading\\\\]?( |\$)" 'found && /^## / {exit} found {print} $0 ~ heading {found = 1}' "$root/CHANGELOG.md" |
+			sed -e '/./,$!d')
+		[[ -z $notes ]] || { echo "$notes"; return; }
+	done
+}
+
+# versions_in REPOSITORY DIR: pulls a package repository's bundle into DIR and prints the versions that it has, but for VERSION.
+versions_in() {
+	imgpkg_flags
+	"$root/scripts/tool" imgpkg pull -b "$1" -o "$2" "${imgpkg_flags[@]}" >"$2.log" 2>&1 || { cat "$2.log" >&2; fail "$1 cannot be read"; }
+	find "$2/packages/local-source-proxy.apps.tanzu.vmware.com" -name '*.yml' ! -name metadata.yml ! -name "$VERSION.yml" -printf '%f\n' |
+		sed 's/\.yml$//' | in_order
+}
+
+# in_order: versions on stdin, sorted. A pre-release comes before its release.
+in_order() { tr - '~' | sort -V | tr '~' -; }

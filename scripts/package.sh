@@ -176,16 +176,6 @@ build_repository() {
 	push_bundle package-repository "$dir"
 }
 
-# release_notes: the section of CHANGELOG.md for the version, or else what is not released yet.
-release_notes() {
-	local heading
-	for heading in "${VERSION//./\\.}" Unreleased; do
-		awk -v heading="^## \\\\[?$heading\\\\]?( |\$)" 'found && /^## / {exit} found {print} $0 ~ heading {found = 1}' CHANGELOG.md |
-			sed -e '/./,$!d' >"$work/notes.md"
-		[[ ! -s $work/notes.md ]] || return 0
-	done
-}
-
 released_at=$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null) ||
 	fail "this is not a git checkout: the packages carry the commit and its time"
 COMMIT=$(git rev-parse --short=12 HEAD)
@@ -193,7 +183,7 @@ git diff --quiet HEAD -- || COMMIT+=-dirty
 rm -rf "$dist" && mkdir -p "$dist"
 scripts/stage.sh "$work/stage" "$VERSION"
 mkdir "$work/earlier"
-release_notes
+release_notes >"$work/notes.md"
 start_registry
 build_base
 build_image

@@ -62,10 +62,7 @@ earlier_versions() {
 	local there tags
 	there=$(published package-repository) || exit 1
 	if [[ -n $there ]]; then
-		scripts/tool imgpkg pull -b "$REGISTRY/package-repository@$there" -o "$work/there" "${imgpkg_flags[@]}" >"$log" 2>&1 ||
-			{ cat "$log" >&2; fail "$REGISTRY/package-repository:$VERSION cannot be read"; }
-		find "$work/there/packages/local-source-proxy.apps.tanzu.vmware.com" -name '*.yml' ! -name metadata.yml ! -name "$VERSION.yml" -printf '%f\n' |
-			sed 's/\.yml$//' | in_order
+		versions_in "$REGISTRY/package-repository@$there" "$work/there"
 		return
 	fi
 	tags=$(crane ls "$REGISTRY/package-repository") || absent ||
@@ -73,9 +70,6 @@ earlier_versions() {
 	# Without VERSION itself and what sorts after it.
 	{ grep -E "^$semantic_version\$" <<<"$tags" || true; echo "$VERSION"; } | in_order | sed "/^${VERSION//./\\.}\$/,\$d"
 }
-
-# in_order: versions on stdin, sorted. A pre-release comes before its release.
-in_order() { tr - '~' | sort -V | tr '~' -; }
 
 push_bundle() {
 	local name=$1

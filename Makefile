@@ -56,7 +56,7 @@ cluster-down: ## Remove it without a trace
 bench: ## Measure the proxy beside the straight way and nginx, in half an hour from nothing (with root, through a real API server, too)
 	@scripts/bench.sh
 
-generate: ## Write the generated files: values reference, OpenAPI, definitions of the custom resources
+generate: ## Write the generated files: reference pages, OpenAPI, definitions of the custom resources
 	@scripts/generate.sh
 
 lint: ## Run the linters

@@ -7,9 +7,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-export VERSION REGISTRY BASE_IMAGE PLAIN_HTTP CA_CERT_FILE CLUSTER TESTFLAGS
+export FUZZTIME VULNDB VERSION REGISTRY BASE_IMAGE PLAIN_HTTP CA_CERT_FILE CLUSTER TESTFLAGS
 
-.PHONY: help build run demo test fresh generate package-test rewrite-test conformance-test clients-test attack-test cluster-test cluster-up cluster-down bench lint verify render package publish release verify-release krew clean
+.PHONY: help build run demo test fresh generate package-test rewrite-test conformance-test clients-test attack-test cluster-test cluster-up cluster-down bench fuzz vulncheck lint verify render package publish release verify-release krew clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,13 +56,19 @@ cluster-down: ## Remove it without a trace
 bench: ## Measure the proxy beside the straight way and nginx, in half an hour from nothing (with root, through a real API server, too)
 	@scripts/bench.sh
 
-generate: ## Write the generated files: values reference, OpenAPI, definitions of the custom resources
+generate: ## Write the generated files: reference pages, OpenAPI, definitions of the custom resources
 	@scripts/generate.sh
+
+fuzz: ## Search with every fuzz target, FUZZTIME each (1m)
+	@scripts/fuzz.sh
+
+vulncheck: ## Look for known vulnerabilities that the programs reach (asks vuln.go.dev)
+	@scripts/vulncheck.sh
 
 lint: ## Run the linters
 	@scripts/lint.sh
 
-verify: ## Check format, lint, shell scripts, modules, licence lines and layout
+verify: ## Check format, lint, shell scripts, modules, licence lines, layout and what CI promises
 	@scripts/verify.sh
 
 render: ## Print the package's manifests (VALUES=file)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# make cluster-test: starts a real cluster, publishes two versions of the packages into it, installs and uses them with
+# make cluster-test: starts a real cluster, publishes two versions of the packages and an earlier one into it, installs and uses them with
 # tests/cluster, and removes the cluster again. Needs root.
 #
 #   CLUSTER      a cluster that runs already (make cluster-up CLUSTER=…): it is used, and left as it is
@@ -35,6 +35,20 @@ stamp=$(date +%s)
 # A place of its own: the repository of a version has all that came before it in the same place.
 place=lsp-$stamp
 versions=("0.3.0-test.$stamp.1" "0.3.0-test.$stamp.2")
+
+# A version as it was published before: from the commit that tests/cluster/before.txt names, by the scripts of that commit.
+# What it holds is in no way this tree's.
+read -r commit _ < <(grep -v '^#' tests/cluster/before.txt)
+before=0.3.0-before.$stamp
+if git cat-file -e "$commit^{commit}" 2>/dev/null; then
+	say "publishing version $before, of commit $commit, into the cluster's registry"
+	git clone --quiet --no-checkout "$root" "$work/before" && git -C "$work/before" checkout --quiet "$commit"
+	VERSION=$before REGISTRY=$registry/$place CA_CERT_FILE=$state/pki/ca.crt "$work/before/scripts/publish.sh" >"$work/publish.log" 2>&1 ||
+		{ cat "$work/publish.log" >&2; fail "publishing commit $commit failed"; }
+else
+	say "this clone has no commit $commit (git fetch --unshallow): the upgrade from it is not tested"
+	before=''
+fi
 for version in "${versions[@]}"; do
 	say "publishing version $version into the cluster's registry"
 	VERSION=$version REGISTRY=$registry/$place CA_CERT_FILE=$state/pki/ca.crt scripts/publish.sh >"$work/publish.log" 2>&1 ||
@@ -45,7 +59,7 @@ say 'testing'
 go -C tests/cluster test -c -o "$work/cluster.test" .
 CGO_ENABLED=0 go build -o "$work/plugin/kubectl-lsp" ./src/cmd/kubectl-lsp
 CGO_ENABLED=0 go -C tests/cluster build -trimpath -ldflags '-s -w' -o "$work/operator" ./cmd/operator
-export LSP_CLUSTER=$state LSP_PACKAGES=$packages_registry/$place LSP_VERSIONS="${versions[*]}" LSP_PLUGIN_DIR=$work/plugin
+export LSP_CLUSTER=$state LSP_PACKAGES=$packages_registry/$place LSP_VERSIONS="${versions[*]}" LSP_BEFORE=$before LSP_PLUGIN_DIR=$work/plugin
 export LSP_OPERATOR=$work/operator
 for name in imgpkg registry; do
 	path=$(scripts/tool --path "$name")

@@ -9,6 +9,14 @@
 #   src/internal/license/v1alpha1/zz_generated.deepcopy.go   what the API machinery needs of the image proxy's objects
 #   config/crd-{licenses,externalregistries}.yml    their CustomResourceDefinitions
 #
+# The reference pages are written from the code that they describe (src/internal/reference says how):
+#
+#   src/cmd/*/commands.md          the commands and flags of both programs
+#   config/custom-resources.md     the fields of the custom resources
+#   bundle/errors.md               the errors that clients get
+#   bundle/logs.md                 the lines of the log and their keys
+#   bundle/operating.md            the table of metrics, between its two markers
+#
 # scripts/generate.sh           write
 # scripts/generate.sh --check   write nothing; show what differs, and exit 1 if anything does
 set -euo pipefail
@@ -79,4 +87,13 @@ for plural in licenses externalregistries; do
 	definition "$plural" >"$new/crd-$plural.yml"
 	place "$new/crd-$plural.yml" "config/crd-$plural.yml"
 done
+go run ./src/internal/reference pages "$new/pages" .
+while IFS= read -r page; do
+	place "$new/pages/$page" "$page"
+done < <(cd "$new/pages" && find . -type f -printf '%P\n' | sort)
+# The metrics are known to a server that has had something to do, as their test makes it.
+update=(-update)
+[[ -z $check ]] || update=()
+go test ./src/internal/httpserver/metrics -run '^(TestSeries|TestMetricsAreDocumented)$' "${update[@]}" >"$new/metrics" ||
+	{ cat "$new/metrics" >&2 && status=1; }
 exit $status

@@ -61,6 +61,10 @@ check_layout() {
 	return "$bad"
 }
 
+check_repository() {
+	go -C tests test -count=1 ./repository
+}
+
 # scripts/generate.sh writes every generated file. It runs in a copy, so that a check changes nothing.
 check_generated() {
 	local copy=$work/copy bad=0
@@ -104,6 +108,7 @@ fi
 check 'modules are tidy' check_modules
 check 'licence lines' check_licence_lines
 check 'top-level layout' check_layout
+check 'modules, updates, workflows, security policy' check_repository
 [[ ! -e scripts/generate.sh ]] || check 'generated files' check_generated
 
 [[ ${#left_out[@]} -eq 0 ]] || echo "verify: left out: $(printf '%s; ' "${left_out[@]}" | sed 's/; $//')"

@@ -2,6 +2,8 @@ module github.com/local-source-proxy/local-source-proxy/scripts/tools
 
 go 1.26.0
 
+toolchain go1.26.8
+
 tool (
 	carvel.dev/imgpkg/cmd/imgpkg
 	carvel.dev/kapp/cmd/kapp

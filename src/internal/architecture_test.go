@@ -53,6 +53,9 @@ func mayImport() map[string][]string {
 			"apiservice", "diagnosis", "engine", "httpserver", "httpserver/metrics", "imageproxy", "imageproxy/cache", "imageproxy/cache/storage", "keychain", "keychain/ambient",
 			"keychain/dockerconfig", "keyfile", "kube", "license/catalog", "license/store", "oci", "preflight", "session", "settings", "settings/filewatch", "source", "upstream",
 		},
+		"proxy/command": {"diagnosis", "preflight", "proxy", "version"},
+		// Writes the reference pages; in neither program.
+		"reference": {"oci", "plugin/command", "proxy/command"},
 		// kubectl-lsp.
 		"plugin/apiserver": {}, "plugin/pack": {}, "plugin/workload": {}, "plugin/support": {},
 		"plugin/push":     {"plugin/apiserver", "plugin/doctor"},
@@ -89,7 +92,7 @@ func mustNotKnow() map[string][]string {
 		"httpserver":      append(outside, internalPath+"engine", internalPath+"upstream"),
 		"oci":             append(outside, "net/http/httputil"),
 		// The server knows hashes of license ids; what makes ids is the plugin's.
-		"proxy": {internalPath + "plugin/"},
+		"proxy": {internalPath + "plugin/"}, "proxy/command": {internalPath + "plugin/"},
 	}
 }
 

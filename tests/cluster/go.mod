@@ -2,6 +2,8 @@ module github.com/local-source-proxy/local-source-proxy/tests/cluster
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require (
 	github.com/google/go-containerregistry v0.22.1
 	github.com/local-source-proxy/local-source-proxy/tests v0.0.0

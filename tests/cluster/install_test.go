@@ -224,9 +224,15 @@ func dockerSecret(t *testing.T, name, dockerConfig string) string {
 // installFor installs the older version for an upstream of the test's own, and waits until a push would work.
 func installFor(t *testing.T, more values) *upstream {
 	t.Helper()
+	return installVersionFor(t, here.versions[0], more)
+}
+
+// installVersionFor is installFor with another version.
+func installVersionFor(t *testing.T, version string, more values) *upstream {
+	t.Helper()
 	explain(t)
 	u := startUpstream(t)
-	install(t, here.versions[0], valuesFor(t, u, more))
+	install(t, version, valuesFor(t, u, more))
 	setCredential(t, u.dockerConfig(u.user, u.password))
 	admin := as(t, "admin")
 	eventually(t, 2*time.Minute, "healthy", func() error { return health(t, admin, 200, "200") })

@@ -37,6 +37,8 @@ type cluster struct {
 	dir string
 	// versions are those that were published, older first.
 	versions []string
+	// before is a version that was published from an older commit (before.txt); empty where there is none.
+	before string
 	// packages is the place in the cluster's registry where they are.
 	packages string
 	// registry is the program that upstream registries are run with, imgpkg one of the developers' tools.
@@ -53,6 +55,7 @@ func TestMain(m *testing.M) {
 	here = cluster{
 		dir:      os.Getenv("LSP_CLUSTER"),
 		versions: strings.Fields(os.Getenv("LSP_VERSIONS")),
+		before:   os.Getenv("LSP_BEFORE"),
 		packages: os.Getenv("LSP_PACKAGES"),
 		registry: os.Getenv("LSP_TOOL_REGISTRY"),
 		imgpkg:   os.Getenv("LSP_TOOL_IMGPKG"),

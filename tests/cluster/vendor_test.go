@@ -48,8 +48,14 @@ type imageProxy struct {
 // vendor's image.
 func installImageProxy(t *testing.T) *imageProxy {
 	t.Helper()
+	return installImageProxyOf(t, here.versions[0], here.versions[1])
+}
+
+// installImageProxyOf is installImageProxy with other versions: the one without the image proxy, and the one with.
+func installImageProxyOf(t *testing.T, without, with string) *imageProxy {
+	t.Helper()
 	t.Cleanup(func() { removeImageProxy(t) }) // after what explains a failure
-	p := &imageProxy{upstream: installFor(t, nil), id: rand.Text()}
+	p := &imageProxy{upstream: installVersionFor(t, without, nil), id: rand.Text()}
 	p.pushImage(t)
 
 	step(t, "the vendor's certificate, and a credential for the image proxy")
@@ -67,7 +73,7 @@ func installImageProxy(t *testing.T) *imageProxy {
 		"service": values{"type": "NodePort"},
 	}})
 	// The version before had no the image proxy.
-	install(t, here.versions[1], p.values)
+	install(t, with, p.values)
 	for _, pod := range podsOf(t, "image-proxy") {
 		step(t, "%s is ready after %d restarts", pod.name, pod.restarts)
 	}

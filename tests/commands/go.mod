@@ -2,6 +2,8 @@ module github.com/local-source-proxy/local-source-proxy/tests/commands
 
 go 1.26.0
 
+toolchain go1.26.8
+
 replace github.com/local-source-proxy/local-source-proxy/tests => ../
 
 require (

@@ -2,6 +2,8 @@ module github.com/local-source-proxy/local-source-proxy/tests/conformance
 
 go 1.26.0
 
+toolchain go1.26.8
+
 tool github.com/opencontainers/distribution-spec/conformance
 
 replace github.com/local-source-proxy/local-source-proxy/tests => ../

@@ -2,6 +2,8 @@ module github.com/local-source-proxy/local-source-proxy/tests/package
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require (
 	carvel.dev/kapp v0.64.2
 	github.com/google/gnostic-models v0.7.0

@@ -2,6 +2,8 @@ module github.com/local-source-proxy/local-source-proxy/tests/rewrite
 
 go 1.26.0
 
+toolchain go1.26.8
+
 tool helm.sh/helm/v3/cmd/helm
 
 replace github.com/local-source-proxy/local-source-proxy/tests => ../

@@ -2,6 +2,8 @@ module github.com/local-source-proxy/local-source-proxy/scripts/tools/clients
 
 go 1.26.0
 
+toolchain go1.26.8
+
 tool (
 	github.com/notaryproject/notation/cmd/notation
 	github.com/regclient/regclient/cmd/regctl

@@ -2,6 +2,8 @@ module github.com/local-source-proxy/local-source-proxy/scripts/tools/cosign
 
 go 1.26.0
 
+toolchain go1.26.8
+
 tool github.com/sigstore/cosign/v2/cmd/cosign
 
 require (

@@ -2,6 +2,8 @@ module github.com/local-source-proxy/local-source-proxy/scripts/tools/s3
 
 go 1.26.0
 
+toolchain go1.26.8
+
 tool github.com/versity/versitygw/cmd/versitygw
 
 require (

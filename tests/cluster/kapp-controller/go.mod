@@ -2,6 +2,8 @@ module github.com/local-source-proxy/local-source-proxy/tests/cluster/kapp-contr
 
 go 1.26.0
 
+toolchain go1.26.8
+
 tool carvel.dev/kapp-controller/cmd/controller
 
 require (

@@ -2,6 +2,8 @@ module github.com/local-source-proxy/local-source-proxy/tests/cluster/kubernetes
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require (
 	github.com/spf13/cobra v1.10.2
 	k8s.io/component-base v0.36.3

@@ -2,6 +2,8 @@ module github.com/local-source-proxy/local-source-proxy/tests/conformance/ginkgo
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require github.com/opencontainers/distribution-spec/conformance v0.0.0-20231101194043-f2182352d4cc
 
 require (

@@ -9,6 +9,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/local-source-proxy/local-source-proxy/src/internal/plugin/apiserver"
 )
 
@@ -26,6 +28,9 @@ type usageError struct{ error }
 type silent struct{}
 
 func (silent) Error() string { return "failed" }
+
+// New returns the whole tree of commands, for the reference pages.
+func New() *cobra.Command { return newRoot(newApp(nil, nil, nil, nil)) }
 
 // Run executes one command line and returns its exit code: 0, 1 (failure), 2 (usage) or 130 (interrupted).
 func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {

@@ -26,5 +26,10 @@ env -u GOFLAGS -u GOEXPERIMENT -u GOAMD64 -u GOARM64 CGO_ENABLED=0 GOOS="${platf
 	go build -trimpath -buildvcs=false -ldflags "-s -w -X $(go list -m)/src/internal/version.stamp=$version@$commit" \
 	-o "$work/tree/$name" "./src/cmd/$program"
 cp LICENSE "$work/tree/"
+if [[ $platform != windows-* ]]; then
+	scripts/man.sh "$work/man"
+	mkdir -p "$work/tree/man/man1"
+	for page in "$work/man/$program"*; do gzip -9n <"$page" >"$work/tree/man/man1/${page##*/}.gz"; done
+fi
 scripts/sbom.sh "$work/tree/$name" "$dist/$program-$platform.cdx.json"
 tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw -C "$work/tree" -c . | gzip -n >"$dist/$program-$platform.tar.gz"

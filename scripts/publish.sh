@@ -3,7 +3,8 @@
 #
 # Publishes a version below REGISTRY, with the credentials of the docker config:
 #
-#   REGISTRY/local-source-proxy:VERSION   the package's bundle, with the image's SBOMs inside, and its image
+#   REGISTRY/local-source-proxy:VERSION   the package's bundle, with the image's SBOMs inside, and its image,
+#                                         which has the tag image-VERSION
 #   REGISTRY/ootb-profiles:VERSION        the profile package's bundle
 #   REGISTRY/package-repository:VERSION   the package repository, with all of the above, and with every earlier version that
 #                                         REGISTRY has, so that installations of those find them after an update
@@ -77,6 +78,9 @@ push_bundle() {
 		{ cat "$log" >&2; fail "imgpkg could not publish $name"; }
 	[[ $(published "$name") == "$(digest "$name")" ]] || crane tag "$REGISTRY/$name@$(digest "$name")" "$VERSION" ||
 		{ cat "$log" >&2; fail "the tag $VERSION could not be set on $REGISTRY/$name"; }
+	# For docker run.
+	[[ $name != local-source-proxy ]] || crane tag "$REGISTRY/$name@$(digest image)" "image-$VERSION" ||
+		{ cat "$log" >&2; fail "the tag image-$VERSION could not be set on $REGISTRY/$name"; }
 }
 
 EARLIER=$(earlier_versions)
@@ -100,6 +104,12 @@ if [[ -n ${COSIGN_KEY:-} || ${COSIGN_KEYLESS:-} == true ]]; then
 	scripts/sign.sh "$REGISTRY/local-source-proxy@$(digest image)" dist/sbom/*.cdx.json
 	scripts/sign.sh "$REGISTRY/local-source-proxy@$(digest local-source-proxy)" dist/sbom/*.cdx.json
 	for name in ootb-profiles package-repository; do scripts/sign.sh "$REGISTRY/$name@$(digest "$name")"; done
+	# The repository has the bundles and their image along, of every version, and so what is signed of them: imgpkg copies from there.
+	for name in local-source-proxy ootb-profiles; do
+		for tag in $(crane ls "$REGISTRY/$name" | grep -E '^sha256-[0-9a-f]{64}\.(sig|att)$'); do
+			crane copy "$REGISTRY/$name:$tag" "$REGISTRY/package-repository:$tag" || { cat "$log" >&2; fail "signatures could not be taken along"; }
+		done
+	done
 else
 	say "nothing is signed: set COSIGN_KEY, or COSIGN_KEYLESS=true in CI"
 fi

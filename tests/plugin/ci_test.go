@@ -78,6 +78,7 @@ func TestActionRefuses(t *testing.T) {
 		"a token and more":    {func(j *githubJob) { j.inputs["token"] = "a\"\n    exec: {command: id}" }, "characters that a token has not"},
 		"a token of others":   {func(j *githubJob) { j.inputs["token"] = "of-somebody-else" }, "kubectl lsp: "},
 		"no name":             {func(j *githubJob) { j.inputs["name"] = "" }, "name is empty"},
+		"another installer":   {func(j *githubJob) { j.inputs["installer-sha256"] = strings.Repeat("0", 64) }, "install.sh: FAILED"},
 		"another certificate": {func(j *githubJob) { j.inputs["ca-cert"] = "" }, "certificate"},
 	} {
 		t.Run(name, func(t *testing.T) {

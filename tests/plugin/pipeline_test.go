@@ -3,6 +3,8 @@
 package plugin_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -85,13 +87,13 @@ echo "$3" >` + p.temp + `/kubeconfig
 ` + meanwhile + `
 exec ` + plugin() + ` "$@"
 `
-	install := `#!/usr/bin/env bash
+	install := `#!/bin/sh
 set -eu
-[[ $1 == --version && $2 == 0.3.0 && $3 == --dir ]]
-mkdir -p "$4"
-cat >"$4/kubectl-lsp" <<'PROGRAM'
+[ "$1" = --to ]
+mkdir -p "$2"
+cat >"$2/kubectl-lsp" <<'PROGRAM'
 ` + program + `PROGRAM
-chmod +x "$4/kubectl-lsp"
+chmod +x "$2/kubectl-lsp"
 `
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -146,7 +148,14 @@ func newGitHubJob(t *testing.T, meanwhile string) *githubJob {
 		t.Fatal(err)
 	}
 	j := &githubJob{pipeline: newPipeline(t), dir: t.TempDir()}
-	j.installer(t, filepath.Join(j.dir, "scripts"), meanwhile)
+	releases := t.TempDir()
+	installer, err := os.ReadFile(j.installer(t, filepath.Join(releases, "v0.3.0"), meanwhile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.FileServer(http.Dir(releases)))
+	t.Cleanup(server.Close)
+	sum := sha256.Sum256(installer)
 	action := filepath.Join(j.dir, ".github/actions/push")
 	if err := os.CopyFS(action, os.DirFS(filepath.Join(root, ".github/actions/push"))); err != nil {
 		t.Fatal(err)
@@ -167,7 +176,7 @@ func newGitHubJob(t *testing.T, meanwhile string) *githubJob {
 		j.inputs[name] = input.Default
 	}
 	for name, value := range map[string]string{
-		"version": "0.3.0", "server": j.cluster.URL, "ca-cert": j.ca(), "name": "web", "path": j.tree, "audience": audience,
+		"version": "0.3.0", "installer-sha256": hex.EncodeToString(sum[:]), "releases": server.URL, "server": j.cluster.URL, "ca-cert": j.ca(), "name": "web", "path": j.tree, "audience": audience,
 		"namespace": "dev",
 	} {
 		if _, known := j.inputs[name]; !known {
@@ -194,7 +203,7 @@ func (j *githubJob) command(t *testing.T, i int) *exec.Cmd {
 	}
 	env := j.env
 	for name, value := range step.Env {
-		env = append(env, name+"="+regexp.MustCompile(`\$\{\{ inputs\.([a-z-]+) }}`).ReplaceAllStringFunc(value, func(match string) string {
+		env = append(env, name+"="+regexp.MustCompile(`\$\{\{ inputs\.([a-z0-9-]+) }}`).ReplaceAllStringFunc(value, func(match string) string {
 			return j.inputs[strings.TrimSuffix(strings.TrimPrefix(match, "${{ inputs."), " }}")]
 		}))
 	}

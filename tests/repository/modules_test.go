@@ -72,6 +72,11 @@ func TestUpdatesReachEveryModule(t *testing.T) {
 	if !slices.Contains(watched["github-actions"], "/") {
 		t.Error("nothing updates the actions of the workflows")
 	}
+	for _, file := range files(t, "scripts/tools/*/package-lock.json") {
+		if directory := path.Join("/", path.Dir(file)); !slices.Contains(watched["npm"], directory) {
+			t.Errorf("nothing updates what %s pins", file)
+		}
+	}
 	for _, file := range files(t, ".github/actions/*/action.yml") {
 		if directory := path.Join("/", path.Dir(file)); !slices.Contains(watched["github-actions"], directory) {
 			t.Errorf("nothing updates the actions that %s uses", file)

@@ -119,7 +119,7 @@ func makeTargets(t *testing.T) []string {
 func targets(j job) []string {
 	var all []string
 	for _, step := range j.Steps {
-		for _, match := range regexp.MustCompile(`(?m)^\s*make ((?:[a-z-]+\s*|\$\{\{)+)`).FindAllStringSubmatch(step.Run, -1) {
+		for _, match := range regexp.MustCompile(`(?m)^\s*make ((?:[a-z-]+[ \t]*|\$\{\{)+)`).FindAllStringSubmatch(step.Run, -1) {
 			all = append(all, strings.Fields(match[1])...)
 		}
 	}

@@ -36,7 +36,7 @@ func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, erro
 		return engine.Target{}, noPlace
 	}
 	if v.asked != nil {
-		if target, err = v.reached(r, operation); err != nil {
+		if target, err = v.reached(r, operation, target); err != nil {
 			return engine.Target{}, err
 		}
 	}
@@ -114,7 +114,7 @@ func (v *visit) decide(r *http.Request, operation oci.Route) (engine.Target, *ca
 		v.cached = v.cfg.Cache.For(registry.Upstream, registry.Name, repository)
 		target.Cache = v.cached
 	}
-	if err := v.entitled(&target, registry, credential, operation); err != nil {
+	if err := v.entitled(&target, registry, operation); err != nil {
 		return engine.Target{}, nil, err
 	}
 	return target, credential, nil
@@ -165,6 +165,9 @@ func (v *visit) open(
 		return nil, "", v.deny(OtherApp, errClosed())
 	}
 	registry, repository, err := v.reference.find(known)
+	if err == nil {
+		v.opened = credential.License.Images.Of(registry.Hostname, repository)
+	}
 	switch {
 	case errors.Is(err, catalog.ErrNoRegistry):
 		return nil, "", v.deny(RegistryUnknown,
@@ -175,7 +178,7 @@ func (v *visit) open(
 		return nil, "", v.deny(RepositoryClosed, errClosed())
 	case err != nil:
 		return nil, "", fmt.Errorf("find the registry of %s: %w", operation.Name, err)
-	case credential.License.Images.Of(registry.Hostname, repository).None():
+	case v.opened.None():
 		return nil, "", v.deny(NotLicensed, errClosed())
 	case registry.Problem != nil || registry.Upstream == nil:
 		return nil, "", v.unavailable(registry, registry.Problem)

@@ -3,7 +3,9 @@
 package imageproxy
 
 import (
+	"context"
 	"encoding/json"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -28,6 +30,8 @@ const (
 	maxRepositories = 256
 	maxWitnesses    = 8
 	maxLately       = 16
+	// maxAsking is how many questions all searches ask at the same time.
+	maxAsking = 64
 )
 
 // place is a repository of a registry.
@@ -96,6 +100,8 @@ func parseManifest(body []byte) manifest {
 // never known to this replica, is asked for again. Its size is bounded.
 type contents struct {
 	searches singleflight.Group[struct{}]
+	// slots are for questions to registries, of all searches.
+	slots chan struct{}
 
 	mu sync.Mutex
 	// found has the tags that lead to an item, and manifests what does not change about them.
@@ -115,12 +121,25 @@ type tagsOf struct {
 }
 
 func newContents() *contents {
-	c := &contents{}
+	c := &contents{slots: make(chan struct{}, maxAsking)}
 	// Only a size that is not positive is an error.
 	c.found, _ = simplelru.NewLRU[item, []witness](maxItems, nil)
 	c.manifests, _ = simplelru.NewLRU(maxDigests, func(_ item, m manifest) { c.digests -= m.size() })
 	c.places, _ = simplelru.NewLRU[place, *tagsOf](maxRepositories, nil)
 	return c
+}
+
+// slow makes questions wait for each other where there are too many.
+func (c *contents) slow(ask askFunc) askFunc {
+	return func(ctx context.Context, route oci.Route, query string) (*http.Response, error) {
+		select {
+		case c.slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		defer func() { <-c.slots }()
+		return ask(ctx, route, query)
+	}
 }
 
 func (m manifest) size() int { return 1 + len(m.manifests) + len(m.blobs) }

@@ -35,11 +35,9 @@ type asked struct {
 
 // entitled decides about what a license opens of a repository of which it has something. What has to be looked for is
 // left in asked.
-func (v *visit) entitled(
-	target *engine.Target, registry *catalog.Registry, credential *catalog.Credential, operation oci.Route,
-) error {
+func (v *visit) entitled(target *engine.Target, registry *catalog.Registry, operation oci.Route) error {
 	v.asked = nil
-	open := credential.License.Images.Of(registry.Hostname, target.Repository)
+	open := v.opened
 	if open.Whole() {
 		return nil
 	}
@@ -69,30 +67,31 @@ func (v *visit) entitled(
 
 // reached admits what an open tag leads to. What this replica does not know is asked of the registry. Then the request
 // is decided about anew: that may have taken a while.
-func (v *visit) reached(r *http.Request, operation oci.Route) (target engine.Target, err error) {
-	if _, known := v.contents.leads(v.asked.item, v.asked.open, time.Now()); !known {
-		if err := v.search(r.Context()); err != nil {
+func (v *visit) reached(r *http.Request, operation oci.Route, target engine.Target) (engine.Target, error) {
+	_, known := v.contents.leads(v.asked.item, v.asked.open, time.Now())
+	if !known {
+		err := v.search(r.Context())
+		if err != nil {
+			return engine.Target{}, err
+		}
+		if target, _, err = v.decide(r, operation); err != nil || v.asked == nil {
 			return target, err
 		}
+		_, known = v.contents.leads(v.asked.item, v.asked.open, time.Now())
 	}
-	if target, _, err = v.decide(r, operation); err != nil || v.asked == nil {
-		return target, err
-	}
-	if _, known := v.contents.leads(v.asked.item, v.asked.open, time.Now()); !known {
+	if !known {
 		return engine.Target{}, v.deny(NotLicensed, errClosed())
 	}
-	if tag := operation.Reference; operation.Kind == oci.Manifest && derivedFrom(tag) != "" {
-		v.contents.asked(v.asked.place, tag)
+	if operation.Kind == oci.Manifest && !oci.IsDigest(operation.Reference) {
+		v.contents.asked(v.asked.place, operation.Reference)
 	}
 	return target, nil
 }
 
 // search has the registry say what open tags lead to. Its error is the answer of a request that could not be decided.
 func (v *visit) search(ctx context.Context) error {
-	s := &search{
-		contents: v.contents, asked: *v.asked, now: time.Now,
-		ask: questions{cache: v.cfg.Cache, registry: v.asked.registry, repository: v.asked.repository}.ask,
-	}
+	ask := questions{cache: v.cfg.Cache, registry: v.asked.registry, repository: v.asked.repository}.ask
+	s := &search{contents: v.contents, asked: *v.asked, now: time.Now, ask: v.contents.slow(ask)}
 	err := s.run(ctx)
 	refusal, refused := errors.AsType[*upstream.Refusal](err)
 	switch {

@@ -109,6 +109,8 @@ type visit struct {
 	registry string
 	// cached is the cache as the request sees it; nil: there is none.
 	cached *cache.View
+	// opened is what the license has of the repository.
+	opened catalog.Tags
 	// asked is what has to be looked for among the contents of open tags; nil: nothing.
 	asked *asked
 }

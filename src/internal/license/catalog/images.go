@@ -3,6 +3,8 @@
 package catalog
 
 import (
+	"iter"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -43,30 +45,52 @@ func newImages(texts []string, parse func(string) (oci.ImagePattern, error)) Ima
 // Tags are what images have of one repository: all of it, or the tags that one of the patterns stands for.
 type Tags struct {
 	whole    bool
-	patterns []string
+	patterns []oci.ImagePattern
+	// fit has a bit for each pattern that is of the repository. The first 64 count, which is all that a license has.
+	fit uint64
 }
 
 // None reports whether it is nothing of the repository.
-func (t Tags) None() bool { return !t.whole && len(t.patterns) == 0 }
+func (t Tags) None() bool { return !t.whole && t.fit == 0 }
 
 // Whole reports whether it is all of the repository, with what no tag leads to.
 func (t Tags) Whole() bool { return t.whole }
 
 // Has reports whether a tag is among them.
 func (t Tags) Has(tag string) bool {
-	return t.whole || slices.ContainsFunc(t.patterns, func(pattern string) bool { return oci.MatchTag(pattern, tag) })
+	for pattern := range t.all() {
+		if oci.MatchTag(pattern, tag) {
+			return true
+		}
+	}
+	return t.whole
 }
 
 // String tells different tags apart.
-func (t Tags) String() string { return strings.Join(t.patterns, " ") }
+func (t Tags) String() string { return strings.Join(slices.Collect(t.all()), " ") }
 
 // Fixed returns the tags if there is no * among them; false: which there are has to be asked for.
-func (t Tags) Fixed() ([]string, bool) {
-	fixed := !t.whole && !slices.ContainsFunc(t.patterns, func(pattern string) bool { return strings.Contains(pattern, "*") })
-	if !fixed {
-		return nil, false
+func (t Tags) Fixed() (tags []string, fixed bool) {
+	fixed = !t.whole
+	for pattern := range t.all() {
+		if strings.Contains(pattern, "*") {
+			fixed = false
+		} else {
+			tags = append(tags, pattern)
+		}
 	}
-	return t.patterns, true
+	return tags, fixed
+}
+
+// all are the patterns of tags.
+func (t Tags) all() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for fit := t.fit; fit != 0; fit &= fit - 1 {
+			if !yield(t.patterns[bits.TrailingZeros64(fit)].Tag) {
+				return
+			}
+		}
+	}
 }
 
 // Of returns what the images have of a repository of a registry. On Docker Hub, a pattern of one segment is of the
@@ -76,15 +100,15 @@ func (i Images) Of(hostname, repository string) Tags {
 		return Tags{whole: true}
 	}
 	host := upstream.Canonical(hostname)
-	var tags Tags
-	for _, pattern := range i.patterns {
+	tags := Tags{patterns: i.patterns}
+	for n, pattern := range i.patterns {
 		if pattern.Host != "" && pattern.Host != host || !matches(pattern, host, repository) {
 			continue
 		}
 		if pattern.Tag == "" {
 			return Tags{whole: true}
 		}
-		tags.patterns = append(tags.patterns, pattern.Tag)
+		tags.fit |= 1 << n
 	}
 	return tags
 }
@@ -98,4 +122,6 @@ func matches(pattern oci.ImagePattern, host, repository string) bool {
 }
 
 // Opens reports whether a repository is open at all.
-func (r *Registry) Opens(repository string) bool { return !r.Repositories.Of(r.Hostname, repository).None() }
+func (r *Registry) Opens(repository string) bool {
+	return !r.Repositories.Of(r.Hostname, repository).None()
+}

@@ -35,10 +35,10 @@ func mayImport() map[string][]string {
 		// The source proxy.
 		"source": {"engine", "frontproxy", "httpserver", "oci", "preflight", "singleflight", "upstream"},
 		// The image proxy, and what it knows of licenses; not where it is from.
-		"license/catalog":          {"upstream"},
+		"license/catalog":          {"oci", "upstream"},
 		"imageproxy/cache":         {"engine", "oci", "singleflight", "upstream"},
 		"imageproxy/cache/storage": {"imageproxy/cache"},
-		"imageproxy":               {"engine", "httpserver", "imageproxy/cache", "keyfile", "license/catalog", "oci", "upstream"},
+		"imageproxy":               {"engine", "httpserver", "imageproxy/cache", "keyfile", "license/catalog", "oci", "singleflight", "upstream"},
 		// Where settings and licenses come from.
 		"settings/strictyaml": {},
 		"license/v1alpha1":    {"oci", "settings/strictyaml"},

@@ -27,13 +27,16 @@ func (b *Bench) admission(t testing.TB) {
 	times, err := admissions(t.Context(), b.Runs, b.Admission)
 	check(t, err)
 	s := newSampler("license check with 10000 licenses")
-	for _, shown := range []string{"license", "token"} {
-		for _, nanoseconds := range times[shown] {
-			s.add("admission by "+shown, "µs", Proxy, nanoseconds/1000)
+	for _, shown := range []struct{ name, title string }{
+		{"license", "admission by license"}, {"token", "admission by token"},
+		{"tag", "admission by license with patterns, to a tag"}, {"digest", "admission by license with patterns, to a known digest"},
+	} {
+		for _, nanoseconds := range times[shown.name] {
+			s.add(shown.title, "µs", Proxy, nanoseconds/1000)
 		}
-		row := s.row("admission by "+shown, "µs")
+		row := s.row(shown.title, "µs")
 		if !row.has(Proxy) {
-			t.Fatalf("the benchmark says nothing of a %s", shown)
+			t.Fatalf("the benchmark says nothing of a %s", shown.name)
 		}
 		row.Verdicts = []Verdict{row.of(Proxy).atMost(maxAdmission)}
 	}

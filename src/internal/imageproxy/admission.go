@@ -35,6 +35,11 @@ func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, erro
 	if noPlace != nil {
 		return engine.Target{}, noPlace
 	}
+	if v.asked != nil {
+		if target, err = v.reached(r, operation, target); err != nil {
+			return engine.Target{}, err
+		}
+	}
 	v.admitted(r.Context(), credential,
 		"the License is in force, of this application, and the ExternalRegistry is open to it")
 	v.credential = credential.Hash
@@ -109,6 +114,9 @@ func (v *visit) decide(r *http.Request, operation oci.Route) (engine.Target, *ca
 		v.cached = v.cfg.Cache.For(registry.Upstream, registry.Name, repository)
 		target.Cache = v.cached
 	}
+	if err := v.entitled(&target, registry, operation); err != nil {
+		return engine.Target{}, nil, err
+	}
 	return target, credential, nil
 }
 
@@ -140,10 +148,10 @@ func over(c *catalog.Credential, now time.Time) (Reason, *oci.Error) {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// errClosed answers for another application and for a registry that is not open to this one: nothing is there
-// to be probed.
+// errClosed answers for another application, and for a registry, repository, tag or digest that is not open: nothing
+// is there to be probed.
 func errClosed() *oci.Error {
-	return oci.Errorf(oci.Denied, "this license does not open this repository")
+	return oci.Errorf(oci.Denied, "this license does not open this image")
 }
 
 // open returns what a license opens.
@@ -157,14 +165,21 @@ func (v *visit) open(
 		return nil, "", v.deny(OtherApp, errClosed())
 	}
 	registry, repository, err := v.reference.find(known)
+	if err == nil {
+		v.opened = credential.License.Images.Of(registry.Hostname, repository)
+	}
 	switch {
 	case errors.Is(err, catalog.ErrNoRegistry):
 		return nil, "", v.deny(RegistryUnknown,
 			oci.Errorf(oci.NameUnknown, "the registry of this image is not configured here"))
 	case errors.Is(err, catalog.ErrNotOpen):
 		return nil, "", v.deny(RegistryClosed, errClosed())
+	case errors.Is(err, catalog.ErrRepository):
+		return nil, "", v.deny(RepositoryClosed, errClosed())
 	case err != nil:
 		return nil, "", fmt.Errorf("find the registry of %s: %w", operation.Name, err)
+	case v.opened.None():
+		return nil, "", v.deny(NotLicensed, errClosed())
 	case registry.Problem != nil || registry.Upstream == nil:
 		return nil, "", v.unavailable(registry, registry.Problem)
 	case !oci.IsName(repository):

@@ -34,7 +34,7 @@ type crowd struct {
 	reference reference
 }
 
-func newCrowd(t testing.TB, licenses int) *crowd {
+func newCrowd(t testing.TB, licenses int, images ...string) *crowd {
 	t.Helper()
 	keys, err := ParseTokenKeys("keys", keyfile.Generate())
 	if err != nil {
@@ -54,7 +54,7 @@ func newCrowd(t testing.TB, licenses int) *crowd {
 	later := time.Now().Add(time.Hour)
 	for i := range credentials {
 		id := v1alpha1.NewID()
-		license := &catalog.License{Name: fmt.Sprintf("customer-%d", i), App: "app", Customer: "Customer", Expires: later}
+		license := &catalog.License{Name: fmt.Sprintf("customer-%d", i), App: "app", Customer: "Customer", Expires: later, Images: catalog.NewImages(images)}
 		credentials[i] = &catalog.Credential{License: license, Name: "license-id", Hash: sha256.Sum256([]byte(id))}
 		token, _, err := issuer.Issue(credentials[i].Hash, []string{"proxy/app/quay.io/team/api"})
 		if err != nil {
@@ -119,6 +119,20 @@ func TestALookupAllocatesNothing(t *testing.T) {
 	}
 }
 
+// sold are the patterns of a customer who has bought some images.
+func sold() []string {
+	return []string{"team/web", "team/worker:v1.*", "quay.io/team/tools/**", "team/db:15", "team/api:v1*", "team/api:v2.0"}
+}
+
+// knownDigest is one that an open tag leads to, as this replica knows already.
+func (c *crowd) knownDigest() oci.Route {
+	byDigest := c.operation
+	byDigest.Reference = digestN(1)
+	known := item{place{"quay", "quay.io", "team/api"}, oci.Manifest, byDigest.Reference}
+	c.contents.add(witness{"v1.0", time.Now()}, known)
+	return byDigest
+}
+
 // BenchmarkAdmission is what tests/bench measures: the check of a license, from the request's header to the
 // registry that it opens. Each request is another customer's, so that no license is found where the last one
 // was.
@@ -130,6 +144,19 @@ func BenchmarkAdmission(b *testing.B) {
 				b.Run(shown, func(b *testing.B) {
 					b.ReportAllocs()
 					requests, i := c.requests[shown], 0
+					for b.Loop() {
+						c.admit(b, requests[i*7%len(requests)])
+						i++
+					}
+				})
+			}
+			c := newCrowd(b, licenses, sold()...)
+			byTag := c.operation
+			for name, operation := range map[string]oci.Route{"tag": byTag, "digest": c.knownDigest()} {
+				b.Run(name, func(b *testing.B) {
+					b.ReportAllocs()
+					c.operation = operation
+					requests, i := c.requests["license"], 0
 					for b.Loop() {
 						c.admit(b, requests[i*7%len(requests)])
 						i++

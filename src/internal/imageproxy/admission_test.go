@@ -55,7 +55,7 @@ func TestALicenseOpensItsImages(t *testing.T) {
 // last asks a registry.
 func TestAdmission(t *testing.T) {
 	past, future := time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC), time.Now().Add(time.Hour)
-	const closed = "this license does not open this repository"
+	const closed = "this license does not open this image"
 	for name, test := range map[string]struct {
 		app     string // of the license
 		without string // registry that is not configured

@@ -30,6 +30,10 @@ func (r Reason) rule() string {
 		return "no ExternalRegistry has this host name or alias"
 	case RegistryClosed:
 		return "appAccess of the ExternalRegistry does not list the application"
+	case RepositoryClosed:
+		return "repositories of the ExternalRegistry do not have the repository"
+	case NotLicensed:
+		return "images of the License do not have the repository, the tag, or a tag that leads to the digest"
 	case TooManyPulls:
 		return "the License has as many pulls under way as it may"
 	case UpstreamRefused:

@@ -12,3 +12,6 @@ func (d *Proxy) Waiting() int {
 	}
 	return n
 }
+
+// Forget makes the side one that has just started.
+func (d *Proxy) Forget() { d.contents = newContents() }

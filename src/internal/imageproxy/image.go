@@ -59,7 +59,8 @@ func ParseImage(text string) (Image, error) {
 }
 
 // Find returns where the image is found: for the application that it names, or else for each of these
-// applications that has it. The error is [catalog.ErrNoRegistry] or [catalog.ErrNotOpen].
+// applications that has it. The error is [catalog.ErrNoRegistry],
+// [catalog.ErrNotOpen] or [catalog.ErrRepository].
 func (i Image) Find(known *catalog.Catalog, apps []string) ([]Opened, error) {
 	if i.reference.app != "" {
 		apps = []string{i.reference.app}
@@ -71,7 +72,7 @@ func (i Image) Find(known *catalog.Catalog, apps []string) ([]Opened, error) {
 		ref.app = app
 		registry, repository, err := ref.find(known)
 		switch one := (Opened{registry, repository}); {
-		case errors.Is(err, catalog.ErrNotOpen):
+		case errors.Is(err, catalog.ErrNotOpen), errors.Is(err, catalog.ErrRepository):
 			failed = err
 		case err == nil && !slices.Contains(found, one):
 			found = append(found, one)

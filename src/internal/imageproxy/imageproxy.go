@@ -49,11 +49,12 @@ type Proxy struct {
 	failures  *Throttle
 	downloads *downloads
 	places    *places
+	contents  *contents
 }
 
 // New makes the side.
 func New(cfg Config) *Proxy {
-	d := &Proxy{cfg: cfg, grammar: newGrammar(), hosts: newHosts()}
+	d := &Proxy{cfg: cfg, grammar: newGrammar(), hosts: newHosts(), contents: newContents()}
 	d.failures = NewThrottle(func(source netip.Prefix, failures int) {
 		cfg.Logger.Warn("wrong licenses or tokens over the limit were refused and not logged one by one",
 			"door", Side, "remote", source.String(), "requests", failures, "within", Pause)
@@ -108,6 +109,10 @@ type visit struct {
 	registry string
 	// cached is the cache as the request sees it; nil: there is none.
 	cached *cache.View
+	// opened is what the license has of the repository.
+	opened catalog.Tags
+	// asked is what has to be looked for among the contents of open tags; nil: nothing.
+	asked *asked
 }
 
 // Name implements [engine.Side].

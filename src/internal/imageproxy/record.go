@@ -38,8 +38,12 @@ const (
 	OtherApp        Reason = "other_app"
 	RegistryUnknown Reason = "registry_unknown"
 	RegistryClosed  Reason = "registry_closed"
-	TooManyPulls    Reason = "too_many_pulls"
-	UpstreamRefused Reason = "upstream_refused"
+	// RepositoryClosed: the registry does not have the repository open. NotLicensed: the license does not open the
+	// repository, the tag, or what no open tag leads to.
+	RepositoryClosed Reason = "repository_closed"
+	NotLicensed      Reason = "not_licensed"
+	TooManyPulls     Reason = "too_many_pulls"
+	UpstreamRefused  Reason = "upstream_refused"
 )
 
 // Record is one request at its end.

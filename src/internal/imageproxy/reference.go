@@ -144,5 +144,8 @@ func (ref reference) find(c *catalog.Catalog) (*catalog.Registry, string, error)
 	if upstream.Canonical(registry.Hostname) == upstream.DockerHub && !strings.Contains(repository, "/") {
 		repository = "library/" + repository
 	}
+	if !registry.Opens(repository) {
+		return nil, "", catalog.ErrRepository
+	}
 	return registry, repository, nil
 }

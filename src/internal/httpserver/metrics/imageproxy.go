@@ -38,7 +38,8 @@ func (m *Metrics) Images() *ImageProxy {
 	// Series that alerts look at exist from the start.
 	for _, reason := range []imageproxy.Reason{
 		imageproxy.RateLimited, imageproxy.UnknownLicense, imageproxy.Expired, imageproxy.Revoked, imageproxy.OtherApp,
-		imageproxy.RegistryUnknown, imageproxy.RegistryClosed, imageproxy.UpstreamRefused,
+		imageproxy.RegistryUnknown, imageproxy.RegistryClosed, imageproxy.RepositoryClosed, imageproxy.NotLicensed,
+		imageproxy.UpstreamRefused,
 	} {
 		i.denials.WithLabelValues("", "", string(reason))
 	}

@@ -18,6 +18,8 @@ var (
 	ErrNoRegistry = errors.New("no such registry")
 	// ErrNotOpen is for a registry that is not open to the application.
 	ErrNotOpen = errors.New("the registry is not open to this application")
+	// ErrRepository is for a repository that a registry does not have open.
+	ErrRepository = errors.New("the repository is not among those that are open of this registry")
 )
 
 // License is what admission has to know of one.
@@ -35,6 +37,8 @@ type License struct {
 	RevokedAt time.Time
 	// ConcurrentPulls is how many blobs it has sent at once; 0: as many as is usual.
 	ConcurrentPulls int
+	// Images are those that it opens.
+	Images Images
 }
 
 // Credential is one license id, known by its hash.
@@ -79,6 +83,8 @@ type Registry struct {
 	Hostname, Alias string
 	// Apps are the slugs that may use it; none means all.
 	Apps []string
+	// Repositories are those that are open of it.
+	Repositories Images
 	// Upstream is the registry itself; nil with a Problem.
 	Upstream *upstream.Registry
 	// Problem keeps it from being asked, such as a Secret that does not exist; for the vendor's log.

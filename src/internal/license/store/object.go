@@ -139,6 +139,7 @@ func newLicense(from *v1alpha1.License) *license {
 		l.ConcurrentPulls = int(*most)
 	}
 	l.Expires, _ = v1alpha1.ParseTime(from.Spec.ExpiresAt)
+	l.Images = catalog.NewImages(from.Spec.Images)
 	made := &license{}
 	for _, each := range from.Spec.Credentials {
 		credential := &catalog.Credential{License: l, Name: each.Name}

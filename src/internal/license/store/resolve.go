@@ -208,6 +208,7 @@ func (b *build) registry(c *candidate) error {
 	spec := c.wanted.registry.spec
 	entry := &catalog.Registry{
 		Name: c.object.name, Hostname: spec.Hostname, Alias: spec.Alias, Apps: spec.AppAccess,
+		Repositories: catalog.NewRepositories(spec.Repositories),
 	}
 	if other, name := b.Registry(entry); other != nil {
 		return fmt.Errorf("spec: %s stands for %s already, which comes first: use another name,"+

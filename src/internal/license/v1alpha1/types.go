@@ -25,6 +25,8 @@ const (
 	RegistryKind = "ExternalRegistry"
 	// MaxConcurrentPulls is the most that [Limits] take.
 	MaxConcurrentPulls = 10_000
+	// MaxImages is how many patterns a license, or a registry, has at most.
+	MaxImages = 64
 )
 
 // License admits a customer to the images of one application.
@@ -81,6 +83,16 @@ type LicenseSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self == '' || timestamp(self) >= timestamp('1970-01-01T00:00:00Z')",message="must be a time since 1970"
 	ExpiresAt string `json:"expiresAt,omitempty"`
+	// Images are those that the license opens, as patterns [host/]repository[:tag], such as team/api:v1.*; none
+	// means all of the application's. A * stands for any characters within a segment or tag, and a segment ** for any
+	// number of segments.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=512
+	// +kubebuilder:validation:items:Pattern=`^([a-z0-9]([a-z0-9.-]*[a-z0-9])?:[0-9]{1,5}/)?([*][*]|[*]|[*]?[a-z0-9._-]+([*][a-z0-9._-]+)*[*]?)(/([*][*]|[*]|[*]?[a-z0-9._-]+([*][a-z0-9._-]+)*[*]?))*(:([*]|[*]?[A-Za-z0-9._-]+([*][A-Za-z0-9._-]+)*[*]?))?$`
+	Images []string `json:"images,omitempty"`
 	// Revoked ends the license until it is set to false.
 	//
 	// +optional
@@ -197,6 +209,15 @@ type ExternalRegistrySpec struct {
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
 	// +kubebuilder:validation:items:MaxLength=63
 	AppAccess []string `json:"appAccess,omitempty"`
+	// Repositories of it that are open at all, as patterns such as team/*; none means all that the credential reads.
+	// A * stands for any characters within a segment, and a segment ** for any number of segments.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=512
+	// +kubebuilder:validation:items:Pattern=`^([*][*]|[*]|[*]?[a-z0-9._-]+([*][a-z0-9._-]+)*[*]?)(/([*][*]|[*]|[*]?[a-z0-9._-]+([*][a-z0-9._-]+)*[*]?))*$`
+	Repositories []string `json:"repositories,omitempty"`
 	// Credentials for the registry, at most one of them; none means anonymous.
 	//
 	// +optional

@@ -54,6 +54,8 @@ func (l *License) Validate(Where) error {
 			"write it like 2027-01-01T00:00:00Z")
 	}
 	f.credentials(l.Spec.Credentials)
+	f.patterns("spec.images", l.Spec.Images, oci.ParseImagePattern,
+		"write repository[:tag] such as team/api:v1.*, with a registry's host before it where only that one is meant")
 	if most := l.Spec.Limits.ConcurrentPulls; most != nil && (*most < 1 || *most > MaxConcurrentPulls) {
 		f.add("spec.limits.concurrentPulls", fmt.Sprintf("is not from 1 to %d", MaxConcurrentPulls),
 			"write another number, or remove it for the usual one; revoked: true ends a license")
@@ -102,6 +104,8 @@ func (r *ExternalRegistry) Validate(where Where) error {
 		}
 		seen[app] = true
 	}
+	f.patterns("spec.repositories", r.Spec.Repositories, oci.ParseRepositoryPattern,
+		"write a repository such as team/api, or a pattern such as team/* or team/**")
 	f.registryCredentials(r.Spec.Credentials, where)
 	f.tokenRealms(r.Spec.TokenRealms)
 	for _, err := range flatten(strictyaml.CheckCABundle("", "spec.caCertData", r.Spec.CACertData)) {
@@ -124,6 +128,23 @@ func (f *findings) hostname(host string) {
 		f.add(key, "is not a host name", "write host or host:port")
 	case !strings.ContainsAny(host, ".:") && !strings.EqualFold(host, "localhost"):
 		f.add(key, "would be read as a user of Docker Hub", "write a name with a dot or a port")
+	}
+}
+
+// patterns takes patterns that parse understands.
+func (f *findings) patterns(key string, texts []string, parse func(string) (oci.ImagePattern, error), remedy string) {
+	if len(texts) > MaxImages {
+		f.add(key, fmt.Sprintf("has more than %d entries", MaxImages), "write fewer, with * and **")
+	}
+	seen := map[string]bool{}
+	for i, text := range texts {
+		each := fmt.Sprintf("%s[%d]", key, i)
+		if _, err := parse(text); err != nil {
+			f.add(each, err.Error(), remedy)
+		} else if seen[text] {
+			f.add(each, "is there twice", "keep one of them")
+		}
+		seen[text] = true
 	}
 }
 

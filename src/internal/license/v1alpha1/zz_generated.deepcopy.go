@@ -93,6 +93,11 @@ func (in *ExternalRegistrySpec) DeepCopyInto(out *ExternalRegistrySpec) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.Repositories != nil {
+		in, out := &in.Repositories, &out.Repositories
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	out.Credentials = in.Credentials
 	if in.TokenRealms != nil {
 		in, out := &in.TokenRealms, &out.TokenRealms
@@ -202,6 +207,11 @@ func (in *LicenseSpec) DeepCopyInto(out *LicenseSpec) {
 	if in.Credentials != nil {
 		in, out := &in.Credentials, &out.Credentials
 		*out = make([]Credential, len(*in))
+		copy(*out, *in)
+	}
+	if in.Images != nil {
+		in, out := &in.Images, &out.Images
+		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
 	in.Limits.DeepCopyInto(&out.Limits)

@@ -20,6 +20,7 @@ type createOptions struct {
 	*licensePlace
 	request license.Request
 	expires string
+	images  imagesFlag
 	pulls   pullsFlag
 	handout handoutFlags
 	output  format
@@ -34,6 +35,9 @@ func newLicenseCreate(p *licensePlace) *cobra.Command {
 
 The command also prints the line that logs in, the pull Secret, and the customer's license file.
 
+--image opens nothing but the images that it names: repository[:tag], with * for any characters within a
+segment or tag, and ** for any number of segments. A registry's host before it means that registry alone.
+
 Without NAME the command makes one from the customer's. With --dir it writes the license into a file of its
 own, license-NAME.yml.
 
@@ -45,6 +49,9 @@ the printed object.`,
 		Example: `  # A trial of a month, with the file for the customer
   kubectl lsp license create --app shop --customer Acme --email ops@acme.example --expires 30d \
     --domain proxy.example.com --license-file acme-license.yml
+
+  # Nothing but two images, one of them in its first version alone
+  kubectl lsp license create --app shop --customer Acme --image 'team/api:v1.*' --image team/web
 
   # Outside of a cluster
   kubectl lsp license create --dir ./licenses --app shop --customer Acme
@@ -62,6 +69,7 @@ the printed object.`,
 	flags.StringVar(&o.request.Email, "email", "", "how to reach the customer")
 	flags.StringVar(&o.expires, "expires", "never",
 		"when the license ends: 30d, 2w, 12h, a date (its first moment in UTC), a time (RFC 3339), or never")
+	o.images.addTo(cmd, "image", "pattern of images that the license opens, such as team/api:v1.*; can be repeated (default all)")
 	o.pulls.addTo(flags)
 	o.handout.addTo(cmd)
 	o.addDryRun(cmd)
@@ -86,10 +94,10 @@ func (o *createOptions) validate(_ *cobra.Command, args []string) error {
 		return usageError{fmt.Errorf(
 			"NAME %q is not the name of an object: write lower-case letters, digits, '-' and '.'", name)}
 	}
-	if err := errors.Join(o.output.validate(), o.pulls.validate(), o.handout.validate(), o.licensePlace.validate()); err != nil {
+	if err := errors.Join(o.output.validate(), o.images.validate(), o.pulls.validate(), o.handout.validate(), o.licensePlace.validate()); err != nil {
 		return err
 	}
-	o.request.ConcurrentPulls = o.pulls.number
+	o.request.Images, o.request.ConcurrentPulls = o.images.patterns, o.pulls.number
 	var err error
 	o.request.Expires, err = ahead(o.expires, time.Now())
 	return err
@@ -116,24 +124,8 @@ func (o *createOptions) run(ctx context.Context) error {
 		if o.dryRun == dryRunClient && o.dir == "" {
 			l.Namespace = o.packageNamespace()
 		}
-		if o.request.Name != "" {
-			return store.Create(ctx, l)
-		}
-		return createUnderFreeName(ctx, store, l)
+		return license.Add(ctx, store, l, o.request.Name != "")
 	})
-}
-
-// createUnderFreeName adds a number to the name when another license has it.
-func createUnderFreeName(ctx context.Context, store license.Store, l *v1alpha1.License) (*v1alpha1.License, error) {
-	const enough = 100
-	base := l.Name
-	for n := 2; ; n++ {
-		created, err := store.Create(ctx, l)
-		if _, taken := errors.AsType[*license.ExistsError](err); !taken || n > enough {
-			return created, err
-		}
-		l.Name = fmt.Sprintf("%s-%d", base, n)
-	}
 }
 
 // ahead reads when something ends, and refuses the past.

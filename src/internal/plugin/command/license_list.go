@@ -154,13 +154,13 @@ func (o *listOptions) run(ctx context.Context) error {
 
 func (p *licensePlace) licenseTable(all []v1alpha1.License, now time.Time) *metav1.Table {
 	t := &metav1.Table{ColumnDefinitions: columns([]string{"Name", "App", "Customer", "State", "Expires", "Last Pulled", "Pulls"},
-		"Email", "Credentials", "Expires At", "Revoked At")}
+		"Email", "Credentials", "Expires At", "Revoked At", "Images")}
 	for i := range all {
 		l := &all[i]
 		t.Rows = append(t.Rows, metav1.TableRow{Cells: []any{
 			l.Name, l.Spec.AppSlug, l.Spec.CustomerName, string(license.StateOf(l, now)), until(l.Spec.ExpiresAt, now),
 			p.counted(pulledAgo(l, now)), p.counted(strconv.FormatInt(l.Status.Pulls, 10)),
-			orNone(l.Spec.CustomerEmail), strconv.Itoa(len(l.Spec.Credentials)), orNone(l.Spec.ExpiresAt), revokedAt(l),
+			orNone(l.Spec.CustomerEmail), strconv.Itoa(len(l.Spec.Credentials)), orNone(l.Spec.ExpiresAt), revokedAt(l), license.ImagesOf(l),
 		}})
 	}
 	return t

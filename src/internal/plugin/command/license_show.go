@@ -30,7 +30,7 @@ func newLicenseShow(p *licensePlace) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "show NAME",
 		Aliases: []string{"get"},
-		Short:   "Show a license: its state, its credentials by name and hash, what the server says of it",
+		Short:   "Show a license: its state, its credentials by name and hash, what it opens, what the server says of it",
 		Example: `  kubectl lsp license show acme
   kubectl lsp license show acme -o yaml`,
 		Args:              exactly("NAME"),
@@ -75,6 +75,10 @@ func (p *licensePlace) describe(l *v1alpha1.License, now time.Time) error {
 	row("Email:", orNone(l.Spec.CustomerEmail))
 	row("State:", string(license.StateOf(l, now)))
 	row("Expires:", ends(l.Spec.ExpiresAt, "never", now))
+	row("Images:", imagesTitle(l))
+	for _, pattern := range l.Spec.Images {
+		row("", pattern)
+	}
 	row("At once:", pullsOf(l)+" pulls for each replica")
 	row("Revoked:", revokedAt(l))
 	row("Last pulled:", p.counted(pulledAgo(l, now)))
@@ -91,6 +95,14 @@ func (p *licensePlace) describe(l *v1alpha1.License, now time.Time) error {
 		return fmt.Errorf("print the result: %w", err)
 	}
 	return nil
+}
+
+// imagesTitle says how many patterns a license has.
+func imagesTitle(l *v1alpha1.License) string {
+	if len(l.Spec.Images) == 0 {
+		return "all of the application's"
+	}
+	return "nothing but these"
 }
 
 // ends is the time of an end, and how far it is.

@@ -220,7 +220,7 @@ func TestLicenseLife(t *testing.T) {
 			}
 		}
 		step("", `NAME +APP +CUSTOMER +STATE +EXPIRES +LAST PULLED +PULLS\nacme +shop +Acme +valid +in \d+y +(<none> +0|- +-)\n`, "", "list")
-		step("", `(?s).*CREDENTIALS +EXPIRES AT +REVOKED AT\nacme .* 1 +2099-01-01T00:00:00Z +<none>\n`, "", "list", "-o", "wide")
+		step("", `(?s).*CREDENTIALS +EXPIRES AT +REVOKED AT +IMAGES\nacme .* 1 +2099-01-01T00:00:00Z +<none> +all\n`, "", "list", "-o", "wide")
 		step("", `license\.imageproxy\.apps\.tanzu\.vmware\.com/acme\n`, "", "list", "-o", "name", "--app", "shop", "--customer", "Acme")
 		step("", ``, "No licenses in ", "list", "--app", "other")
 		step("", `(?s).*"kind": "LicenseList".*"sha256": .*`, "", "list", "-o", "json")

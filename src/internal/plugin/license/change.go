@@ -29,6 +29,8 @@ type Request struct {
 	App, Customer, Email string
 	// Expires is when it ends; the zero time: never.
 	Expires time.Time
+	// Images are patterns of those that it opens; none: all of the application's.
+	Images []string
 	// ConcurrentPulls is how many blobs the customer gets at once; nil: as many as is usual.
 	ConcurrentPulls *int64
 }
@@ -45,6 +47,7 @@ func New(r Request, hash string) (*v1alpha1.License, error) {
 		ObjectMeta: metav1.ObjectMeta{Name: r.Name},
 		Spec: v1alpha1.LicenseSpec{
 			AppSlug: r.App, CustomerName: r.Customer, CustomerEmail: r.Email, ExpiresAt: timestamp(r.Expires),
+			Images:      slices.Clone(r.Images),
 			Credentials: []v1alpha1.Credential{{Name: FirstCredential, SHA256: hash}},
 			Limits:      v1alpha1.Limits{ConcurrentPulls: r.ConcurrentPulls},
 		},

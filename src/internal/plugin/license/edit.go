@@ -4,6 +4,7 @@ package license
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -162,7 +163,7 @@ func applyMapping(n, from, to *yaml.Node) {
 	}
 }
 
-// applySequence takes items of the same name for the same.
+// applySequence takes items of the same name, and the same texts, for the same.
 func applySequence(n, from, to *yaml.Node) {
 	n.Content = slices.DeleteFunc(n.Content, func(item *yaml.Node) bool { return named(to, item) == nil })
 	for _, item := range n.Content {
@@ -173,10 +174,21 @@ func applySequence(n, from, to *yaml.Node) {
 			n.Content = append(n.Content, item)
 		}
 	}
+	slices.SortStableFunc(n.Content, func(a, b *yaml.Node) int {
+		return cmp.Compare(slices.Index(to.Content, named(to, a)), slices.Index(to.Content, named(to, b)))
+	})
 }
 
-// named is the item of a sequence that has the same name; nil where there is none.
+// named is the item of a sequence that has the same name, or is the same text; nil where there is none.
 func named(n, like *yaml.Node) *yaml.Node {
+	if n != nil && like.Kind == yaml.ScalarNode {
+		for _, item := range n.Content {
+			if item.Kind == yaml.ScalarNode && item.Value == like.Value {
+				return item
+			}
+		}
+		return nil
+	}
 	name := strictyaml.Value(like, "name")
 	if n == nil || name == nil {
 		return nil

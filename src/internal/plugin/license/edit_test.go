@@ -76,6 +76,9 @@ func TestUpdateEditsInPlace(t *testing.T) {
 			return nil
 		}
 	}
+	open := func(images ...string) func(*v1alpha1.License) error {
+		return func(l *v1alpha1.License) error { return license.ImageChange{Set: images}.Apply(l) }
+	}
 	tests := []struct {
 		name, license string
 		change        func(*v1alpha1.License) error
@@ -92,6 +95,7 @@ func TestUpdateEditsInPlace(t *testing.T) {
 			"    sha256: " + hash + "\n", "    sha256: " + hash + "\n    expiresAt: \"2026-11-28T08:00:00Z\"\n  - name: license-id-2\n    sha256: " + other + "\n",
 		}},
 		{"limit", "acme", limit(5), []string{"# paid until then\n", "# paid until then\n  limits:\n    concurrentPulls: 5\n"}},
+		{"images", "acme", open("team/web", "team/api:v1.*"), []string{"# paid until then\n", "# paid until then\n  images:\n  - team/web\n  - team/api:v1.*\n"}},
 		{"rotate at once", "acme", rotate(0), []string{"license-id   # the first\n    sha256: " + hash + "\n", "license-id-2\n    sha256: " + other + "\n"}},
 		{"revoke one with four spaces", "beta", revoke, []string{
 			"    name: beta\n", "    name: beta\n    annotations:\n        imageproxy.apps.tanzu.vmware.com/revoked-at: \"2026-11-21T08:00:00Z\"\n",

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# What signing and verifying share. Sourced after lib.sh, never run. Sets $cosign_work, a directory that is removed at the end.
+# What signing and verifying share. Sourced after lib.sh, never run. $root is lib.sh's.
+# shellcheck disable=SC2154
+#
+# Sets $cosign_work, a directory that is removed at the end.
 source_repository=https://github.com/local-source-proxy/local-source-proxy
 cosign_work=$(mktemp -d)
 trap 'rm -rf "$cosign_work"' EXIT

@@ -61,6 +61,23 @@ fetch() {
 	esac
 }
 
+say "the files in $release"
+mkdir "$cosign_work/files"
+for file in checksums.txt checksums.txt.bundle install.sh install.sh.bundle provenance.bundle; do fetch "$file"; done
+for file in checksums.txt install.sh; do
+	quietly "$file is not signed as it should be" cosign verify-blob "${verifier_of_files[@]}" --new-bundle-format=false \
+		--bundle "$cosign_work/files/$file.bundle" "$cosign_work/files/$file"
+	right "$file is signed"
+done
+quietly "provenance.bundle does not speak of these files" cosign verify-blob-attestation "${verifier_of_files[@]}" --new-bundle-format=false \
+	--type slsaprovenance1 --bundle "$cosign_work/files/provenance.bundle" "$cosign_work/files/checksums.txt"
+right "provenance.bundle is signed"
+while read -r sum file; do
+	fetch "$file"
+	[[ $(sha256sum <"$cosign_work/files/$file") == "$sum "* ]] || fail "$file is not the release's: its checksum is another"
+done <"$cosign_work/files/checksums.txt"
+right "$(wc -l <"$cosign_work/files/checksums.txt") files have the checksums that are signed"
+
 say "what $REGISTRY has"
 for name in "${names[@]}"; do
 	at "$name"
@@ -79,23 +96,6 @@ for reference in "$image" "$bundle"; do
 	[[ -z $unsigned ]] || fail "the SBOM of $REGISTRY/local-source-proxy@$reference lacks $unsigned, which the bundle's has"
 done
 right "the image and the bundle have their SBOMs"
-
-say "the files in $release"
-mkdir "$cosign_work/files"
-for file in checksums.txt checksums.txt.bundle install.sh install.sh.bundle provenance.bundle; do fetch "$file"; done
-for file in checksums.txt install.sh; do
-	quietly "$file is not signed as it should be" cosign verify-blob "${verifier_of_files[@]}" --new-bundle-format=false \
-		--bundle "$cosign_work/files/$file.bundle" "$cosign_work/files/$file"
-	right "$file is signed"
-done
-quietly "provenance.bundle does not speak of these files" cosign verify-blob-attestation "${verifier_of_files[@]}" --new-bundle-format=false \
-	--type slsaprovenance1 --bundle "$cosign_work/files/provenance.bundle" "$cosign_work/files/checksums.txt"
-right "provenance.bundle is signed"
-while read -r sum file; do
-	fetch "$file"
-	[[ $(sha256sum <"$cosign_work/files/$file") == "$sum "* ]] || fail "$file is not the release's: its checksum is another"
-done <"$cosign_work/files/checksums.txt"
-right "$(wc -l <"$cosign_work/files/checksums.txt") files have the checksums that are signed"
 
 [[ ${REBUILD:-} != no ]] || exit 0
 say "building it again"

@@ -28,7 +28,7 @@ usage() {
 	exit 2
 }
 
-program=kubectl-lsp to= from=
+program=kubectl-lsp to='' from=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--program | --to | --from)
@@ -114,7 +114,7 @@ done
 mkdir -p "$to" || fail "the directory $to cannot be made: name another with --to"
 for program in $programs; do
 	# Whoever runs the old one meanwhile has one of the two, whole.
-	cp "$work/$program/$program" "$to/.$program.new" && chmod 0755 "$to/.$program.new" && mv "$to/.$program.new" "$to/$program" ||
+	{ cp "$work/$program/$program" "$to/.$program.new" && chmod 0755 "$to/.$program.new" && mv "$to/.$program.new" "$to/$program"; } ||
 		fail "$to/$program cannot be written: name another directory with --to"
 	echo "installed $to/$program, version $version"
 done

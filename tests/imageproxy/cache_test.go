@@ -275,7 +275,9 @@ func TestARevocationEndsWhatTheCacheSends(t *testing.T) {
 			if n, err := io.Copy(io.Discard, goesOn.Body); err != nil || n != 47<<20 {
 				t.Errorf("the other got %d bytes more, %v", n, err)
 			}
-			// The application may no longer use the registry: what is kept of it is not served, either.
+			// The application may no longer use the registry: what is kept of it is not served, either, nor what is being
+			// sent to its end.
+			underWay := begin(t, server, blob.Digest, other.auth(), 1<<20)
 			v.opens("slow", &harness.Registry{Host: registry.Host}, "another-app")
 			harness.Eventually(t, "the registry is closed to the application", func(context.Context) error {
 				if got := look(t, server, blob.Digest, other.auth()); got != http.StatusForbidden {
@@ -283,6 +285,9 @@ func TestARevocationEndsWhatTheCacheSends(t *testing.T) {
 				}
 				return nil
 			})
+			if n, err := io.Copy(io.Discard, underWay.Body); err == nil {
+				t.Errorf("another application's got %d bytes more, which was all", n)
+			}
 			awaitClosed(t, server, dir)
 		})
 	}

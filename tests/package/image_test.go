@@ -13,28 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func platformDigests(t *testing.T, image string, crane func(*testing.T, ...string) string) []string {
-	t.Helper()
-	var index struct {
-		Manifests []struct {
-			Digest   string
-			Platform struct{ OS, Architecture string }
-		}
-	}
-	if err := json.Unmarshal([]byte(crane(t, "manifest", image)), &index); err != nil {
-		t.Fatalf("parse index: %v", err)
-	}
-	var platforms, digests []string
-	for _, manifest := range index.Manifests {
-		platforms = append(platforms, manifest.Platform.OS+"/"+manifest.Platform.Architecture)
-		digests = append(digests, manifest.Digest)
-	}
-	if diff := cmp.Diff([]string{"linux/amd64", "linux/arm64"}, platforms); diff != "" {
-		t.Errorf("platforms (-want +got):\n%s", diff)
-	}
-	return digests
-}
-
 func checkImage(t *testing.T, image string, crane func(*testing.T, ...string) string) {
 	want := []string{
 		"etc", "etc/group", "etc/passwd", "etc/ssl", "etc/ssl/certs", "etc/ssl/certs/ca-certificates.crt",

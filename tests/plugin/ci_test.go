@@ -6,7 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -118,10 +118,11 @@ func TestActionIsCancelled(t *testing.T) {
 		t.Fatal(err)
 	}
 	harness.Eventually(t, "the push begins", func(context.Context) error {
-		if text, err := os.ReadFile(filepath.Join(j.temp, "kubeconfig")); err != nil || len(text) == 0 {
-			return fmt.Errorf("it has not: %v", err)
+		text, err := os.ReadFile(filepath.Join(j.temp, "kubeconfig"))
+		if err == nil && len(text) == 0 {
+			err = errors.New("it has not")
 		}
-		return nil
+		return err
 	})
 	file := j.noted(t, "kubeconfig")
 	if !exists(file) {

@@ -42,7 +42,7 @@ func (v *visit) Admit(r *http.Request, operation oci.Route) (engine.Target, erro
 	}
 	v.admitted(r.Context(), credential,
 		"the License is in force, of this application, and the ExternalRegistry is open to it")
-	v.credential = credential.Hash
+	v.credential, v.from = credential.Hash, v.reference
 	v.downloads.watch(&v.download)
 	return target, nil
 }

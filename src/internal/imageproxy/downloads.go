@@ -12,7 +12,7 @@ import (
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
 
-// downloads ends those that are under way when their license does. None of its methods does anything where it
+// downloads ends those that are under way when their license does, or when it no longer opens their repository. None of its methods does anything where it
 // is nil.
 type downloads struct {
 	store  *catalog.Store
@@ -25,9 +25,11 @@ type downloads struct {
 // download is what downloads has to know of one.
 type download struct {
 	credential hash
-	end        context.CancelCauseFunc
-	timer      *time.Timer
-	ended      atomic.Pointer[ending]
+	// from is what it is of.
+	from  reference
+	end   context.CancelCauseFunc
+	timer *time.Timer
+	ended atomic.Pointer[ending]
 }
 
 // ending is how a download came to its end early.
@@ -82,7 +84,8 @@ func (d *downloads) checkAll() {
 
 // check looks at one that is open, now and again when its time is over.
 func (d *downloads) check(one *download) {
-	credential, ok := d.store.Current().ByHash(one.credential)
+	known := d.store.Current()
+	credential, ok := known.ByHash(one.credential)
 	if !ok {
 		one.terminate(UnknownLicense, oci.Errorf(oci.Denied, "this license was withdrawn"))
 		return
@@ -90,6 +93,10 @@ func (d *downloads) check(one *download) {
 	now := time.Now()
 	if reason, answer := over(credential, now); answer != nil {
 		one.terminate(reason, answer)
+		return
+	}
+	if reason := one.from.closed(known, credential.License); reason != "" {
+		one.terminate(reason, errClosed())
 		return
 	}
 	until := credential.Ends()

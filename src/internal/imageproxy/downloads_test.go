@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/imageproxy"
+	"github.com/local-source-proxy/local-source-proxy/src/internal/license/catalog"
 )
 
 // slow is a download that has begun and goes on when it is told to.
@@ -75,7 +76,7 @@ func (s *slow) isCut(reason imageproxy.Reason) {
 	}
 }
 
-// endings are what can end a license.
+// endings are what can end a license, or what it opens.
 func endings() map[string]func(w *world, c *customer) imageproxy.Reason {
 	return map[string]func(w *world, c *customer) imageproxy.Reason{
 		"revoked": func(w *world, c *customer) imageproxy.Reason {
@@ -98,12 +99,37 @@ func endings() map[string]func(w *world, c *customer) imageproxy.Reason {
 			w.admit(c)
 			return imageproxy.Expired
 		},
+		"closed to the application": func(w *world, c *customer) imageproxy.Reason {
+			w.change(c, quay, func(r *catalog.Registry) { r.Apps = []string{"another"} })
+			return imageproxy.RegistryClosed
+		},
+		"without its repository": func(w *world, c *customer) imageproxy.Reason {
+			w.change(c, quay, func(r *catalog.Registry) { r.Repositories = catalog.NewRepositories([]string{"team/other"}) })
+			return imageproxy.RepositoryClosed
+		},
+		"for other images": func(w *world, c *customer) imageproxy.Reason {
+			c.license.Images = catalog.NewImages([]string{"team/other:v1"})
+			w.admit(c)
+			return imageproxy.NotLicensed
+		},
 		"expires by the clock": func(w *world, c *customer) imageproxy.Reason {
 			c.credential.Expires = time.Now().Add(50 * time.Millisecond)
 			w.admit(c)
 			return imageproxy.Expired
 		},
 	}
+}
+
+// change puts another version of a registry in force.
+func (w *world) change(c *customer, hostname string, edit func(*catalog.Registry)) {
+	for i, each := range w.registries {
+		if each.Hostname == hostname {
+			changed := *each
+			edit(&changed)
+			w.registries[i] = &changed
+		}
+	}
+	w.admit(c)
 }
 
 func TestDownloadsFinish(t *testing.T) {

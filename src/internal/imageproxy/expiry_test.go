@@ -16,15 +16,16 @@ import (
 func TestTheEndOfADownload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := catalog.NewStore()
+		from, registries := reference{app: "app", host: "quay.io", path: "team/api"}, []*catalog.Registry{{Name: "quay", Hostname: "quay.io"}}
 		expires := func(in time.Duration) {
-			store.Replace(catalog.New([]*catalog.Credential{{License: &catalog.License{Expires: time.Now().Add(in)}}}, nil))
+			store.Replace(catalog.New([]*catalog.Credential{{License: &catalog.License{App: "app", Expires: time.Now().Add(in)}}}, registries))
 		}
 		expires(2 * time.Hour)
 		all := newDownloads(store)
 		defer all.close()
 		ctx, end := context.WithCancelCause(t.Context())
 		defer end(nil)
-		one := &download{end: end}
+		one := &download{end: end, from: from}
 		all.watch(one)
 		expires(time.Hour) // sooner
 		expires(3 * time.Hour)
@@ -39,7 +40,7 @@ func TestTheEndOfADownload(t *testing.T) {
 			t.Errorf("it did not end with its license: %v, %v", ended, context.Cause(ctx))
 		}
 		// One that is over is left alone.
-		finished := &download{end: end}
+		finished := &download{end: end, from: from}
 		expires(time.Hour)
 		all.watch(finished)
 		all.forget(finished)

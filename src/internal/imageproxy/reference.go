@@ -149,3 +149,22 @@ func (ref reference) find(c *catalog.Catalog) (*catalog.Registry, string, error)
 	}
 	return registry, repository, nil
 }
+
+// closed says why a license opens nothing of the repository that a reference names; empty: it does.
+func (ref reference) closed(known *catalog.Catalog, license *catalog.License) Reason {
+	registry, repository, err := ref.find(known)
+	switch {
+	case ref.app != license.App:
+		return OtherApp
+	case errors.Is(err, catalog.ErrNoRegistry):
+		return RegistryUnknown
+	case errors.Is(err, catalog.ErrNotOpen):
+		return RegistryClosed
+	case errors.Is(err, catalog.ErrRepository):
+		return RepositoryClosed
+	case err == nil && license.Images.Of(registry.Hostname, repository).None():
+		return NotLicensed
+	default:
+		return ""
+	}
+}

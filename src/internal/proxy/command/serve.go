@@ -110,7 +110,7 @@ func imagesFlags(flags *pflag.FlagSet, images *proxy.Images) {
 		"`file` with the TLS certificate of the image proxy; a change is reloaded")
 	flags.StringVar(&images.TLSKey, "image-proxy-tls-key", "", "`file` with the key of that certificate")
 	flags.BoolVar(&images.TerminateOnRevoke, "terminate-on-revoke", false,
-		"end downloads under way when their license ends, instead of letting them finish")
+		"end downloads under way when their license ends or no longer opens their repository, instead of letting them finish")
 	flags.IntVar(&images.ConcurrentPulls, "image-proxy-concurrent-pulls", proxy.DefaultConcurrentPulls, "`blobs` that one license has sent at once, unless it says another number; further pulls wait for half a minute, then are refused")
 	flags.StringVar(&images.Cache, "image-proxy-cache", "",
 		"`URL` of the storage that keeps what customers pull: file:///dir?size=20GiB, mem://?size=64MiB, s3://bucket, gs://bucket or "+

@@ -4,6 +4,7 @@ package httpserver
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"net/http"
 
@@ -44,6 +45,14 @@ func (c ociConn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// ReadFrom implements [io.ReaderFrom], which net/http looks for: of a file, the kernel sends the content.
+func (c ociConn) ReadFrom(source io.Reader) (int64, error) {
+	if to, ok := c.Conn.(io.ReaderFrom); ok {
+		return to.ReadFrom(source)
+	}
+	return io.Copy(struct{ io.Writer }{c.Conn}, source)
 }
 
 // tooLarge is the whole answer, written as a handler would write it.

@@ -3,6 +3,7 @@
 package socket
 
 import (
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -53,6 +54,14 @@ func (c *Crowd) Join(conn net.Conn) net.Conn {
 type member struct {
 	net.Conn
 	leave func()
+}
+
+// ReadFrom implements [io.ReaderFrom]: of a file, the kernel sends the content.
+func (m *member) ReadFrom(source io.Reader) (int64, error) {
+	if to, ok := m.Conn.(io.ReaderFrom); ok {
+		return to.ReadFrom(source)
+	}
+	return io.Copy(struct{ io.Writer }{m.Conn}, source)
 }
 
 // Close implements [net.Conn].

@@ -12,6 +12,10 @@ import (
 // opens anything.
 func Describe(credentials []*catalog.Credential, now time.Time) (text string, opens bool) {
 	license := credentials[0].License
+	opened := license.App
+	if license.Images.Limited() {
+		opened = "some images of " + license.App
+	}
 	ended := catalog.End(credentials)
 	switch {
 	case license.Revoked && license.RevokedAt.IsZero():
@@ -19,9 +23,9 @@ func Describe(credentials []*catalog.Credential, now time.Time) (text string, op
 	case license.Revoked:
 		return "was revoked at " + stamp(license.RevokedAt) + ", and opens nothing", false
 	case ended.IsZero():
-		return "opens " + license.App + " to " + license.Customer + ", without an end", true
+		return "opens " + opened + " to " + license.Customer + ", without an end", true
 	case now.Before(ended):
-		return "opens " + license.App + " to " + license.Customer + " until " + stamp(ended), true
+		return "opens " + opened + " to " + license.Customer + " until " + stamp(ended), true
 	default:
 		return "expired at " + stamp(ended) + ", and opens nothing", false
 	}

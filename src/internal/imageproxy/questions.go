@@ -24,10 +24,12 @@ import (
 const maxAnswer = 16 << 20
 
 // manifestTypes are those that lead further.
-var manifestTypes = []string{
-	"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json",
-	"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json",
-	"application/vnd.oci.artifact.manifest.v1+json", "*/*",
+func manifestTypes() []string {
+	return []string{
+		"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json",
+		"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json",
+		"application/vnd.oci.artifact.manifest.v1+json", "*/*",
+	}
 }
 
 // questions are those of the proxy's own, to find out what a license opens.
@@ -58,7 +60,7 @@ func (q questions) ask(ctx context.Context, route oci.Route, query string) (*htt
 		return nil, fmt.Errorf("ask for %s: %w", route.Operation(), err)
 	}
 	if route.Kind == oci.Manifest {
-		req.Header["Accept"] = manifestTypes
+		req.Header["Accept"] = manifestTypes()
 	}
 	var resp *http.Response
 	if q.cache == nil {

@@ -158,7 +158,7 @@ func pullsOf(view *store.View, images []imageproxy.Image, tell func(diagnosis.St
 		if err != nil {
 			tell(diagnosis.Step{
 				Name: "image", Object: image.String(), Status: diagnosis.Failed, Detail: notFound(err),
-				Remedy: "check the image's name, and the hostname, alias and appAccess of the ExternalRegistry",
+				Remedy: "check the image's name, and the hostname, alias, appAccess and repositories of the ExternalRegistry",
 			})
 		}
 		for _, each := range found {

@@ -21,6 +21,9 @@ type Images struct {
 // NewImages makes images of patterns [host/]repository[:tag]; of none, all. One that cannot be read opens nothing.
 func NewImages(texts []string) Images { return newImages(texts, oci.ParseImagePattern) }
 
+// Limited reports whether they are not all.
+func (i Images) Limited() bool { return i.limited }
+
 // NewRepositories makes images of patterns of repositories alone.
 func NewRepositories(texts []string) Images { return newImages(texts, oci.ParseRepositoryPattern) }
 

@@ -4,13 +4,10 @@ package plugin_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,8 +40,8 @@ func TestActionPushes(t *testing.T) {
 			if j.shown.Load() == 0 {
 				t.Error("the cluster saw no token")
 			}
-			if mode := j.noted(t, "mode"); mode != "600" {
-				t.Errorf("the kubeconfig had the mode %s", mode)
+			if mode := j.noted(t, "mode"); mode != "600 700" {
+				t.Errorf("the kubeconfig and its directory had the modes %s", mode)
 			}
 			j.leftNothing(t, strings.ReplaceAll(log, "::add-mask::"+jobsToken+"\n", ""))
 		})
@@ -64,6 +61,14 @@ func (p *pipeline) leftNothing(t *testing.T, log string) {
 	}
 }
 
+// change changes one byte of a file of the release.
+func (r release) change(t *testing.T, name string) {
+	t.Helper()
+	content := r.read(t, name)
+	content[len(content)/2] ^= 1
+	r.write(t, name, content)
+}
+
 // TestActionRefuses: what is wrong has one line, no output, and no file that stays.
 func TestActionRefuses(t *testing.T) {
 	t.Parallel()
@@ -77,8 +82,13 @@ func TestActionRefuses(t *testing.T) {
 		"no such audience":    {func(j *githubJob) { j.inputs["audience"] = "another" }, "no token for the audience another"},
 		"a token and more":    {func(j *githubJob) { j.inputs["token"] = "a\"\n    exec: {command: id}" }, "characters that a token has not"},
 		"a token of others":   {func(j *githubJob) { j.inputs["token"] = "of-somebody-else" }, "kubectl lsp: "},
+		"another installer":   {func(j *githubJob) { j.inputs["installer-sha256"] = strings.Repeat("0", 64) }, "install.sh of 0.3.0 has the SHA-256 "},
+		"a changed installer": {func(j *githubJob) { j.released.change(t, "install.sh") }, "It was not run"},
+		"a changed program":   {func(j *githubJob) { j.released.change(t, "kubectl-lsp-"+runtime.GOOS+"-"+runtime.GOARCH+".tar.gz") }, ".tar.gz is not the release's"},
+		"changed checksums":   {func(j *githubJob) { j.released.change(t, "checksums.txt") }, "checksums.txt is not the release's"},
+		"no such release":     {func(j *githubJob) { j.inputs["version"] = "0.4.0" }, "v0.4.0/install.sh cannot be downloaded"},
+		"a version and more":  {func(j *githubJob) { j.inputs["version"] = "0.3.0/../x" }, "version is none"},
 		"no name":             {func(j *githubJob) { j.inputs["name"] = "" }, "name is empty"},
-		"another installer":   {func(j *githubJob) { j.inputs["installer-sha256"] = strings.Repeat("0", 64) }, "install.sh: FAILED"},
 		"another certificate": {func(j *githubJob) { j.inputs["ca-cert"] = "" }, "certificate"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +102,7 @@ func TestActionRefuses(t *testing.T) {
 			if strings.Contains(log, jobsToken+"\n") && !strings.Contains(log, "::add-mask::"+jobsToken) {
 				t.Errorf("the token is in the log:\n%s", log)
 			}
-			if left, _ := filepath.Glob(filepath.Join(j.temp, "kubeconfig.*")); len(left) > 0 {
+			if left, _ := filepath.Glob(filepath.Join(j.temp, "tmp.*")); len(left) > 0 {
 				t.Errorf("still there: %v", left)
 			}
 			if exists(filepath.Join(j.temp, "output")) {
@@ -105,24 +115,20 @@ func TestActionRefuses(t *testing.T) {
 // TestActionIsCancelled: the kubeconfig goes with the job.
 func TestActionIsCancelled(t *testing.T) {
 	t.Parallel()
-	j := newGitHubJob(t, "read -r nothing <\"$RUNNER_TEMP/never\"")
+	j := newGitHubJob(t, "read -r nothing <never")
 	if err := syscall.Mkfifo(filepath.Join(j.temp, "never"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := j.command(t, 0).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	cmd := j.command(t, 1)
+	cmd := j.command(t, 0)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	harness.Eventually(t, "the push begins", func(context.Context) error {
-		text, err := os.ReadFile(filepath.Join(j.temp, "kubeconfig"))
-		if err == nil && len(text) == 0 {
-			err = errors.New("it has not")
+		if !exists(filepath.Join(j.temp, "kubeconfig")) {
+			return errors.New("it has not begun")
 		}
-		return err
+		return nil
 	})
 	file := j.noted(t, "kubeconfig")
 	if !exists(file) {
@@ -173,20 +179,13 @@ func TestGitLabTemplate(t *testing.T) {
 	}
 
 	p := newPipeline(t)
-	releases := t.TempDir()
-	installer, err := os.ReadFile(p.installer(t, filepath.Join(releases, "v0.3.0"), ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(http.FileServer(http.Dir(releases)))
-	t.Cleanup(server.Close)
-	sum := sha256.Sum256(installer)
+	released := p.release(t, "")
 	inputs := map[string]string{
-		"version": "0.3.0", "installer-sha256": hex.EncodeToString(sum[:]), "server": p.cluster.URL, "ca-cert": p.ca(),
-		"name": "web", "path": p.tree, "namespace": "dev", "releases": server.URL,
+		"version": "0.3.0", "installer-sha256": released.sum, "server": p.cluster.URL, "ca-cert": p.ca(),
+		"name": "web", "path": p.tree, "namespace": "dev", "releases": released.url,
 	}
 	run := func() (string, error) {
-		env := []string{"CI_PROJECT_DIR=" + p.temp, "LSP_ID_TOKEN=" + jobsToken}
+		env := []string{"CI_PROJECT_DIR=" + p.temp, "TMPDIR=" + p.temp, "LSP_ID_TOKEN=" + jobsToken}
 		for name, value := range job.Variables {
 			input := strings.TrimSuffix(strings.TrimPrefix(value, "$[[ inputs."), " ]]")
 			if _, known := inputs[input]; !known {
@@ -208,7 +207,7 @@ func TestGitLabTemplate(t *testing.T) {
 
 	inputs["installer-sha256"] = strings.Repeat("0", 64)
 	shown := p.shown.Load()
-	if log, err := run(); err == nil || !strings.Contains(log, "install.sh: FAILED") || p.shown.Load() != shown {
+	if log, err := run(); err == nil || !strings.Contains(log, "It was not run") || p.shown.Load() != shown {
 		t.Errorf("an installer with another sum: %v\n%s", err, log)
 	}
 }

@@ -3,6 +3,9 @@
 package plugin_test
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -16,6 +19,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -76,33 +80,78 @@ func (p *pipeline) ca() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.cluster.Certificate().Raw}))
 }
 
-// installer writes an install.sh in place of the real one, which has tests of its own. It installs a script
-// that notes its command line and the mode of the kubeconfig, and goes on as the plugin.
-func (p *pipeline) installer(t *testing.T, dir, meanwhile string) (file string) {
+// release is a release on loopback, as scripts/release.sh makes one: the real installer, which knows the
+// checksums, and an archive. In that is a script that notes its command line and the mode of the kubeconfig,
+// does something meanwhile, and goes on as the plugin.
+type release struct{ dir, url, sum string }
+
+func (p *pipeline) release(t *testing.T, meanwhile string) release {
 	t.Helper()
-	program := `#!/usr/bin/env bash
-echo "$@" >` + p.temp + `/arguments
-stat -c %a "$3" >` + p.temp + `/mode
-echo "$3" >` + p.temp + `/kubeconfig
-` + meanwhile + `
-exec ` + plugin() + ` "$@"
-`
-	install := `#!/bin/sh
-set -eu
-[ "$1" = --to ]
-mkdir -p "$2"
-cat >"$2/kubectl-lsp" <<'PROGRAM'
-` + program + `PROGRAM
-chmod +x "$2/kubectl-lsp"
-`
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	root, err := harness.Root()
+	if err != nil {
 		t.Fatal(err)
 	}
-	file = filepath.Join(dir, "install.sh")
-	if err := os.WriteFile(file, []byte(install), 0o755); err != nil {
+	r := release{dir: filepath.Join(t.TempDir(), "v0.3.0")}
+	program := "#!/usr/bin/env bash\n" +
+		"cd " + p.temp + "\n" +
+		"echo \"$@\" >arguments\n" +
+		"stat -c %a \"$3\" \"${3%/*}\" | paste -sd' ' >mode\n" +
+		"echo \"$3\" >written && mv written kubeconfig\n" + meanwhile + "\n" +
+		"exec " + plugin() + " \"$@\"\n"
+	archive := "kubectl-lsp-" + runtime.GOOS + "-" + runtime.GOARCH + ".tar.gz"
+	r.write(t, archive, targz(t, "kubectl-lsp", program))
+	r.write(t, "checksums.txt", []byte(sumOf(r.read(t, archive))+"  "+archive+"\n"))
+	source, err := os.ReadFile(filepath.Join(root, "scripts/release/install.sh"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	return file
+	installer := string(source)
+	for name, value := range map[string]string{"version": "0.3.0", "checksums": sumOf(r.read(t, "checksums.txt"))} {
+		installer = regexp.MustCompile(`(?m)^`+name+`=$`).ReplaceAllString(installer, name+"="+value)
+	}
+	r.write(t, "install.sh", []byte(installer))
+	r.sum = sumOf([]byte(installer))
+	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(r.dir))))
+	t.Cleanup(server.Close)
+	r.url = server.URL
+	return r
+}
+
+func (r release) write(t *testing.T, name string, content []byte) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(r.dir, 0o755), os.WriteFile(filepath.Join(r.dir, name), content, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r release) read(t *testing.T, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(r.dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func sumOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}
+
+// targz is an archive with one program.
+func targz(t *testing.T, name, content string) []byte {
+	t.Helper()
+	var archive bytes.Buffer
+	compressed := gzip.NewWriter(&archive)
+	files := tar.NewWriter(compressed)
+	err := files.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(content))})
+	if err == nil {
+		_, err = files.Write([]byte(content))
+	}
+	if err := errors.Join(err, files.Close(), compressed.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return archive.Bytes()
 }
 
 // noted is what the script that [pipeline.installer] installs has noted.
@@ -129,16 +178,16 @@ func (p *pipeline) shell(t *testing.T, script string, env ...string) *exec.Cmd {
 	return cmd
 }
 
-// githubJob are the two steps of the action, for some inputs.
+// githubJob are the steps of the action, for some inputs.
 type githubJob struct {
 	*pipeline
 	steps []struct {
 		ID, Run, Uses string
 		Env           map[string]string
 	}
-	inputs map[string]string
-	env    []string
-	dir    string
+	inputs   map[string]string
+	env      []string
+	released release
 }
 
 func newGitHubJob(t *testing.T, meanwhile string) *githubJob {
@@ -147,19 +196,9 @@ func newGitHubJob(t *testing.T, meanwhile string) *githubJob {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := &githubJob{pipeline: newPipeline(t), dir: t.TempDir()}
-	releases := t.TempDir()
-	installer, err := os.ReadFile(j.installer(t, filepath.Join(releases, "v0.3.0"), meanwhile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(http.FileServer(http.Dir(releases)))
-	t.Cleanup(server.Close)
-	sum := sha256.Sum256(installer)
-	action := filepath.Join(j.dir, ".github/actions/push")
-	if err := os.CopyFS(action, os.DirFS(filepath.Join(root, ".github/actions/push"))); err != nil {
-		t.Fatal(err)
-	}
+	j := &githubJob{pipeline: newPipeline(t)}
+	j.released = j.release(t, meanwhile)
+	action := filepath.Join(root, ".github/actions/push")
 	text, err := os.ReadFile(filepath.Join(action, "action.yml"))
 	if err != nil {
 		t.Fatal(err)
@@ -176,8 +215,8 @@ func newGitHubJob(t *testing.T, meanwhile string) *githubJob {
 		j.inputs[name] = input.Default
 	}
 	for name, value := range map[string]string{
-		"version": "0.3.0", "installer-sha256": hex.EncodeToString(sum[:]), "releases": server.URL, "server": j.cluster.URL, "ca-cert": j.ca(), "name": "web", "path": j.tree, "audience": audience,
-		"namespace": "dev",
+		"version": "0.3.0", "server": j.cluster.URL, "ca-cert": j.ca(), "name": "web", "path": j.tree, "audience": audience,
+		"namespace": "dev", "releases": j.released.url, "installer-sha256": j.released.sum,
 	} {
 		if _, known := j.inputs[name]; !known {
 			t.Fatalf("the action has no input %s", name)
@@ -186,7 +225,7 @@ func newGitHubJob(t *testing.T, meanwhile string) *githubJob {
 	}
 	j.env = []string{
 		"GITHUB_ACTIONS=true", "GITHUB_ACTION_PATH=" + action, "RUNNER_TEMP=" + j.temp,
-		"GITHUB_OUTPUT=" + filepath.Join(j.temp, "output"), "GITHUB_PATH=" + filepath.Join(j.temp, "path"),
+		"GITHUB_OUTPUT=" + filepath.Join(j.temp, "output"), "TMPDIR=" + j.temp,
 		"ACTIONS_ID_TOKEN_REQUEST_URL=" + j.issuer.URL + "/token?api-version=2.0",
 		"ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + requestToken,
 	}
@@ -203,12 +242,9 @@ func (j *githubJob) command(t *testing.T, i int) *exec.Cmd {
 	}
 	env := j.env
 	for name, value := range step.Env {
-		env = append(env, name+"="+regexp.MustCompile(`\$\{\{ inputs\.([a-z0-9-]+) }}`).ReplaceAllStringFunc(value, func(match string) string {
+		env = append(env, name+"="+regexp.MustCompile(`\$\{\{ inputs\.[a-z0-9-]+ }}`).ReplaceAllStringFunc(value, func(match string) string {
 			return j.inputs[strings.TrimSuffix(strings.TrimPrefix(match, "${{ inputs."), " }}")]
 		}))
-	}
-	if added, err := os.ReadFile(filepath.Join(j.temp, "path")); err == nil {
-		env = append(env, "PATH="+strings.TrimSpace(string(added))+":"+os.Getenv("PATH"))
 	}
 	return j.shell(t, step.Run, env...)
 }

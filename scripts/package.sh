@@ -195,5 +195,6 @@ build_repository
 	echo "# Local Source Proxy $VERSION for clusters without Carvel: see bundle/README.md, \"With kubectl alone\"."
 	tool ytt -f config --data-values-file bundle/plain-values.yml | with_image "$registry/local-source-proxy@${image##*@}"
 } >"$dist/local-source-proxy.yml"
+echo "$VERSION $COMMIT $registry" >"$dist/made-for.txt"
 say "in dist/, version $VERSION:"
 cat "$dist/digests.txt"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # make release VERSION=0.3.0: makes the files of a release in dist/release/. What each is stands in scripts/README.md, "A release".
-# dist/local-source-proxy.yml is taken if make package or make publish has made it, for this version and REGISTRY.
+# dist/local-source-proxy.yml is taken if make package or make publish has made it, of this commit, version and REGISTRY.
 #
 #   REGISTRY     where the image is published; scripts/package.sh says more
 #   PLATFORMS    instead of all platforms, those named: "linux-amd64 darwin-arm64"
@@ -18,7 +18,9 @@ export VERSION=${VERSION:-}
 check_version "$VERSION"
 dist=$root/dist/release
 read -r -a platforms <<<"${PLATFORMS:-$(release_platforms)}"
-[[ -f dist/local-source-proxy.yml ]] || scripts/package.sh
+commit=$(git rev-parse --short=12 HEAD)
+git diff --quiet HEAD -- || commit+=-dirty
+[[ $(cat dist/made-for.txt 2>/dev/null) == "$VERSION $commit ${REGISTRY:-registry.invalid}" ]] || scripts/package.sh
 rm -rf "$dist" && mkdir -p "$dist"
 
 say "building both programs for ${platforms[*]}"

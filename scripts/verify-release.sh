@@ -65,7 +65,7 @@ say "the files in $release"
 mkdir "$cosign_work/files"
 for file in checksums.txt checksums.txt.bundle install.sh install.sh.bundle provenance.bundle; do fetch "$file"; done
 for file in checksums.txt install.sh; do
-	quietly "$file is not signed as it should be" cosign verify-blob "${verifier_of_files[@]}" --new-bundle-format=false \
+	quietly "$file is not signed as it should be, or $file.bundle was changed" cosign verify-blob "${verifier_of_files[@]}" --new-bundle-format=false \
 		--bundle "$cosign_work/files/$file.bundle" "$cosign_work/files/$file"
 	right "$file is signed"
 done

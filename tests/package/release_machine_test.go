@@ -154,6 +154,20 @@ func eventually(t *testing.T, what string, done func() error) {
 	}
 }
 
+// checkRPM reads the RPM package, which no Debian installs.
+func (r *release) checkRPM(t *testing.T) {
+	if got := run(t, command{args: []string{filepath.Join(root(t), "scripts/debian.sh"), "rpm"}}); got.err != nil {
+		t.Skipf("no rpm: %s", got.stderr)
+	}
+	file := filepath.Join(r.files, "kubectl-lsp-linux-"+hostArchitecture(t)+".rpm")
+	said := mustRun(t, command{args: []string{"rpm", "--query", "--package", "--queryformat", "%{NAME} %{VERSION} %{LICENSE}\n", "--list", file}})
+	for _, want := range []string{"kubectl-lsp " + version + " Apache-2.0\n", "/usr/bin/kubectl-lsp\n", "/usr/share/man/man1/kubectl-lsp-push.1.gz\n"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the RPM package lacks %q:\n%s", want, said)
+		}
+	}
+}
+
 // debianMirror is the one that this machine's apt uses, if it says so.
 func debianMirror(t *testing.T) []string {
 	t.Helper()

@@ -122,6 +122,7 @@ func TestRelease(t *testing.T) {
 	t.Run("a changed byte is refused with the file's name", func(t *testing.T) { r.checkSpoilt(t) })
 	t.Run("the installer", func(t *testing.T) { r.checkInstaller(t) })
 	t.Run("on a fresh machine", func(t *testing.T) { r.checkFreshMachine(t) })
+	t.Run("the RPM package", func(t *testing.T) { r.checkRPM(t) })
 	t.Run("docker runs the image", func(t *testing.T) { checkDocker(t, r.registry+"/local-source-proxy:image-"+version, login) })
 	t.Run("another's signature is none", func(t *testing.T) {
 		got := r.verify(t, newKeys(t).public, r.files, "REBUILD=no")

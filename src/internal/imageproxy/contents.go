@@ -22,11 +22,13 @@ const (
 	// open for so long what it led to, so that pulls under way end well.
 	believed = time.Hour
 	// settled is for how long nothing is asked again: neither where a tag points to, nor, after all tags were asked
-	// for in vain, which tags there are.
-	settled = 10 * time.Second
+	// for in vain, which tags there are. A search that took long is not begun again for vainFactor times as long.
+	settled    = 10 * time.Second
+	vainFactor = 5
+	maxVain    = 2 * time.Minute
 	// The numbers of what is held in memory.
 	maxItems        = 1 << 15
-	maxDigests      = 1 << 16
+	maxDigests      = 1 << 17
 	maxRepositories = 256
 	maxWitnesses    = 8
 	maxLately       = 16
@@ -116,7 +118,7 @@ type tagsOf struct {
 	pointers map[string]pointer
 	// lately are tags that were asked for by customers who have them, the latest first.
 	lately []string
-	// vain is when a search for something found nothing, by the tags that it looked at.
+	// vain is until when a search is not begun again, by the tags that it looked at.
 	vain map[string]time.Time
 }
 
@@ -173,7 +175,7 @@ func (c *contents) add(by witness, items ...item) {
 	defer c.mu.Unlock()
 	for _, each := range items {
 		old, _ := c.found.Get(each)
-		all := make([]witness, 0, maxWitnesses)
+		all := make([]witness, 0, min(len(old)+1, maxWitnesses))
 		all = append(all, by)
 		for _, one := range old {
 			if one.tag != by.tag && len(all) < maxWitnesses {
@@ -242,16 +244,16 @@ func (c *contents) keep(i item, m manifest) {
 func (c *contents) isVain(p place, open catalog.Tags, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	at, ok := c.of(p).vain[open.String()]
-	return ok && now.Sub(at) < settled
+	return now.Before(c.of(p).vain[open.String()])
 }
 
-func (c *contents) vain(p place, open catalog.Tags, now time.Time) {
+// vain notes that a search which took so long has found nothing.
+func (c *contents) vain(p place, open catalog.Tags, now time.Time, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	known := c.of(p)
 	if len(known.vain) >= maxTags {
 		clear(known.vain)
 	}
-	known.vain[open.String()] = now
+	known.vain[open.String()] = now.Add(min(max(settled, vainFactor*took), maxVain))
 }

@@ -47,13 +47,24 @@ func TestAWordCountsForAnHour(t *testing.T) {
 			t.Error("it is closed after the registry has said so again")
 		}
 		// A vain search is not repeated, for the same tags alone.
-		c.vain(i.place, tags, time.Now())
+		c.vain(i.place, tags, time.Now(), 0)
 		if !c.isVain(i.place, tags, time.Now()) || c.isVain(i.place, open("team/api:v2"), time.Now()) {
 			t.Error("whether a search was in vain is not what it should be")
 		}
 		time.Sleep(settled)
 		if c.isVain(i.place, tags, time.Now()) {
 			t.Error("a search in vain counts for longer than it should")
+		}
+		for took, counts := range map[time.Duration]time.Duration{4 * time.Second: 20 * time.Second, time.Minute: maxVain} {
+			c.vain(i.place, tags, time.Now(), took)
+			time.Sleep(counts - 1)
+			if !c.isVain(i.place, tags, time.Now()) {
+				t.Errorf("a search of %s is begun again at once", took)
+			}
+			time.Sleep(1)
+			if c.isVain(i.place, tags, time.Now()) {
+				t.Errorf("a search of %s counts for too long", took)
+			}
 		}
 	})
 }
@@ -71,7 +82,7 @@ func TestMemoryOfContentsIsBounded(t *testing.T) {
 	}
 	for n := range 5 * maxTags {
 		c.points(place{}, fmt.Sprint(n), pointer{digestN(n), now})
-		c.vain(place{}, open(fmt.Sprintf("team/api:%d", n)), now)
+		c.vain(place{}, open(fmt.Sprintf("team/api:%d", n)), now, 0)
 	}
 	large := manifest{blobs: make([]string, 1000)}
 	for n := range 200 {

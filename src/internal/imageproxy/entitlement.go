@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/engine"
@@ -25,6 +26,9 @@ func derivedFrom(tag string) string {
 	}
 	return ""
 }
+
+// isDigest tells the reference of a manifest, which is known to be one, from a tag.
+func isDigest(reference string) bool { return strings.Contains(reference, ":") }
 
 // asked is something that is open only if an open tag leads to it.
 type asked struct {
@@ -48,7 +52,7 @@ func (v *visit) entitled(target *engine.Target, registry *catalog.Registry, oper
 		target.Cache = &openTags{next: target.Cache, registry: registry.Upstream, open: open}
 		return nil
 	case oci.Manifest:
-		if oci.IsDigest(operation.Reference) {
+		if isDigest(operation.Reference) {
 			break
 		}
 		if open.Has(operation.Reference) {
@@ -82,7 +86,7 @@ func (v *visit) reached(r *http.Request, operation oci.Route, target engine.Targ
 	if !known {
 		return engine.Target{}, v.deny(NotLicensed, errClosed())
 	}
-	if operation.Kind == oci.Manifest && !oci.IsDigest(operation.Reference) {
+	if operation.Kind == oci.Manifest && !isDigest(operation.Reference) {
 		v.contents.asked(v.asked.place, operation.Reference)
 	}
 	return target, nil

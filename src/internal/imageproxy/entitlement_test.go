@@ -329,3 +329,27 @@ func TestTheCacheAnswersForARegistryThatIsDown(t *testing.T) {
 	s.Do("GET", app+"/blobs/"+s.first.blobs[1], acme.basic()).Is(200)
 	s.Do("GET", app+"/blobs/"+s.third.blobs[1], acme.basic()).Fails(502, oci.Unavailable)
 }
+
+// TestManyTags: the newest of a thousand are looked at, and one search asks no more than it may.
+func TestManyTags(t *testing.T) {
+	s := newStore(t, config{})
+	for i := range 1200 {
+		blob := registrytest.Digest(fmt.Appendf(nil, "blob %d", i))
+		s.quay.PutBlob("team/app", fmt.Appendf(nil, "blob %d", i))
+		s.quay.PutManifest("team/app", manifestType, fmt.Appendf(nil, `{"layers":[{"digest":%q}]}`, blob), fmt.Sprintf("r%d", i))
+	}
+	acme := s.sells("team/app:r*")
+	blob := func(i int) string { return app + "/blobs/" + registrytest.Digest(fmt.Appendf(nil, "blob %d", i)) }
+	s.Do("GET", blob(1199), acme.basic()).Is(200)
+	if n := len(s.network.Requests(registrytest.To(quay))); n > 40 {
+		t.Errorf("the newest took %d questions", n)
+	}
+	s.Do("GET", blob(200), acme.basic()).Is(200)
+	denied(t, s.world, blob(199), acme.basic())
+	if n := len(s.network.Requests(registrytest.To(quay))); n > 4100 {
+		t.Errorf("%d questions", n)
+	}
+	// A tag that is asked for itself is open, whatever its name.
+	s.Do("GET", app+"/manifests/r7", acme.basic()).Is(200)
+	s.Do("GET", blob(7), acme.basic()).Is(200)
+}

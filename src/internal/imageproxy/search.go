@@ -19,7 +19,7 @@ import (
 const (
 	// maxTags is how many open tags of a repository are looked at, the newest first.
 	maxTags = 1000
-	// maxQuestions ends one search.
+	// maxQuestions ends one search: what has not been found then is not open.
 	maxQuestions = 4000
 	// maxReferrers is of how many digests the referrers are asked for.
 	maxReferrers = 256
@@ -96,9 +96,20 @@ func (s *search) tags(ctx context.Context) error {
 
 // listed goes through the tags that the registry lists, unless that was just done in vain.
 func (s *search) listed(ctx context.Context, likely []string, complete bool) error {
-	if s.contents.isVain(s.place, s.open, s.now()) {
+	began := s.now()
+	if s.contents.isVain(s.place, s.open, began) {
 		return nil
 	}
+	err := s.all(ctx, likely, complete)
+	if s.found() || err != nil && !errors.Is(err, errBudget) {
+		return err
+	}
+	s.contents.vain(s.place, s.open, s.now(), s.now().Sub(began))
+	return nil
+}
+
+// all goes through the tags that the registry lists, and what is attached to their images.
+func (s *search) all(ctx context.Context, likely []string, complete bool) error {
 	open, made, err := s.list(ctx)
 	if err != nil {
 		return err
@@ -108,16 +119,10 @@ func (s *search) listed(ctx context.Context, likely []string, complete bool) err
 			return err
 		}
 	}
-	if err := s.derived(ctx, made); err != nil || s.found() {
-		return err
+	if err := s.derived(ctx, made); err != nil || s.found() || s.kind == oci.Manifest {
+		return err // a manifest says itself what it is about
 	}
-	if s.kind == oci.Blob { // a manifest says itself what it is about
-		if err := s.referrers(ctx, slices.Concat(likely, open)); err != nil || s.found() {
-			return err
-		}
-	}
-	s.contents.vain(s.place, s.open, s.now())
-	return nil
+	return s.referrers(ctx, slices.Concat(likely, open))
 }
 
 // list returns the open tags, the newest first as far as names tell, and those that are made of digests.

@@ -67,7 +67,7 @@ func TestAFileReachesTheKernel(t *testing.T) {
 			g.add(Listener{Name: "test", Handler: logged}, kernel{listener, files})
 			go func() { _ = g.servers[0].Serve(g.listeners[0]) }()
 			t.Cleanup(func() { _ = g.servers[0].Close() })
-			response, err := http.Get("http://" + listener.Addr().String()) //nolint:noctx // it is short
+			response, err := http.Get("http://" + listener.Addr().String())
 			if err != nil {
 				t.Fatal(err)
 			}

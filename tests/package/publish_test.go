@@ -13,6 +13,7 @@ import (
 
 // One story in steps: building is what takes the time.
 func TestPublishing(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds the server for two platforms; left out by -short")
 	}

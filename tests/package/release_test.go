@@ -70,6 +70,7 @@ func spoil(t *testing.T, file string) {
 
 // TestRelease is one story in steps: building is what takes the time.
 func TestRelease(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds both programs; left out by -short")
 	}

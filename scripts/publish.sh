@@ -106,8 +106,9 @@ if [[ -n ${COSIGN_KEY:-} || ${COSIGN_KEYLESS:-} == true ]]; then
 	for name in ootb-profiles package-repository; do scripts/sign.sh "$REGISTRY/$name@$(digest "$name")"; done
 	# The repository has the bundles and their image along, of every version, and so what is signed of them: imgpkg copies from there.
 	for name in local-source-proxy ootb-profiles; do
-		tags=$(crane ls "$REGISTRY/$name") || { cat "$log" >&2; fail "the signatures of $REGISTRY/$name cannot be listed"; }
-		for tag in $(grep -E '^sha256-[0-9a-f]{64}\.(sig|att)$' <<<"$tags"); do
+		listed=$(crane ls "$REGISTRY/$name") || { cat "$log" >&2; fail "the signatures of $REGISTRY/$name cannot be listed"; }
+		mapfile -t tags < <(grep -E '^sha256-[0-9a-f]{64}\.(sig|att)$' <<<"$listed")
+		for tag in "${tags[@]}"; do
 			crane copy "$REGISTRY/$name:$tag" "$REGISTRY/package-repository:$tag" || { cat "$log" >&2; fail "signatures could not be taken along"; }
 		done
 	done

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 
 	"github.com/local-source-proxy/local-source-proxy/src/internal/oci"
 )
@@ -20,7 +21,18 @@ const statusTooLarge = "HTTP/1.1 431 Request Header Fields Too Large\r\n"
 
 // ociListener accepts connections on which that answer is OCI JSON, like any other error. With TLS its
 // connections are those above TLS, where the answer can be read.
-type ociListener struct{ net.Listener }
+type ociListener struct {
+	net.Listener
+	// buffers are for files that the kernel cannot send: what is behind TLS.
+	buffers *sync.Pool
+}
+
+// fileBuffer is how much of such a file is read at a time, in bytes.
+const fileBuffer = 64 << 10
+
+func newOCIListener(listener net.Listener) ociListener {
+	return ociListener{listener, &sync.Pool{New: func() any { return new([fileBuffer]byte) }}}
+}
 
 // Accept implements [net.Listener].
 func (l ociListener) Accept() (net.Conn, error) {
@@ -28,12 +40,13 @@ func (l ociListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ociConn{Conn: conn, header: &headerLines{}}, nil
+	return ociConn{Conn: conn, header: &headerLines{}, buffers: l.buffers}, nil
 }
 
 type ociConn struct {
 	net.Conn
-	header *headerLines
+	header  *headerLines
+	buffers *sync.Pool
 }
 
 // Write implements [net.Conn].
@@ -52,7 +65,9 @@ func (c ociConn) ReadFrom(source io.Reader) (int64, error) {
 	if to, ok := c.Conn.(io.ReaderFrom); ok {
 		return to.ReadFrom(source)
 	}
-	return io.Copy(struct{ io.Writer }{c.Conn}, source)
+	buffer, _ := c.buffers.Get().(*[fileBuffer]byte)
+	defer c.buffers.Put(buffer)
+	return io.CopyBuffer(struct{ io.Writer }{c.Conn}, source, buffer[:])
 }
 
 // tooLarge is the whole answer, written as a handler would write it.

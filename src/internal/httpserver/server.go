@@ -83,7 +83,7 @@ func (g *Group) add(l Listener, listener net.Listener) {
 		listener = tls.NewListener(listener, http1(l.TLS))
 		server.Handler = withTLSState(server.Handler)
 	}
-	g.listeners = append(g.listeners, ociListener{listener})
+	g.listeners = append(g.listeners, newOCIListener(listener))
 	g.names = append(g.names, l.Name)
 }
 

@@ -13,8 +13,7 @@ mkdir -p "$4"
 dist=$(cd "$4" && pwd)
 cd "$root"
 [[ -d src/cmd/$program ]] || fail "src/cmd has no program $program"
-commit=$(git rev-parse --short=12 HEAD)
-git diff --quiet HEAD -- || commit+=-dirty
+commit=$(built_from 12)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

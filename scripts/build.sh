@@ -9,8 +9,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
 version=${VERSION:-$(git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null || echo devel)}
-commit=$(git rev-parse --short=12 HEAD 2>/dev/null || true)
-[[ -z $commit ]] || git diff --quiet HEAD -- || commit+=-dirty
+commit=$(built_from 12 2>/dev/null || true)
 
 mkdir -p bin
 for dir in src/cmd/*/; do

@@ -67,8 +67,7 @@ proven() { cosign verify-attestation --type slsaprovenance1 "${verifier[@]}" "$1
 # provenance: the predicate of SLSA v1 (slsa.dev/spec/v1.0/provenance) for what this commit gives: its source, and how to build it again.
 provenance() {
 	local commit
-	commit=$(git -C "$root" rev-parse HEAD)
-	git -C "$root" diff --quiet HEAD -- || commit+=-dirty
+	commit=$(built_from 40)
 	cat <<-JSON
 		{
 		  "buildDefinition": {

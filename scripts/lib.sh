@@ -76,6 +76,14 @@ check_version() {
 		{ echo "${0##*/}: VERSION \"$1\" is not a semantic version without build metadata: write 0.3.0 or 0.3.0-rc.1" >&2; exit 2; }
 }
 
+# built_from LENGTH: this commit, in so many digits, and whether the tree differs from it.
+built_from() {
+	local commit
+	commit=$(git -C "$root" rev-parse --short="$1" HEAD) || return
+	git -C "$root" diff --quiet HEAD -- || commit+=-dirty
+	echo "$commit"
+}
+
 # release_platforms: those that a release has programs for.
 release_platforms() { sed -n 's/^ *sha256: SHA256-//p' "$root/src/cmd/kubectl-lsp/krew.yaml" | xargs; }
 

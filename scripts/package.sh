@@ -178,8 +178,7 @@ build_repository() {
 
 released_at=$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null) ||
 	fail "this is not a git checkout: the packages carry the commit and its time"
-COMMIT=$(git rev-parse --short=12 HEAD)
-git diff --quiet HEAD -- || COMMIT+=-dirty
+COMMIT=$(built_from 12)
 rm -rf "$dist" && mkdir -p "$dist"
 scripts/stage.sh "$work/stage" "$VERSION"
 mkdir "$work/earlier"

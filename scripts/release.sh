@@ -18,8 +18,7 @@ export VERSION=${VERSION:-}
 check_version "$VERSION"
 dist=$root/dist/release
 read -r -a platforms <<<"${PLATFORMS:-$(release_platforms)}"
-commit=$(git rev-parse --short=12 HEAD)
-git diff --quiet HEAD -- || commit+=-dirty
+commit=$(built_from 12)
 [[ $(cat dist/made-for.txt 2>/dev/null) == "$VERSION $commit ${REGISTRY:-registry.invalid}" ]] || scripts/package.sh
 rm -rf "$dist" && mkdir -p "$dist"
 

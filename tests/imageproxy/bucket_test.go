@@ -68,18 +68,7 @@ func bucketOfTwoReplicas(t *testing.T, bucket *bucket) {
 	bucket.Stop(t)
 	var clients sync.WaitGroup
 	for _, server := range []*harness.Server{one, two} {
-		for range 5 {
-			for _, blob := range blobs {
-				clients.Go(func() {
-					answer, err := harness.Try(t.Context(), http.DefaultClient, harness.Request{
-						Method: http.MethodGet, URL: "http://" + server.Images + "/v2/" + name("slow") + "/blobs/" + blob.Digest, Header: acme.auth(),
-					})
-					if err != nil || answer.Status != http.StatusOK || !bytes.Equal(answer.Body, blob.Content) {
-						t.Errorf("without the bucket: %d, %d bytes of %d, %v", answer.Status, len(answer.Body), len(blob.Content), err)
-					}
-				})
-			}
-		}
+		clients.Go(func() { acme.pullAll(t, server, 5, blobs...) })
 	}
 	clients.Wait()
 	one.AwaitLog(t, "the cache's storage failed", 1)

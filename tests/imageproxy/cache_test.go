@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -200,20 +199,7 @@ func TestADiskThatIsTooSmall(t *testing.T) {
 	acme := v.license("acme")
 	server := v.serve(cacheIn(dir, "1GiB"), "--image-proxy-concurrent-pulls=100")
 	for range 2 {
-		var clients sync.WaitGroup
-		for _, blob := range blobs {
-			for range 3 {
-				clients.Go(func() {
-					answer, err := harness.Try(t.Context(), http.DefaultClient, harness.Request{
-						Method: http.MethodGet, URL: "http://" + server.Images + "/v2/" + name("slow") + "/blobs/" + blob.Digest, Header: acme.auth(),
-					})
-					if err != nil || answer.Status != http.StatusOK || !bytes.Equal(answer.Body, blob.Content) {
-						t.Errorf("of %d bytes: %d, %d bytes, %v", len(blob.Content), answer.Status, len(answer.Body), err)
-					}
-				})
-			}
-		}
-		clients.Wait()
+		acme.pullAll(t, server, 3, blobs...)
 	}
 	awaitClosed(t, server, dir)
 	server.AwaitLog(t, "the cache is passed by", 1)

@@ -161,25 +161,15 @@ func (v *visit) open(
 	if v.reference.app == "" {
 		return nil, "", oci.Errorf(oci.NameUnknown, "the names of images begin with %s and the application here", prefix)
 	}
-	if v.reference.app != credential.License.App {
-		return nil, "", v.deny(OtherApp, errClosed())
-	}
-	registry, repository, err := v.reference.find(known)
-	if err == nil {
-		v.opened = credential.License.Images.Of(registry.Hostname, repository)
-	}
+	registry, repository, tags, reason, err := v.reference.opens(known, credential.License)
+	v.opened = tags
 	switch {
-	case errors.Is(err, catalog.ErrNoRegistry):
-		return nil, "", v.deny(RegistryUnknown,
-			oci.Errorf(oci.NameUnknown, "the registry of this image is not configured here"))
-	case errors.Is(err, catalog.ErrNotOpen):
-		return nil, "", v.deny(RegistryClosed, errClosed())
-	case errors.Is(err, catalog.ErrRepository):
-		return nil, "", v.deny(RepositoryClosed, errClosed())
 	case err != nil:
 		return nil, "", fmt.Errorf("find the registry of %s: %w", operation.Name, err)
-	case v.opened.None():
-		return nil, "", v.deny(NotLicensed, errClosed())
+	case reason == RegistryUnknown:
+		return nil, "", v.deny(reason, oci.Errorf(oci.NameUnknown, "the registry of this image is not configured here"))
+	case reason != "":
+		return nil, "", v.deny(reason, errClosed())
 	case registry.Problem != nil || registry.Upstream == nil:
 		return nil, "", v.unavailable(registry, registry.Problem)
 	case !oci.IsName(repository):

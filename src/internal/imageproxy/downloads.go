@@ -95,7 +95,7 @@ func (d *downloads) check(one *download) {
 		one.terminate(reason, answer)
 		return
 	}
-	if reason := one.from.closed(known, credential.License); reason != "" {
+	if _, _, _, reason, _ := one.from.opens(known, credential.License); reason != "" {
 		one.terminate(reason, errClosed())
 		return
 	}

@@ -150,21 +150,27 @@ func (ref reference) find(c *catalog.Catalog) (*catalog.Registry, string, error)
 	return registry, repository, nil
 }
 
-// closed says why a license opens nothing of the repository that a reference names; empty: it does.
-func (ref reference) closed(known *catalog.Catalog, license *catalog.License) Reason {
-	registry, repository, err := ref.find(known)
-	switch {
-	case ref.app != license.App:
-		return OtherApp
-	case errors.Is(err, catalog.ErrNoRegistry):
-		return RegistryUnknown
-	case errors.Is(err, catalog.ErrNotOpen):
-		return RegistryClosed
-	case errors.Is(err, catalog.ErrRepository):
-		return RepositoryClosed
-	case err == nil && license.Images.Of(registry.Hostname, repository).None():
-		return NotLicensed
-	default:
-		return ""
+// opens returns what a license opens of the repository that a reference names, and where that is. The reason says why
+// it opens nothing; the error is one that a catalog does not have.
+func (ref reference) opens(
+	known *catalog.Catalog, license *catalog.License,
+) (registry *catalog.Registry, repository string, tags catalog.Tags, reason Reason, err error) {
+	if ref.app != license.App {
+		return nil, "", tags, OtherApp, nil
 	}
+	registry, repository, err = ref.find(known)
+	switch {
+	case errors.Is(err, catalog.ErrNoRegistry):
+		return nil, "", tags, RegistryUnknown, nil
+	case errors.Is(err, catalog.ErrNotOpen):
+		return nil, "", tags, RegistryClosed, nil
+	case errors.Is(err, catalog.ErrRepository):
+		return nil, "", tags, RepositoryClosed, nil
+	case err != nil:
+		return nil, "", tags, "", err
+	}
+	if tags = license.Images.Of(registry.Hostname, repository); tags.None() {
+		reason = NotLicensed
+	}
+	return registry, repository, tags, reason, nil
 }
